@@ -1,0 +1,40 @@
+"""How commands print: one JSON document with `--json`, else tables for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from farthing.money import Money
+
+__all__ = ["console", "print_json", "table", "usd"]
+
+
+def console() -> Console:
+    """A console on stdout; plain text and full width where stdout is no terminal."""
+    width = None if sys.stdout.isatty() else 200
+    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, with money as decimal strings in USD, and nothing else."""
+    encoded = msgspec.json.encode(document, enc_hook=str, order=None)
+    click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def table(title: str, *columns: str, numeric: int = 1) -> Table:
+    """A table whose columns from index `numeric` on are right-aligned."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index >= numeric else "left", no_wrap=True)
+    return made
+
+
+def usd(sum_: Money | None) -> str:
+    """A sum for people, exact to the nanodollar: `$1.25`, or `unpriced`."""
+    return "unpriced" if sum_ is None else f"${sum_}"
