@@ -1,0 +1,68 @@
+# Everything sets itself up: a bare Debian machine needs only python3, python3-venv, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+NODE_MODULES := tests/node/node_modules/.package-lock.json
+
+.PHONY: help demo test check format catalogue docs clean
+.PHONY: bench-overhead bench-ledger bench-floor
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+# The user's environment: the base install and the Parquet archive.
+$(VENV)/.user: pyproject.toml uv.lock
+ifdef UV
+	uv sync --quiet --frozen --no-default-groups --extra archive
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive]'
+endif
+	touch $@
+
+# The developers' environment on top of it.
+$(VENV)/.dev: pyproject.toml uv.lock
+ifdef UV
+	uv sync --quiet --frozen --all-extras --group dev --group catalogue
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,openai,anthropic]'
+endif
+	touch $@ $(VENV)/.user
+
+$(NODE_MODULES): tests/node/package.json tests/node/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then npm ci --silent --prefix tests/node && touch $@; \
+	else echo "npm is not installed: the Node SDK tests will be skipped"; fi
+
+demo: $(VENV)/.user ## Simulated providers, the gateway, traffic of a support product, the report
+	@$(BIN)/farthing demo
+
+test: check $(NODE_MODULES) ## All checks and all tests, as CI runs them
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=
+
+check: $(VENV)/.dev ## Style, types and import order
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+catalogue: $(VENV)/.dev ## Compile the price catalogue again from its pinned sources
+	$(BIN)/python tools/compile_catalogue.py
+
+docs: $(VENV)/.dev ## Write the generated pages again
+	$(BIN)/python -m farthing.config.reference > docs/configuration.md
+
+bench-overhead: $(VENV)/.dev ## Latency and CPU beside nginx, the bare floor and LiteLLM (QUICK=1: a minute)
+	$(BIN)/python bench/overhead.py
+
+bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
+	$(BIN)/python bench/ledger.py
+
+clean: ## Remove what was built
+	rm -rf $(VENV) .demo .bench tests/node/node_modules dist

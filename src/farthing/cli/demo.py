@@ -1,0 +1,51 @@
+"""`farthing demo`: see it work, with simulated providers and no key."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from farthing.cli.output import console
+from farthing.demo import DemoOptions, run_demo
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.option("--tickets", default=120, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--seed", default=7, show_default=True, help="Same seed, same traffic.")
+@click.option("--dir", "directory", default=".demo", show_default=True, type=click.Path())
+@click.option("--stay/--leave", default=None, help="Keep the gateway up [default: on a terminal].")
+def demo(tickets: int, seed: int, directory: str, *, stay: bool | None) -> None:
+    """Play a support product's traffic through the gateway, then print the report."""
+    folder = Path(directory)
+    shutil.rmtree(folder / "ledger", ignore_errors=True)
+    options = DemoOptions(directory=folder, tickets=tickets, seed=seed)
+    bar = Progress(
+        TextColumn("tickets"), BarColumn(), MofNCompleteColumn(), disable=not sys.stdout.isatty()
+    )
+    task = bar.add_task("tickets", total=tickets)
+    with run_demo(options, _say, lambda: bar.advance(task)) as result:
+        bar.start()
+        bar.stop()
+        failed = sum(count for status, count in result.answers.items() if status != 200)
+        _say(f"{sum(result.answers.values())} calls made, {failed} of them failed\n")
+        _report(folder)
+        _say(f"\nLook at    {result.address}/metrics and {result.address}/healthz")
+        _say(f"           {result.address}/api/calls/{result.call_id}")
+        _say(f"Then try   farthing --config {folder}/farthing.toml calls --top 5 --by cost")
+        _say(f"           farthing --config {folder}/farthing.toml calls show {result.call_id}")
+        if stay or (stay is None and sys.stdin.isatty()):
+            click.pause("The gateway stays up for you; press a key to end it.")
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+
+
+def _report(folder: Path) -> None:
+    console().print(f"ledger in {folder}")

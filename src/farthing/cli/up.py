@@ -1,0 +1,65 @@
+"""`farthing up`: run the gateway."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import click
+
+from farthing.clock import SystemClock
+from farthing.config import Config, load_config
+from farthing.gateway import Supervisor, listen, stop_on_signals
+
+__all__ = ["up"]
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; other than loopback needs a key.")
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 picks a free one.")
+@click.option("--unix", type=click.Path(), help="Path of a unix socket to listen on instead.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
+@click.pass_obj
+def up(
+    config_path: str | None,
+    host: str | None,
+    port: int | None,
+    unix: str | None,
+    workers: int | None,
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    given = {"host": host, "port": port, "unix": unix, "workers": workers}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name, value in chosen.items():
+        os.environ[f"FARTHING_GATEWAY_{name.upper()}"] = str(value)  # the workers read it too
+    config = load_config(config_path, os.environ)
+    listener = listen(config)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    _greet(config, listener.getsockname())
+    say = click.get_text_stream("stderr").write
+    supervisor = Supervisor(
+        config, config_path, listener, SystemClock(), lambda news: (say(f"farthing: {news}\n"), None)[1]
+    )
+    supervisor.run(stop)
+    click.echo("farthing: all calls are settled; goodbye.")
+
+
+def _greet(config: Config, address: object) -> None:
+    """Say where to point SDKs, and what is missing."""
+    if isinstance(address, tuple):
+        host, port = str(address[0]), int(address[1])
+        base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    else:
+        base = f"unix socket {address}"
+    click.echo(f"farthing: listening on {base} ({config.gateway.workers} worker(s))")
+    click.echo(f"  OpenAI SDK:     base_url={base}/v1")
+    click.echo(f"  Anthropic SDK:  base_url={base}")
+    click.echo(f"  health {base}/healthz   metrics {base}/metrics   ledger {config.ledger.data_dir}")
+    for name, provider in config.providers.items():
+        if not provider.secret(os.environ):
+            wanted = provider.api_key_env or f"providers.{name}.api_key_env"
+            click.echo(f"  {name}: no API key in {wanted}; the clients' own keys are passed on")
+    click.get_text_stream("stdout").flush()
+
+

@@ -1,0 +1,210 @@
+"""Read `farthing.toml` and the environment into one frozen `Config`, or list every fault."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from farthing.config.settings import (
+    BreakerSettings,
+    GatewaySettings,
+    ModelSettings,
+    ProviderSettings,
+    RetrySettings,
+    TimeoutSettings,
+)
+from farthing.errors import ConfigError
+from farthing.ledger.settings import LedgerSettings
+from farthing.pricing.settings import PriceOverride, PricingSettings
+
+__all__ = ["DEFAULT_PROVIDERS", "Config", "environment_name", "load_config"]
+
+DEFAULT_PROVIDERS: Mapping[str, ProviderSettings] = {
+    "openai": ProviderSettings(
+        protocol="openai", base_url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY"
+    ),
+    "anthropic": ProviderSettings(
+        protocol="anthropic", base_url="https://api.anthropic.com", api_key_env="ANTHROPIC_API_KEY"
+    ),
+}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings; every key has a default."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
+    providers: dict[str, ProviderSettings] = {}
+    models: dict[str, ModelSettings] = {}
+    ledger: LedgerSettings = LedgerSettings()
+    pricing: PricingSettings = PricingSettings()
+    price: list[PriceOverride] = []
+
+    def pricing_settings(self) -> PricingSettings:
+        """The pricing section with the `[[price]]` rows in it."""
+        return msgspec.structs.replace(self.pricing, overrides=(*self.pricing.overrides, *self.price))
+
+
+def environment_name(*path: str) -> str:
+    """The environment variable for a key: `("gateway", "port")` -> `FARTHING_GATEWAY_PORT`."""
+    return "FARTHING_" + "_".join(part.replace("-", "_") for part in path).upper()
+
+
+def load_config(
+    source: str | Mapping[str, Any] | None, environ: Mapping[str, str]
+) -> Config:
+    """Read the file or the tables given (default: `farthing.toml` in this folder, if there is
+    one), then lay the environment over them.
+
+    Raises:
+        ConfigError: the file can't be read, or has faults; all of them are listed.
+    """
+    if source is None or isinstance(source, str):
+        document, where = _read(source)
+    else:
+        document, where = dict(source), "the configuration given"
+    reader = _Reader(environ, where)
+    values = reader.struct(Config, document, ())
+    if reader.faults:
+        listed = "\n".join(f"  - {fault}" for fault in reader.faults)
+        raise ConfigError(
+            f"{where} has {len(reader.faults)} fault(s):\n{listed}\n"
+            "Nothing was started. Mend them and run the command again."
+        )
+    config = Config(**values)
+    merged = {
+        name: _over(name, config.providers.get(name), reader) for name in DEFAULT_PROVIDERS
+    } | {name: p for name, p in config.providers.items() if name not in DEFAULT_PROVIDERS}
+    return msgspec.structs.replace(config, providers=merged)
+
+
+def _over(name: str, given: ProviderSettings | None, reader: _Reader) -> ProviderSettings:
+    """A built-in provider with the file's and the environment's keys laid over it."""
+    default = DEFAULT_PROVIDERS[name]
+    if given is None:
+        given = ProviderSettings(**reader.struct(ProviderSettings, {}, ("providers", name)))
+    changes = {
+        field: getattr(given, field)
+        for field in given.__struct_fields__
+        if getattr(given, field) != getattr(ProviderSettings(), field)
+    }
+    return msgspec.structs.replace(default, **changes)
+
+
+def _read(path: str | None) -> tuple[dict[str, Any], str]:
+    chosen = Path(path or "farthing.toml")
+    if path is None and not chosen.exists():
+        return {}, "the environment"
+    try:
+        return tomllib.loads(chosen.read_text(encoding="utf-8")), str(chosen)
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration file {chosen} can't be read: {error.strerror}. Nothing was "
+            "started. Name another with --config, or leave --config out."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} is not valid TOML: {error}. Nothing was started.") from error
+
+
+class _Reader:
+    """Walks a type beside a document and notes every fault, so that all are told at once."""
+
+    def __init__(self, environ: Mapping[str, str], where: str) -> None:
+        self.faults: list[str] = []
+        self._environ = environ
+        self._where = where
+
+    def struct(
+        self, kind: type[msgspec.Struct], document: Any, path: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """The valid fields of `kind` found in `document` and the environment."""
+        if not isinstance(document, dict):
+            self.faults.append(f"{'.'.join(path)} must be a table")
+            return {}
+        given: dict[str, Any] = document
+        hints = get_type_hints(kind, include_extras=True)
+        for key in given:
+            if key not in hints:
+                self._unknown((*path, key), list(hints))
+        values: dict[str, Any] = {}
+        for name, hint in hints.items():
+            found = self._field(hint, given.get(name, msgspec.UNSET), (*path, name))
+            if found is not msgspec.UNSET:
+                values[name] = found
+            elif name in _required(kind):
+                self.faults.append(f"{'.'.join((*path, name))} is missing")
+        return values
+
+    def _field(self, hint: Any, value: Any, path: tuple[str, ...]) -> Any:
+        if _is_struct(hint):
+            return self._made(hint, {} if value is msgspec.UNSET else value, path)
+        if get_origin(hint) is dict and _is_struct(get_args(hint)[1]):
+            return self._tables(get_args(hint)[1], value, path)
+        if get_origin(hint) is list and _is_struct(get_args(hint)[0]):
+            return self._rows(get_args(hint)[0], value, path)
+        text = self._environ.get(environment_name(*path))
+        if text is not None:
+            return self._leaf(hint, text, f"environment variable {environment_name(*path)}")
+        if value is msgspec.UNSET:
+            return value
+        return self._leaf(hint, value, ".".join(path))
+
+    def _tables(self, kind: type[msgspec.Struct], value: Any, path: tuple[str, ...]) -> Any:
+        if value is msgspec.UNSET:
+            return value
+        if not isinstance(value, dict):
+            self.faults.append(f"{'.'.join(path)} must be a table of tables")
+            return msgspec.UNSET
+        tables: dict[str, Any] = value
+        return {name: self._made(kind, inner, (*path, name)) for name, inner in tables.items()}
+
+    def _rows(self, kind: type[msgspec.Struct], value: Any, path: tuple[str, ...]) -> Any:
+        if value is msgspec.UNSET:
+            return value
+        if not isinstance(value, list):
+            self.faults.append(f"{'.'.join(path)} must be written as [[{path[-1]}]]")
+            return msgspec.UNSET
+        rows: list[Any] = value
+        return [self._made(kind, row, (*path, str(index + 1))) for index, row in enumerate(rows)]
+
+    def _made(self, kind: type[msgspec.Struct], document: Any, path: tuple[str, ...]) -> Any:
+        before = len(self.faults)
+        values = self.struct(kind, document, path)
+        if len(self.faults) > before:
+            return msgspec.UNSET
+        try:
+            return kind(**values)
+        except (ValueError, TypeError) as error:
+            self.faults.append(f"{'.'.join(path)}: {error}")
+            return msgspec.UNSET
+
+    def _leaf(self, hint: Any, value: Any, named: str) -> Any:
+        try:
+            return msgspec.convert(value, hint, strict=not isinstance(value, str))
+        except msgspec.ValidationError as error:
+            self.faults.append(f"{named}: {error}")
+            return msgspec.UNSET
+
+    def _unknown(self, path: tuple[str, ...], known: list[str]) -> None:
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        hint = f"; did you mean `{near[0]}`?" if near else f"; known here: {', '.join(known)}"
+        self.faults.append(f"unknown key `{'.'.join(path)}`{hint}")
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _required(kind: type[msgspec.Struct]) -> set[str]:
+    return {
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
+    }

@@ -1,0 +1,138 @@
+"""The stage that reaches providers: targets in order, retries, breakers; the one retry owner.
+
+A try is repeated only before the first byte went to the client, and only where the provider said
+that it is worth it. A call that the provider may have run is not sent twice, unless configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+
+from farthing.clock import Clock
+from farthing.config import RetrySettings
+from farthing.errors import ProviderError
+from farthing.gateway import retry
+from farthing.gateway.exchange import Exchange, Failure
+from farthing.gateway.inbound import Inbound, Outcome
+from farthing.gateway.refusal import refusal
+from farthing.gateway.targets import Target, Targets, protocol_of
+from farthing.gateway.upstreams import Upstream
+from farthing.wire import WireError
+
+__all__ = ["Attempts"]
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class AllOut(ProviderError):
+    """Every target's breaker is open."""
+
+    code = "providers_unavailable"
+    status = 503
+
+
+class Attempts:
+    """Serves a call by trying its targets."""
+
+    def __init__(  # noqa: PLR0913 - wired once, at start
+        self,
+        *,
+        settings: RetrySettings,
+        targets: Targets,
+        upstreams: Mapping[str, Upstream],
+        exchange: Exchange,
+        clock: Clock,
+        sleep: Sleep,
+        random: Random,
+    ) -> None:
+        self._retry = settings
+        self._targets = targets
+        self._upstreams = upstreams
+        self._exchange = exchange
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+
+    async def __call__(self, inbound: Inbound) -> Outcome:
+        """The first good answer; else the last failure, in the caller's protocol.
+
+        Raises:
+            NoTarget: no provider serves the model.
+            UnknownPrice: the policy refuses calls without a known price.
+        """
+        call = inbound.call
+        failure: Failure | None = None
+        for target in self._targets.find(call.model, protocol_of(call.endpoint)):
+            upstream = self._upstreams[target.provider]
+            if not upstream.breaker.admits(self._clock.monotonic_us()):
+                continue
+            tried = await self._try(inbound, target, upstream)
+            if isinstance(tried, Outcome):
+                return tried
+            failure = tried
+            if not self._may_repeat(failure):
+                break
+        return _given_up(inbound, failure)
+
+    async def _try(
+        self, inbound: Inbound, target: Target, upstream: Upstream
+    ) -> Outcome | Failure:
+        """Try one target, with its retries."""
+        for number in range(1, self._retry.retries_max + 2):
+            tried = await self._exchange.send(inbound, target)
+            self._judge(upstream, tried)
+            if isinstance(tried, Outcome):
+                return tried
+            wait_s = self._wait_s(tried, number)
+            if wait_s is None:
+                return tried
+            await self._sleep(wait_s)
+            if not upstream.breaker.admits(self._clock.monotonic_us()):
+                return tried
+        raise AssertionError("unreachable")  # the last round always returns
+
+    def _wait_s(self, failure: Failure, number: int) -> float | None:
+        """Seconds until the next try at the same target; None: no more of them."""
+        if number > self._retry.retries_max or not self._may_repeat(failure):
+            return None
+        asked_s = None
+        if failure.outcome is not None:
+            now_s = self._clock.now_us() / 1_000_000
+            asked_s = retry.retry_after_s(failure.outcome.headers, now_s)
+        return retry.wait_s(self._retry, number, asked_s, self._random)
+
+    def _may_repeat(self, failure: Failure) -> bool:
+        if failure.outcome is not None:
+            return failure.outcome.status in retry.RETRIED_STATUSES
+        return self._retry.retry_ambiguous or not failure.may_have_run
+
+    def _judge(self, upstream: Upstream, tried: Outcome | Failure) -> None:
+        """Tell the breaker; only the provider's own faults count against it."""
+        outcome = tried if isinstance(tried, Outcome) else tried.outcome
+        if outcome is not None and not retry.is_provider_fault(outcome.status):
+            upstream.breaker.succeeded()
+        else:
+            upstream.breaker.failed(self._clock.monotonic_us())
+
+
+def _given_up(inbound: Inbound, failure: Failure | None) -> Outcome:
+    """The provider's own words where there are any, else ours."""
+    if failure is None:
+        return refusal(inbound.codec, AllOut(
+            "Every provider for this model is out after repeated failures. Nothing was sent and "
+            "nothing was charged. Try again in a few seconds, or see /healthz."
+        ))
+    if failure.outcome is not None:
+        outcome = failure.outcome
+        if outcome.status in retry.RETRIED_STATUSES and not _asks_to_wait(outcome):
+            outcome.headers.append((b"x-should-retry", b"false"))  # we already did
+        return outcome
+    error = failure.error
+    assert isinstance(error, WireError)
+    return refusal(inbound.codec, error)
+
+
+def _asks_to_wait(outcome: Outcome) -> bool:
+    """Whether the provider named a wait that is left to the client."""
+    return any(name in (b"retry-after", b"retry-after-ms", b"x-should-retry") for name, _ in outcome.headers)

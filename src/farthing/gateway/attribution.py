@@ -1,0 +1,108 @@
+"""Whom a call is for: read from headers, then the body, then the key's and our defaults.
+
+What nobody says stays empty, and is reported as `unattributed`. The tenant comes from the key
+alone, so that no caller can book on another's account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from farthing.call import Attribution
+from farthing.gateway.headers import text
+from farthing.gateway.keyring import VirtualKey
+
+__all__ = ["attribute"]
+
+# Our own names first; then those of other products, so that a switch needs no new headers.
+_HEADERS = MappingProxyType(
+    {
+        b"x-farthing-feature": "feature",
+        b"x-farthing-user": "user",
+        b"x-farthing-session": "session",
+        b"x-farthing-trace": "trace",
+        b"x-farthing-step": "step",
+        b"x-farthing-env": "environment",
+        b"x-farthing-tags": "tags",
+        b"helicone-property-feature": "feature",
+        b"helicone-property-environment": "environment",
+        b"helicone-user-id": "user",
+        b"helicone-session-id": "session",
+        b"x-cost-feature": "feature",
+        b"x-cost-user": "user",
+        b"x-cost-session": "session",
+        b"x-cost-env": "environment",
+        b"traceparent": "traceparent",
+    }
+)
+_OWN = b"x-farthing-"
+_BODY_NAMES = MappingProxyType(
+    {
+        "feature": "feature",
+        "user": "user",
+        "user_id": "user",
+        "session": "session",
+        "session_id": "session",
+        "trace": "trace",
+        "trace_id": "trace",
+        "step": "step",
+        "env": "environment",
+        "environment": "environment",
+    }
+)
+_LENGTH_MAX = 256  # characters kept of any one value
+_TAGS_MAX = 32
+
+
+def attribute(
+    headers: Iterable[tuple[bytes, bytes]],
+    body: Mapping[str, str],
+    user: str,
+    key: VirtualKey | None,
+    environment: str,
+) -> Attribution:
+    """The attribution of one call.
+
+    `body` is the request's metadata (names with or without the prefix `farthing_`), `user` the
+    protocol's own user field, `environment` the gateway's default.
+    """
+    found = _from_headers(headers)
+    tags = _tags(found.pop("tags", ""))
+    traceparent = found.pop("traceparent", "")
+    for name, value in body.items():
+        field = _BODY_NAMES.get(name.removeprefix("farthing_"))
+        if field is not None and value:
+            found.setdefault(field, value[:_LENGTH_MAX])
+    if user:
+        found.setdefault("user", user[:_LENGTH_MAX])
+    if "trace" not in found and traceparent.count("-") == 3:
+        found["trace"] = traceparent.split("-")[1]  # W3C Trace Context: version-traceid-parent-flags
+    tenant = ""
+    if key is not None:
+        tenant = key.tenant
+        for field in ("feature", "user", "environment"):
+            found.setdefault(field, getattr(key, field))
+        tags = {**tags, **key.tags}  # what the key says of itself can't be overwritten
+    if not found.get("environment"):
+        found["environment"] = environment
+    return Attribution(tenant=tenant, tags=tags, **found)
+
+
+def _from_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    own: dict[str, str] = {}
+    foreign: dict[str, str] = {}
+    for name, value in headers:
+        field = _HEADERS.get(name)
+        if field is not None and value:
+            (own if name.startswith(_OWN) else foreign)[field] = text(value)[:_LENGTH_MAX]
+    return {**foreign, **own} if foreign else own
+
+
+def _tags(written: str) -> dict[str, str]:
+    """`k=v,k=v`; a part without `=` counts as a tag whose value is `true`."""
+    if not written:
+        return {}
+    parts = [part.strip() for part in written.split(",") if part.strip()]
+    pairs = (part.partition("=") for part in parts[:_TAGS_MAX])
+    return {name.strip(): value.strip() if mark else "true" for name, mark, value in pairs}

@@ -1,0 +1,133 @@
+"""From a request's bytes to a call: who asks, what for, and where it stands in its conversation."""
+
+from __future__ import annotations
+
+import zlib
+
+from farthing.call import Call, Endpoint
+from farthing.clock import Clock
+from farthing.codecs import Codec
+from farthing.config import Config
+from farthing.errors import CallerError
+from farthing.gateway.attribution import attribute
+from farthing.gateway.headers import first
+from farthing.gateway.identify import Identity
+from farthing.gateway.ids import CallIds
+from farthing.gateway.inbound import Inbound
+from farthing.gateway.settlement import Desk
+from farthing.wire import Request
+
+__all__ = ["Decoder"]
+
+
+class BadEncoding(CallerError):
+    """The body's content-encoding is unknown or broken."""
+
+    code = "unsupported_content_encoding"
+    status = 415
+
+
+class BodyTooLarge(CallerError):
+    """The body grows over the limit when it is decompressed."""
+
+    code = "request_too_large"
+    status = 413
+
+
+class Decoder:
+    """Makes the `Inbound` of each request."""
+
+    def __init__(self, config: Config, desk: Desk, clock: Clock, ids: CallIds) -> None:
+        self._environment = config.gateway.environment
+        self._body_bytes_max = config.gateway.body_bytes_max
+        self._desk = desk
+        self._clock = clock
+        self._ids = ids
+
+    def decode(
+        self, request: Request, codec: Codec, identity: Identity, arrived_us: int
+    ) -> Inbound:
+        """The call in `request`; its account is open from here on.
+
+        Raises:
+            CallerError: the body is not what the protocol asks for; nothing was recorded.
+        """
+        body, is_decoded = self._body(request)
+        view = codec.read_request(body)
+        now_us = self._clock.now_us()
+        call = Call(
+            id=self._ids.make(now_us),
+            endpoint=codec.endpoint,
+            model=view.model,
+            body=request.body,
+            is_streamed=view.is_streamed,
+            output_most=view.output_most,
+            attribution=attribute(
+                request.headers, view.metadata, view.user, identity.key, self._environment
+            ),
+            conversation=view.conversation,
+            started_us=now_us,
+        )
+        return Inbound(
+            call=call,
+            view=view,
+            codec=codec,
+            body=body,
+            headers=request.headers,
+            target=request.target,
+            key=identity.key,
+            credential=identity.passed_on,
+            settlement=self._desk.open(call, arrived_us),
+            is_body_decoded=is_decoded,
+            knows_farthing=any(name.startswith(b"x-farthing-") for name, _ in request.headers),
+        )
+
+    def _body(self, request: Request) -> tuple[bytes, bool]:
+        """The JSON of the request, and whether it had to be decompressed."""
+        encoding = first(request.headers, b"content-encoding")
+        if encoding is None or encoding == b"identity":
+            return request.body, False
+        if encoding not in (b"gzip", b"deflate"):
+            raise BadEncoding(
+                f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
+                "here. Nothing was sent. Send it as gzip, deflate or plain JSON."
+            )
+        return inflate(request.body, self._body_bytes_max), True
+
+
+def inflate(data: bytes, bytes_max: int) -> bytes:
+    """Decompress gzip or zlib data of at most `bytes_max` bytes, so that no bomb goes off.
+
+    Raises:
+        BadEncoding: the data is broken.
+        BodyTooLarge: there is more in it than `bytes_max`.
+    """
+    inflater = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
+    try:
+        plain = inflater.decompress(data, bytes_max + 1)
+    except zlib.error as error:
+        raise BadEncoding(
+            f"The compressed request body is broken ({error}). Nothing was sent. Send it again."
+        ) from error
+    if len(plain) > bytes_max:
+        raise BodyTooLarge(
+            f"The request body is over {bytes_max} bytes once decompressed. Nothing was sent and "
+            "nothing was charged. Send less, or raise gateway.body_bytes_max."
+        )
+    if not inflater.eof:
+        raise BadEncoding("The compressed request body breaks off. Nothing was sent. Send it again.")
+    return plain
+
+
+def endpoint_paths() -> dict[str, Endpoint]:
+    """The metered POST paths; each also below `/openai` or `/anthropic`."""
+    paths = {
+        "/v1/chat/completions": Endpoint.OPENAI_CHAT,
+        "/v1/embeddings": Endpoint.OPENAI_EMBEDDINGS,
+        "/v1/messages": Endpoint.ANTHROPIC_MESSAGES,
+        "/v1/messages/count_tokens": Endpoint.ANTHROPIC_COUNT_TOKENS,
+    }
+    prefixed = {
+        f"/{endpoint.value.partition('.')[0]}{path}": endpoint for path, endpoint in paths.items()
+    }
+    return paths | prefixed

@@ -1,0 +1,131 @@
+"""The engine: from a request to a reply, the same under the HTTP server and in the library."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from farthing.call import Endpoint
+from farthing.clock import Clock
+from farthing.codecs import Codec, Problem, codec_for
+from farthing.errors import CallerError, FarthingError
+from farthing.gateway.decode import Decoder, endpoint_paths
+from farthing.gateway.identify import identify
+from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.keyring import KeyRing
+from farthing.gateway.refusal import refusal
+from farthing.wire import Reply, Request
+
+__all__ = ["Engine", "NoSuchPage", "Page"]
+
+_LOG = logging.getLogger("farthing")
+
+Page = Callable[[Request], Awaitable[Reply]]
+
+
+class NoSuchPage(CallerError):
+    """No such path here; nothing reaches a provider unmetered."""
+
+    code = "not_found"
+    status = 404
+
+
+class Engine:
+    """Serves requests; all that it needs is handed in."""
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        serve: Proceed,
+        ring: KeyRing,
+        clock: Clock,
+        pages: Mapping[tuple[str, str], Page],
+    ) -> None:
+        """`serve` is the pipeline; `pages` what else is answered, by method and first path part."""
+        self._decoder = decoder
+        self._serve = serve
+        self._ring = ring
+        self._clock = clock
+        self._pages = pages
+        self._codecs = {path: codec_for(endpoint) for path, endpoint in endpoint_paths().items()}
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer one request; never raises but when it is cancelled."""
+        arrived_us = self._clock.monotonic_us()
+        codec = self._codecs.get(request.path)
+        if codec is None or request.method != "POST":
+            return await self._page(request)
+        try:
+            identity = identify(request.headers, self._ring)
+            inbound = self._decoder.decode(request, codec, identity, arrived_us)
+        except FarthingError as error:
+            return _reply(refusal(codec, error))
+        try:
+            return self._told(inbound, await self._serve(inbound))
+        except Exception:  # edge: a bug of ours must answer, not hang up; settled by its stage
+            _LOG.exception("call %s failed in Farthing", inbound.call.id)
+            return _reply(_bug(codec, inbound.call.id))
+
+    def refuse(self, status: int, reason: str) -> Reply:
+        """The answer to a request that the server could not take at all."""
+        error = CallerError(f"{reason} Nothing was sent and nothing was charged.")
+        error.status = status
+        return _reply(refusal(codec_for(Endpoint.OPENAI_CHAT), error))
+
+    async def _page(self, request: Request) -> Reply:
+        page = self._pages.get((request.method, "/" + request.path.split("/", 2)[1]))
+        codec = codec_for(
+            Endpoint.ANTHROPIC_MESSAGES
+            if any(name == b"anthropic-version" for name, _ in request.headers)
+            else Endpoint.OPENAI_CHAT
+        )
+        try:
+            if page is None:
+                raise NoSuchPage(
+                    f"There is no {request.method} {request.path} here; only metered endpoints "
+                    "reach a provider. Nothing was sent. See docs/protocols.md for the list."
+                )
+            return await page(request)
+        except FarthingError as error:
+            return _reply(refusal(codec, error))
+        except Exception:  # edge: see handle
+            _LOG.exception("%s %s failed in Farthing", request.method, request.path)
+            return _reply(_bug(codec, ""))
+
+    def _told(self, inbound: Inbound, outcome: Outcome) -> Reply:
+        """Add what Farthing knows of the call to the answer's headers."""
+        headers = outcome.headers
+        headers.append((b"x-farthing-call", inbound.call.id.encode()))
+        entry = inbound.settlement.entry
+        if entry is not None:
+            if entry.attempts:
+                last = entry.attempts[-1]
+                headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
+            cost = "unpriced" if entry.unpriced else str(entry.cost)
+            baseline = "unpriced" if entry.baseline is None else str(entry.baseline)
+            headers.append((b"x-farthing-cost", cost.encode()))
+            headers.append((b"x-farthing-baseline", baseline.encode()))
+            headers.append((b"x-farthing-overhead-us", b"%d" % entry.overhead_us))
+        return _reply(outcome)
+
+
+def _reply(outcome: Outcome) -> Reply:
+    return Reply(status=outcome.status, headers=outcome.headers, body=outcome.body)
+
+
+def _bug(codec: Codec, call_id: str) -> Outcome:
+    problem = Problem(
+        status=500,
+        kind="api_error",
+        code="farthing_bug",
+        message=f"Farthing failed on this call {call_id}. What was sent is in the ledger. "
+        "Please report it with the log lines of this call.",
+    )
+    return Outcome(
+        status=500,
+        headers=[(b"content-type", b"application/json")],
+        body=codec.write_error(problem),
+    )
+
+

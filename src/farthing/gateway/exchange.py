@@ -1,0 +1,119 @@
+"""One try at one upstream: send the call, meter what comes back, hand it on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from farthing.call import AttemptStatus
+from farthing.clock import Clock
+from farthing.config import Config
+from farthing.gateway.headers import first, for_client
+from farthing.gateway.inbound import Inbound, Outcome
+from farthing.gateway.pricer import Pricer
+from farthing.gateway.streaming import MeteredStream
+from farthing.gateway.targets import Target
+from farthing.gateway.trial import Trial
+from farthing.gateway.upstreams import Upstream
+from farthing.wire import (
+    ConnectFailed,
+    ConnectTimeout,
+    FirstByteTimeout,
+    IdleTimeout,
+    Response,
+    TotalTimeout,
+    WireError,
+)
+
+__all__ = ["Exchange", "Failure"]
+
+_DETAIL_MAX = 500  # bytes of a provider's error kept in the ledger
+_STATUS_OF = {
+    ConnectFailed: AttemptStatus.UNREACHABLE,
+    ConnectTimeout: AttemptStatus.UNREACHABLE,
+    FirstByteTimeout: AttemptStatus.TIMEOUT,
+    IdleTimeout: AttemptStatus.TIMEOUT,
+    TotalTimeout: AttemptStatus.TIMEOUT,
+}
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A try that gave no good answer: the provider's refusal, or the wire's error."""
+
+    outcome: Outcome | None = None
+    error: WireError | None = None
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the provider may have done (and will bill) the work."""
+        return self.error is not None and self.error.may_have_run
+
+
+class Exchange:
+    """Performs tries; holds no state of its own between them."""
+
+    def __init__(
+        self, config: Config, upstreams: Mapping[str, Upstream], pricer: Pricer, clock: Clock
+    ) -> None:
+        self._upstreams = upstreams
+        self._pricer = pricer
+        self._clock = clock
+        self._answer_bytes_max = config.gateway.answer_bytes_max
+        self._stream_cost = config.gateway.stream_cost
+
+    async def send(self, inbound: Inbound, target: Target) -> Outcome | Failure:
+        """Try `target` once; its attempt is in the call's account when this returns or raises.
+
+        A stream's attempt is booked when the stream closes.
+
+        Raises:
+            UnknownPrice: the policy refuses a call without a known price; nothing was sent.
+        """
+        trial = Trial(self._pricer, self._clock, inbound, target)
+        trial.begin()
+        response: Response | None = None
+        try:
+            response = await self._upstreams[target.provider].send(inbound, target.model)
+            trial.first_byte()
+            return await self._answered(trial, response)
+        except WireError as error:
+            status = _STATUS_OF.get(type(error), AttemptStatus.CUT)
+            trial.lost(status, str(error), may_have_run=error.may_have_run)
+            failure = Failure(error=error)
+        except asyncio.CancelledError:
+            trial.lost(AttemptStatus.CANCELLED, "the client went away", may_have_run=True)
+            if response is not None:
+                response.close()
+            raise
+        if response is not None:
+            response.close()
+        return failure
+
+    async def _answered(self, trial: Trial, response: Response) -> Outcome | Failure:
+        is_good = 200 <= response.status < 300
+        kind = first(response.headers, b"content-type") or b""
+        if is_good and kind.startswith(b"text/event-stream"):
+            return await self._streamed(trial, response)
+        body = await response.read(self._answer_bytes_max)
+        outcome = Outcome(status=response.status, headers=for_client(response.headers), body=body)
+        if is_good:
+            answer = trial.inbound.codec.read_answer(body)
+            trial.answered(answer, response.status, response.headers)
+            return outcome
+        detail = body[:_DETAIL_MAX].decode(errors="replace")
+        trial.refused(response.status, response.headers, detail)
+        return Failure(outcome=outcome)
+
+    async def _streamed(self, trial: Trial, response: Response) -> Outcome:
+        """Begin a stream once its first bytes are in; until then another target may still try."""
+        chunks = aiter(response)
+        head = await anext(chunks, b"")
+        is_told = self._stream_cost == "always" or (
+            self._stream_cost == "auto" and trial.inbound.knows_farthing
+        )
+        stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
+        headers = for_client(response.headers)
+        headers.append((b"x-accel-buffering", b"no"))
+        return Outcome(status=response.status, headers=headers, body=stream)

@@ -1,0 +1,172 @@
+"""The pages beside the metered endpoints: health, metrics, a call by its id, the models."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from farthing.clock import Clock
+from farthing.codecs import write_models
+from farthing.errors import CallerError
+from farthing.gateway.engine import NoSuchPage, Page
+from farthing.gateway.headers import first, for_client
+from farthing.gateway.identify import identify
+from farthing.gateway.keyring import KeyRing
+from farthing.gateway.metrics import write_metrics
+from farthing.gateway.settlement import Desk
+from farthing.gateway.targets import Targets
+from farthing.gateway.upstreams import Upstream
+from farthing.gateway.vitals import WorkerVitals, read_workers
+from farthing.ledger import Entry, Ledger, read_status
+from farthing.wire import Reply, Request
+
+__all__ = ["Pages"]
+
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_SILENT_US = 5_000_000
+
+
+class UnknownCall(CallerError):
+    """No such call for this caller."""
+
+    code = "unknown_call"
+    status = 404
+
+
+class Pages:
+    """What the gateway answers itself."""
+
+    def __init__(  # noqa: PLR0913 - wired once, at start
+        self,
+        *,
+        directory: Path,
+        ring: KeyRing,
+        desk: Desk,
+        upstreams: Mapping[str, Upstream],
+        targets: Targets,
+        clock: Clock,
+        vitals: Callable[[], WorkerVitals],
+    ) -> None:
+        self._directory = directory
+        self._ring = ring
+        self._desk = desk
+        self._upstreams = upstreams
+        self._targets = targets
+        self._clock = clock
+        self._vitals = vitals
+
+    def table(self) -> dict[tuple[str, str], Page]:
+        """The pages by method and first part of the path."""
+        return {
+            ("GET", "/healthz"): self.healthz,
+            ("GET", "/metrics"): self.metrics,
+            ("GET", "/api"): self.call,
+            ("GET", "/v1"): self.models,
+            ("GET", "/openai"): self.models,
+            ("GET", "/anthropic"): self.models,
+        }
+
+    async def healthz(self, request: Request) -> Reply:
+        """200 while calls are served; `degraded` tells that the store is behind or away."""
+        del request
+        status = read_status(self._directory)
+        now_us = self._clock.now_us()
+        store = "unknown" if status is None else status.store
+        is_silent = status is None or now_us - status.at_us > _SILENT_US
+        is_well = store == "ok" and not is_silent
+        return _json(
+            {
+                "status": "ok" if is_well else "degraded",
+                "store": store,
+                "drainer": "silent" if is_silent else "running",
+                "spooled_bytes": 0 if status is None else status.lag_bytes,
+                "calls_running": self._desk.running,
+                "breakers": {n: u.breaker.state.value for n, u in self._upstreams.items()},
+            }
+        )
+
+    async def metrics(self, request: Request) -> Reply:
+        """Prometheus text: counters from the ledger's drainer, gauges from every worker."""
+        self._demand_access(request)
+        own = self._vitals()
+        run = self._directory / "run"
+        others = [vitals for vitals in read_workers(run) if vitals.slot != own.slot]
+        body = write_metrics(run, [own, *others], read_status(self._directory))
+        return Reply(status=200, headers=[_TEXT], body=body)
+
+    async def call(self, request: Request) -> Reply:
+        """`/api/calls/ID`: one call as it stands in the ledger."""
+        tenant = self._demand_access(request)
+        parts = request.path.strip("/").split("/")
+        if len(parts) != 3 or parts[1] != "calls":
+            raise NoSuchPage(f"There is no page {request.path} here. Try /api/calls/ID.")
+        entry = self._desk.recent.get(parts[2])
+        if entry is None:
+            entry = await asyncio.to_thread(self._stored, parts[2])
+        if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
+            raise UnknownCall(
+                f"There is no call {parts[2]} in the ledger, or it is another tenant's. Nothing "
+                "was changed. A call appears here once it has ended."
+            )
+        told = msgspec.to_builtins(entry) | {
+            "cost_usd": None if entry.unpriced else str(entry.cost),
+            "baseline_usd": None if entry.baseline is None else str(entry.baseline),
+        }
+        return _json(told)
+
+    async def models(self, request: Request) -> Reply:
+        """`/v1/models`: the provider's own list; a key that is limited sees its models only."""
+        prefix, _, path = request.target.partition("/v1/")
+        if path.partition("?")[0].partition("/")[0] != "models":
+            raise NoSuchPage(f"There is no GET {request.path} here. Nothing was sent.")
+        identity = identify(request.headers, self._ring)
+        is_anthropic = prefix == "/anthropic" or (
+            first(request.headers, b"anthropic-version") is not None
+        )
+        protocol = "anthropic" if is_anthropic else "openai"
+        if identity.key is not None and identity.key.models:
+            names = [n for n in identity.key.models if not set(n) & set("*?[")]
+            return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
+        upstream = next((u for u in self._upstreams.values() if u.protocol == protocol), None)
+        if upstream is None:
+            names = self._targets.aliases
+            return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
+        below = f"/v1/{path}" if is_anthropic else f"/{path}"
+        response = await upstream.get(below, request.headers, identity.passed_on)
+        body = await response.read(16_777_216)
+        return Reply(status=response.status, headers=for_client(response.headers), body=body)
+
+    def _stored(self, call_id: str) -> Entry | None:
+        with Ledger.open(self._directory) as ledger:
+            return ledger.call(call_id)
+
+    def _demand_access(self, request: Request) -> str | None:
+        """The tenant the caller is limited to; None: this machine's own user, who sees all.
+
+        Raises:
+            BadKey: the caller is not on this machine and holds no key.
+        """
+        if self._ring.is_empty or _is_local(request.peer):
+            return None
+        identity = identify(request.headers, self._ring)
+        return identity.key.tenant if identity.key is not None else None
+
+
+def _is_local(peer: str) -> bool:
+    if not peer:  # a unix socket
+        return True
+    try:
+        return ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(document: object) -> Reply:
+    return Reply(status=200, headers=[_JSON], body=msgspec.json.encode(document))
+
+

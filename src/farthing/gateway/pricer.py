@@ -1,0 +1,126 @@
+"""Puts a price on each attempt: what is reserved before it, and what it cost after."""
+
+from __future__ import annotations
+
+import msgspec
+
+from farthing.call import Call, Pricing
+from farthing.codecs import Answer, RequestView
+from farthing.config import Config
+from farthing.errors import CallerError
+from farthing.gateway.targets import Target
+from farthing.money import ZERO, Money
+from farthing.pricing import Priced, PriceBook, RateCard, Unpriced, UnpricedReason
+from farthing.usage import NO_USAGE, STANDARD, Terms, Usage
+
+__all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
+
+
+class UnknownPrice(CallerError):
+    """The policy refuses calls whose price is not known."""
+
+    code = "unknown_price"
+    status = 400
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt costs and how we know; `card` is noted in the journal once."""
+
+    pricing: Pricing
+    cost: Money | None
+    card_cost: Money | None = None
+    card: RateCard | None = None
+    detail: str = ""
+
+
+FREE = Price(pricing=Pricing.FREE, cost=ZERO)
+
+
+class Pricer:
+    """Prices attempts by the book and the policy for unknown prices."""
+
+    def __init__(self, config: Config, book: PriceBook) -> None:
+        self._book = book
+        self._policy = config.pricing.unknown
+        self._reserve_output = config.gateway.reserve_output_tokens
+        self._price_as = {
+            name: provider.price_as or name for name, provider in config.providers.items()
+        }
+
+    def reserve(self, call: Call, view: RequestView, target: Target) -> tuple[Usage, Price]:
+        """The most this attempt is expected to use, and its price, before it is sent.
+
+        Input is a length estimate; output the caller's own maximum, or the configured reserve.
+
+        Raises:
+            UnknownPrice: no price is known and the policy is to refuse.
+        """
+        output = (call.output_most or self._reserve_output) * max(1, view.choices)
+        usage = Usage(input=view.input_estimate, output=output, is_estimated=True)
+        price = self.price(call, target, target.model, usage, STANDARD)
+        if price.cost is None and self._policy == "refuse":
+            raise UnknownPrice(
+                f"No price is known for {target.model!r} at provider {target.provider!r}, and the "
+                "policy for unknown prices is to refuse. Nothing was sent and nothing was "
+                "charged. Add a [[price]] row for it, or set pricing.unknown to allow or estimate."
+            )
+        return usage, price
+
+    def settle(self, call: Call, target: Target, answer: Answer) -> Price:
+        """The price of an answer: the provider's own figure where it sends one, else the card's."""
+        if answer.usage is None:
+            return FREE
+        served = answer.model_served or target.model
+        price = self.price(call, target, served, answer.usage, answer.terms)
+        if answer.provider_cost is None:
+            return price
+        return msgspec.structs.replace(
+            price, pricing=Pricing.PROVIDER, cost=answer.provider_cost, card_cost=price.card_cost
+        )
+
+    def price(
+        self, call: Call, target: Target, model: str, usage: Usage, terms: Terms
+    ) -> Price:
+        """The price of `usage` on `terms`, by the card that is valid when the call starts."""
+        provider = self._price_as[target.provider]
+        card = self._card(provider, model, target.model, call.started_us)
+        cost = card.cost(usage, terms) if isinstance(card, RateCard) else card
+        if isinstance(cost, Priced) and isinstance(card, RateCard):
+            return Price(pricing=Pricing.CARD, cost=cost.total, card_cost=cost.total, card=card)
+        if isinstance(cost, Unpriced) and self._policy == "estimate":
+            return self._estimate(provider, model, usage, call.started_us, cost)
+        unpriced = cost if isinstance(cost, Unpriced) else _bug(provider, model)
+        return Price(
+            pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail
+        )
+
+    def _card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
+        """The card of the model that served; of the one asked for where that is only an alias.
+
+        A served name without a card is taken for a snapshot of the model sent only if it extends
+        its name; a provider-side switch to another model is never priced as the model sent.
+        """
+        card = self._book.card(provider, served, at_us)
+        if isinstance(card, RateCard) or served == sent:
+            return card
+        own = self._book.card(provider, sent, at_us)
+        if isinstance(own, RateCard) and (served.startswith(sent) or own.layer == "contract"):
+            return own
+        return card
+
+    def _estimate(
+        self, provider: str, model: str, usage: Usage, at_us: int, why: Unpriced
+    ) -> Price:
+        card = self._book.substitute(provider, model, at_us)
+        cost = card.cost(usage, STANDARD)
+        if isinstance(cost, Unpriced):
+            return Price(pricing=Pricing(why.reason.value), cost=None, detail=why.detail)
+        return Price(pricing=Pricing.ESTIMATED, cost=cost.total, card=card, detail=why.detail)
+
+
+def _bug(provider: str, model: str) -> Unpriced:
+    return Unpriced(
+        provider=provider, model=model, reason=UnpricedReason.MODEL, detail="no card was found"
+    )
+
+

@@ -1,0 +1,121 @@
+"""The account of one running call: intents before each dispatch, one settlement at the end.
+
+Every path ends in `close`: success, provider error, time-out, client gone. It never awaits, so
+nothing can interrupt it; a second `close` does nothing (L2). If the process dies first, the last
+intent stands in the journal and is posted as interrupted with its reserved cost.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Protocol
+
+import msgspec
+
+from farthing.call import Attempt, AttemptStatus, Call
+from farthing.clock import Clock
+from farthing.gateway.pricer import Price
+from farthing.ledger import CallStatus, Entry
+from farthing.pricing import RateCard
+
+__all__ = ["Desk", "JournalLike", "Settlement"]
+
+_RECENT_MAX = 2048
+
+
+class JournalLike(Protocol):
+    """What the desk writes to; `farthing.ledger.Journal` is one."""
+
+    def intend(self, entry: Entry) -> None:
+        """Note what shall stand if this process dies now."""
+        ...
+
+    def settle(self, entry: Entry) -> None:
+        """Note how the call ended."""
+        ...
+
+    def note_card(self, card: RateCard) -> None:
+        """Note the content of a rate card that an entry names."""
+        ...
+
+
+class Desk:
+    """Where settlements are written; keeps the latest entries at hand for questions by id."""
+
+    def __init__(self, journal: JournalLike, clock: Clock) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.recent: OrderedDict[str, Entry] = OrderedDict()
+        self.running = 0
+
+    def open(self, call: Call, arrived_us: int) -> Settlement:
+        """Begin the account of `call`, which arrived at `arrived_us` (monotonic)."""
+        self.running += 1
+        return Settlement(self, call, arrived_us)
+
+    def post(self, entry: Entry) -> None:
+        """Write a settled entry and keep it at hand."""
+        self.running -= 1
+        self.journal.settle(entry)
+        self.recent[entry.call_id] = entry
+        if len(self.recent) > _RECENT_MAX:
+            self.recent.popitem(last=False)
+
+
+class Settlement:
+    """The account of one call; not shared between tasks."""
+
+    __slots__ = ("_arrived_us", "_attempts", "_call", "_desk", "entry", "upstream_us")
+
+    def __init__(self, desk: Desk, call: Call, arrived_us: int) -> None:
+        self._desk = desk
+        self._call = call
+        self._arrived_us = arrived_us
+        self._attempts: tuple[Attempt, ...] = ()
+        self.upstream_us = 0
+        self.entry: Entry | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have ended."""
+        return len(self._attempts)
+
+    def dispatching(self, reserved: Attempt, price: Price) -> None:
+        """Journal the intent: `reserved` is the attempt as it shall stand if we die now."""
+        if price.card is not None:
+            self._desk.journal.note_card(price.card)
+        lost = msgspec.structs.replace(reserved, status=AttemptStatus.INTERRUPTED)
+        self._desk.journal.intend(self._made(CallStatus.INTERRUPTED, (*self._attempts, lost), ""))
+
+    def ended(self, attempt: Attempt, price: Price) -> None:
+        """An attempt ended; it stands in the entry whatever comes after it."""
+        if price.card is not None:
+            self._desk.journal.note_card(price.card)
+        self._attempts = (*self._attempts, attempt)
+        self.upstream_us += attempt.duration_us
+
+    def close(self, status: CallStatus, detail: str = "") -> Entry:
+        """Settle the call, once; later closings return the entry that stands."""
+        if self.entry is None:
+            self.entry = self._made(status, self._attempts, detail)
+            self._desk.post(self.entry)
+        return self.entry
+
+    def _made(self, status: CallStatus, attempts: tuple[Attempt, ...], detail: str) -> Entry:
+        call = self._call
+        duration_us = self._desk.clock.monotonic_us() - self._arrived_us
+        entry = Entry(
+            call_id=call.id,
+            endpoint=call.endpoint,
+            model=call.model,
+            is_streamed=call.is_streamed,
+            status=status,
+            started_us=call.started_us,
+            duration_us=duration_us,
+            overhead_us=max(0, duration_us - self.upstream_us),
+            attribution=call.attribution,
+            conversation=call.conversation,
+            attempts=attempts,
+            detail=detail,
+        )
+        return msgspec.structs.replace(entry, baseline=entry.cost)

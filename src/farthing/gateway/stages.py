@@ -1,0 +1,46 @@
+"""The stages that every call passes, in one visible order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from farthing.errors import CallerError, FarthingError
+from farthing.gateway.identify import check_model
+from farthing.gateway.inbound import Inbound, Outcome, Proceed, Stage
+from farthing.gateway.refusal import refusal
+from farthing.ledger import CallStatus
+
+__all__ = ["STAGES", "admit", "settle"]
+
+
+async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
+    """Settle the call exactly once, however it ends; a stream settles itself when it closes."""
+    settlement = inbound.settlement
+    try:
+        outcome = await proceed(inbound)
+    except asyncio.CancelledError:
+        settlement.close(CallStatus.CANCELLED, "the client went away")
+        raise
+    except CallerError as error:
+        settlement.close(CallStatus.REFUSED, str(error))
+        return refusal(inbound.codec, error)
+    except FarthingError as error:
+        settlement.close(CallStatus.ERROR, str(error))
+        return refusal(inbound.codec, error)
+    except BaseException as error:  # edge: whatever broke, the call is in the ledger first
+        settlement.close(CallStatus.ERROR, f"{type(error).__name__} in Farthing")
+        raise
+    if isinstance(outcome.body, bytes):
+        is_good = 200 <= outcome.status < 300
+        settlement.close(CallStatus.OK if is_good else CallStatus.ERROR)
+    return outcome
+
+
+async def admit(inbound: Inbound, proceed: Proceed) -> Outcome:
+    """Let only the models through that the caller's key allows."""
+    check_model(inbound.key, inbound.call.model)
+    return await proceed(inbound)
+
+
+# The order in which a call passes them; what reaches the providers (`Attempts`) comes after.
+STAGES: tuple[Stage, ...] = (settle, admit)

@@ -1,0 +1,98 @@
+"""A provider's stream on its way to the client: metered as it flows, settled when it closes.
+
+However it ends — complete, broken off, or abandoned by the client — the call is settled exactly
+once. A stream that breaks off ends in the protocol's own error event, never as if complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from farthing.call import AttemptStatus
+from farthing.codecs import Answer, Problem
+from farthing.gateway.trial import Trial
+from farthing.ledger import CallStatus
+from farthing.wire import IdleTimeout, Response, TotalTimeout, WireError
+
+__all__ = ["MeteredStream"]
+
+
+class MeteredStream:
+    """An async iterator over the client's bytes of one streamed answer."""
+
+    __slots__ = ("_chunks", "_head", "_is_cost_told", "_is_over", "_reader", "_response", "_trial")
+
+    def __init__(
+        self,
+        trial: Trial,
+        response: Response,
+        chunks: AsyncIterator[bytes],
+        head: bytes,
+        *,
+        is_cost_told: bool,
+    ) -> None:
+        """`head` are the bytes already read; `chunks` the rest of `response`."""
+        self._trial = trial
+        self._response = response
+        self._chunks = chunks
+        self._head = head
+        self._reader = trial.inbound.codec.stream(trial.inbound.view)
+        self._is_cost_told = is_cost_told
+        self._is_over = False
+
+    def __aiter__(self) -> MeteredStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes for the client; never empty."""
+        while not self._is_over:
+            try:
+                chunk = self._head or await anext(self._chunks)
+            except StopAsyncIteration:
+                return self._end(None)
+            except WireError as error:
+                return self._end(error)
+            self._head = b""
+            shown = self._reader.feed(chunk)
+            if shown:
+                return shown
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """The client needs no more: drop the upstream and settle, unless that is done."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._response.close()
+        _, answer = self._reader.close()
+        self._settle(answer, AttemptStatus.CANCELLED, "the client went away")
+
+    def _end(self, error: WireError | None) -> bytes:
+        """The provider's stream ended; the last bytes for the client."""
+        self._is_over = True
+        self._response.close()
+        tail, answer = self._reader.close()
+        if self._reader.is_complete:
+            return (tail + self._settle(answer, AttemptStatus.OK, "")) or self._stop()
+        if answer.error:  # the provider told its error in its own event, which went through
+            return (tail + self._settle(answer, AttemptStatus.ERROR, answer.error)) or self._stop()
+        status = AttemptStatus.CUT
+        if isinstance(error, IdleTimeout | TotalTimeout):
+            status = AttemptStatus.TIMEOUT
+        detail = str(error) if error else "the provider's stream ended without its last event"
+        self._settle(answer, status, detail)
+        problem = Problem(status=502, kind="api_error", code="upstream_cut", message=detail)
+        return tail + self._trial.inbound.codec.write_error_event(problem)
+
+    def _stop(self) -> bytes:
+        raise StopAsyncIteration
+
+    def _settle(self, answer: Answer, status: AttemptStatus, detail: str) -> bytes:
+        """Book the attempt, close the call; the cost comment where one is wanted."""
+        self._trial.answered(answer, self._response.status, self._response.headers, status, detail)
+        ends = {AttemptStatus.OK: CallStatus.OK, AttemptStatus.CANCELLED: CallStatus.CANCELLED}
+        entry = self._trial.inbound.settlement.close(ends.get(status, CallStatus.ERROR), detail)
+        if not self._is_cost_told:
+            return b""
+        cost = "unpriced" if entry.unpriced else str(entry.cost)
+        return f": farthing call={entry.call_id} cost_usd={cost}\n\n".encode()

@@ -1,0 +1,174 @@
+"""The supervisor: binds the socket, keeps the workers and the drainer alive, ends them in order.
+
+Workers inherit one listening socket, so that connections waiting in it survive a worker's death.
+A worker that dies is replaced at once; what it had in flight is in its journal, and the drainer
+posts it as interrupted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from farthing.clock import Clock
+from farthing.config import Config
+from farthing.errors import ConfigError
+from farthing.gateway.keyring import KeyRing
+
+__all__ = ["Supervisor", "listen", "stop_on_signals"]
+
+_BACKLOG = 4096
+_QUICK_DEATH_US = 1_000_000
+_KILL_GRACE_S = 5.0
+
+
+def listen(config: Config) -> socket.socket:
+    """The bound listening socket.
+
+    Raises:
+        ConfigError: the address is taken or not ours, or is open to others while no key exists.
+    """
+    gateway = config.gateway
+    if gateway.unix:
+        return _listen_unix(Path(gateway.unix))
+    if not _is_loopback(gateway.host) and KeyRing(Path(config.ledger.data_dir)).is_empty:
+        raise ConfigError(
+            f"gateway.host {gateway.host} is open to other machines, and there is no key yet. "
+            "Nothing was started. Make one with `farthing keys create --tenant NAME`, or listen "
+            "on 127.0.0.1."
+        )
+    family = socket.AF_INET6 if ":" in gateway.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((gateway.host, gateway.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"Can't listen on {gateway.host}:{gateway.port}: {error.strerror}. Nothing was "
+            "started. Choose another with gateway.port, or stop what listens there."
+        ) from error
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"Can't make the socket {path}: {error.strerror}. Nothing was started."
+        ) from error
+    path.chmod(0o600)
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Child:
+    """One kept-alive process."""
+
+    def __init__(self, command: list[str], descriptors: tuple[int, ...], clock: Clock) -> None:
+        self._command = command
+        self._descriptors = descriptors
+        self._clock = clock
+        self._quick_deaths = 0
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started_us = self._clock.monotonic_us()
+        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+            self._command, pass_fds=self._descriptors, start_new_session=True
+        )
+
+    def tend(self) -> str:
+        """Restart the process if it died; says so, or an empty text."""
+        code = self.process.poll()
+        if code is None:
+            return ""
+        lived_us = self._clock.monotonic_us() - self._started_us
+        self._quick_deaths = self._quick_deaths + 1 if lived_us < _QUICK_DEATH_US else 0
+        if self._quick_deaths >= 5:
+            raise ConfigError(
+                f"{self._command[2]} died five times within a second of its start (exit code "
+                f"{code}). Calls already taken are in the ledger. See its messages above."
+            )
+        self.process = self._start()
+        return f"{self._command[2]} ended with code {code}; a new one runs as {self.process.pid}"
+
+    def end(self, grace_s: float) -> None:
+        """Ask the process to end; kill it when it takes longer than `grace_s`."""
+        self.process.terminate()
+        self.wait(grace_s)
+
+    def wait(self, grace_s: float) -> None:
+        """Wait for the end; kill the process when it takes longer than `grace_s`."""
+        try:
+            self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Supervisor:
+    """Runs the gateway's processes until it is told to stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        config_path: str | None,
+        listener: socket.socket,
+        clock: Clock,
+        say: Callable[[str], None],
+    ) -> None:
+        self._drain_s = config.gateway.drain_s
+        self._say = say
+        tail = [config_path] if config_path else []
+        descriptor = listener.fileno()
+        self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drain", *tail], (), clock)
+        self._workers = [
+            _Child(
+                [sys.executable, "-m", "farthing.gateway.worker", str(slot), str(descriptor), *tail],
+                (descriptor,),
+                clock,
+            )
+            for slot in range(config.gateway.workers)
+        ]
+
+    def run(self, stop: threading.Event) -> None:
+        """Tend the processes until `stop`; then end the workers first and the drainer last."""
+        try:
+            while not stop.wait(0.1):
+                for child in (*self._workers, self._drainer):
+                    news = child.tend()
+                    if news:
+                        self._say(news)
+        finally:
+            for worker in self._workers:
+                worker.process.terminate()
+            for worker in self._workers:
+                worker.wait(self._drain_s + _KILL_GRACE_S)
+            self._drainer.end(_KILL_GRACE_S + self._drain_s)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT set `stop`."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+

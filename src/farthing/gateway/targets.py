@@ -1,0 +1,102 @@
+"""Where a model name leads: the providers to try, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from farthing.call import Endpoint
+from farthing.config import Config, ModelSettings, ProviderSettings
+from farthing.errors import CallerError, ConfigError
+
+__all__ = ["NoTarget", "Target", "Targets", "protocol_of"]
+
+
+class NoTarget(CallerError):
+    """No configured provider serves this model in this protocol."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """One provider and the model name it is sent."""
+
+    provider: str
+    model: str
+
+
+def protocol_of(endpoint: Endpoint) -> str:
+    """The protocol an endpoint belongs to: `openai` or `anthropic`."""
+    return endpoint.value.partition(".")[0]
+
+
+class Targets:
+    """The routing table, built once from the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError: a target names a provider that is not there."""
+        self._providers: Mapping[str, ProviderSettings] = config.providers
+        self._models = {
+            name: self._parsed(name, settings) for name, settings in config.models.items()
+        }
+        self._known: dict[tuple[str, str], tuple[Target, ...]] = {}
+
+    @property
+    def aliases(self) -> list[str]:
+        """The model names of the configuration itself."""
+        return list(self._models)
+
+    def find(self, model: str, protocol: str) -> tuple[Target, ...]:
+        """The targets for `model`, first choice first.
+
+        The configuration's own names come first, then `provider/model`, then the provider whose
+        model patterns match, then the first provider that speaks the protocol.
+
+        Raises:
+            NoTarget: none of these serves it; nothing was sent.
+        """
+        cached = self._known.get((model, protocol))
+        if cached is not None:
+            return cached
+        found = self._find(model, protocol)
+        if len(self._known) < 10_000:  # names come from callers: bounded
+            self._known[model, protocol] = found
+        return found
+
+    def _find(self, model: str, protocol: str) -> tuple[Target, ...]:
+        if model in self._models:
+            targets = tuple(
+                t for t in self._models[model] if self._providers[t.provider].protocol == protocol
+            )
+            if targets:
+                return targets
+        head, slash, rest = model.partition("/")
+        if slash and head in self._providers and self._providers[head].protocol == protocol:
+            return (Target(head, rest),)
+        speaking = {n: p for n, p in self._providers.items() if p.protocol == protocol}
+        for name, provider in speaking.items():
+            if any(fnmatchcase(model, pattern) for pattern in provider.models):
+                return (Target(name, model),)
+        for name, provider in speaking.items():
+            if not provider.models:
+                return (Target(name, model),)
+        raise NoTarget(
+            f"No provider that speaks the {protocol} protocol serves the model {model!r}. "
+            "Nothing was sent and nothing was charged. Add the model to a provider's `models`, or "
+            "give it a `[models]` entry in farthing.toml."
+        )
+
+    def _parsed(self, name: str, settings: ModelSettings) -> tuple[Target, ...]:
+        parsed: list[Target] = []
+        for written in settings.targets:
+            provider, slash, model = written.partition("/")
+            if not slash or provider not in self._providers:
+                raise ConfigError(
+                    f"models.{name}: the target {written!r} must read provider/model with one of "
+                    f"the providers {', '.join(self._providers)}. Nothing was started."
+                )
+            parsed.append(Target(provider, model))
+        return tuple(parsed)

@@ -1,0 +1,111 @@
+"""The account of one try at one upstream: reserved before it, booked when it ends."""
+
+from __future__ import annotations
+
+from farthing.call import Attempt, AttemptStatus
+from farthing.clock import Clock
+from farthing.codecs import Answer
+from farthing.gateway.headers import Headers, first
+from farthing.gateway.inbound import Inbound
+from farthing.gateway.pricer import FREE, Price, Pricer
+from farthing.gateway.targets import Target
+from farthing.usage import NO_USAGE, Usage
+
+__all__ = ["Trial"]
+
+
+class Trial:
+    """One try; each of `answered`, `refused` and `lost` ends it and books its attempt."""
+
+    __slots__ = ("_begun_us", "_clock", "_first_byte_us", "_pricer", "_started_us", "inbound", "target")
+
+    def __init__(self, pricer: Pricer, clock: Clock, inbound: Inbound, target: Target) -> None:
+        self.inbound = inbound
+        self.target = target
+        self._pricer = pricer
+        self._clock = clock
+        self._first_byte_us = 0
+        self._started_us = clock.now_us()
+        self._begun_us = clock.monotonic_us()
+
+    def begin(self) -> None:
+        """Journal the intent; from here on the try is in the ledger whatever happens.
+
+        Raises:
+            UnknownPrice: no price is known and the policy is to refuse; nothing is journaled.
+        """
+        usage, price = self._pricer.reserve(self.inbound.call, self.inbound.view, self.target)
+        attempt = self._attempt(AttemptStatus.INTERRUPTED, Answer(usage=usage), price)
+        self.inbound.settlement.dispatching(attempt, price)
+
+    def first_byte(self) -> None:
+        """The answer's head is here."""
+        self._first_byte_us = self._clock.monotonic_us() - self._begun_us
+
+    def answered(
+        self,
+        answer: Answer,
+        http_status: int,
+        headers: Headers,
+        status: AttemptStatus = AttemptStatus.OK,
+        detail: str = "",
+    ) -> None:
+        """An answer came, whole or in part; it is priced by what it says it used."""
+        price = self._pricer.settle(self.inbound.call, self.target, answer)
+        detail = detail or answer.error or price.detail
+        attempt = self._attempt(status, answer, price, http_status, headers, detail)
+        self.inbound.settlement.ended(attempt, price)
+
+    def refused(self, http_status: int, headers: Headers, detail: str) -> None:
+        """The provider answered with an error; it bills nothing for that."""
+        attempt = self._attempt(
+            AttemptStatus.ERROR, Answer(usage=None), FREE, http_status, headers, detail
+        )
+        self.inbound.settlement.ended(attempt, FREE)
+
+    def lost(self, status: AttemptStatus, detail: str, *, may_have_run: bool) -> None:
+        """No answer came; the estimated input is booked if the provider may have run the call."""
+        answer, price = Answer(usage=None), FREE
+        if may_have_run:
+            usage = Usage(input=self.inbound.view.input_estimate, is_estimated=True)
+            answer = Answer(usage=usage)
+            price = self._pricer.settle(self.inbound.call, self.target, answer)
+        self.inbound.settlement.ended(
+            self._attempt(status, answer, price, detail=detail), price
+        )
+
+    def _attempt(  # noqa: PLR0913 - the one place that lists what an attempt is made of
+        self,
+        status: AttemptStatus,
+        answer: Answer,
+        price: Price,
+        http_status: int = 0,
+        headers: Headers | None = None,
+        detail: str = "",
+    ) -> Attempt:
+        return Attempt(
+            number=self.inbound.settlement.attempts + 1,
+            provider=self.target.provider,
+            model=self.target.model,
+            status=status,
+            model_served=answer.model_served,
+            http_status=http_status,
+            detail=detail,
+            request_id=_request_id(headers) if headers else "",
+            usage=answer.usage or NO_USAGE,
+            terms=answer.terms,
+            pricing=price.pricing,
+            cost=price.cost,
+            card_cost=price.card_cost,
+            provider_cost=answer.provider_cost,
+            card_id=price.card.id if price.card is not None else "",
+            started_us=self._started_us,
+            first_byte_us=self._first_byte_us,
+            duration_us=self._clock.monotonic_us() - self._begun_us,
+            finish_reason=answer.finish_reason,
+        )
+
+
+def _request_id(headers: Headers) -> str:
+    found = first(headers, b"x-request-id") or first(headers, b"request-id") or b""
+    return found.decode("latin-1")[:128]

@@ -1,0 +1,76 @@
+"""The providers as places to send to: address, credentials, headers, breaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from farthing.call import Endpoint
+from farthing.config import Config, ProviderSettings
+from farthing.gateway.breaker import Breaker
+from farthing.gateway.headers import for_provider
+from farthing.gateway.inbound import Inbound
+from farthing.wire import Client, Origin, Response, Timeouts
+
+__all__ = ["Upstream", "make_upstreams"]
+
+# The path below a base URL as SDKs take it: OpenAI's holds /v1, Anthropic's does not.
+_PATHS: Mapping[Endpoint, str] = {
+    Endpoint.OPENAI_CHAT: "/chat/completions",
+    Endpoint.OPENAI_EMBEDDINGS: "/embeddings",
+    Endpoint.ANTHROPIC_MESSAGES: "/v1/messages",
+    Endpoint.ANTHROPIC_COUNT_TOKENS: "/v1/messages/count_tokens",
+}
+
+
+class Upstream:
+    """One configured provider."""
+
+    def __init__(
+        self, name: str, settings: ProviderSettings, client: Client, config: Config, key: str
+    ) -> None:
+        """Raises ConfigError: the base URL can't be used."""
+        self.name = name
+        self.protocol = settings.protocol
+        self.breaker = Breaker(config.breaker)
+        self._key = key.encode("latin-1")
+        self._client = client
+        times = config.timeouts
+        self._timeouts = Timeouts(
+            connect_s=times.connect_s,
+            first_byte_s=times.first_byte_s,
+            idle_s=times.idle_s,
+            total_s=times.total_s,
+        )
+        self._origin = Origin.parse(settings.base_url)
+
+    async def send(self, inbound: Inbound, model: str) -> Response:
+        """Send the call under the model name `model`; returns when the answer's head is in."""
+        body = inbound.codec.write_request(inbound.body, inbound.view, model)
+        headers = for_provider(inbound.headers, is_body_decoded=inbound.is_body_decoded)
+        headers.append(self._credential(inbound.credential))
+        query = inbound.target.partition("?")[2]
+        path = self._origin.prefix + _PATHS[inbound.call.endpoint]
+        return await self._client.send(
+            self._origin, "POST", f"{path}?{query}" if query else path, headers, body, self._timeouts
+        )
+
+    async def get(self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes) -> Response:
+        """Fetch a listing, for example of models; nothing that is billed."""
+        headers = for_provider(inbound_headers, is_body_decoded=False)
+        headers.append(self._credential(credential))
+        return await self._client.send(self._origin, "GET", self._origin.prefix + target, headers, b"", self._timeouts)
+
+    def _credential(self, passed_on: bytes) -> tuple[bytes, bytes]:
+        key = self._key or passed_on
+        if self.protocol == "anthropic":
+            return (b"x-api-key", key)
+        return (b"authorization", b"Bearer " + key)
+
+
+def make_upstreams(config: Config, client: Client, environ: Mapping[str, str]) -> dict[str, Upstream]:
+    """All configured providers, by name."""
+    return {
+        name: Upstream(name, settings, client, config, settings.secret(environ).reveal())
+        for name, settings in config.providers.items()
+        if settings.base_url
+    }

@@ -1,0 +1,109 @@
+"""One worker process: an event loop, a journal, an engine, and the server around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from farthing.clock import Clock, SystemClock
+from farthing.config import Config, load_config
+from farthing.errors import ConfigError
+from farthing.gateway.keyring import KeyRing
+from farthing.gateway.vitals import WorkerVitals, write_vitals
+from farthing.gateway.wiring import wire_engine
+from farthing.ledger import Journal
+from farthing.wire import Server, ServerLimits, new_event_loop, serve
+
+__all__ = ["Worker", "main"]
+
+_LOG = logging.getLogger("farthing")
+_VITALS_US = 1_000_000
+
+
+class Worker:
+    """Serves calls until it is told to stop."""
+
+    def __init__(self, config: Config, journal: Journal, slot: int, clock: Clock) -> None:
+        """Raises ConfigError: the settings contradict each other; nothing was started."""
+        self._config = config
+        self._slot = slot
+        self._clock = clock
+        self._directory = Path(config.ledger.data_dir)
+        self._journal = journal
+        self._server: Server | None = None
+        ring = KeyRing(self._directory)
+        self._wired = wire_engine(config, journal, clock, os.environ, self.vitals, ring)
+
+    def vitals(self) -> WorkerVitals:
+        """What this worker says of itself now."""
+        server = self._server
+        return WorkerVitals(
+            slot=self._slot,
+            pid=os.getpid(),
+            at_us=self._clock.now_us(),
+            calls_running=self._wired.desk.running,
+            connections=0 if server is None else server.connections,
+            requests_total=0 if server is None else server.requests_total,
+            breakers={n: u.breaker.state.value for n, u in self._wired.upstreams.items()},
+        )
+
+    async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
+        """Serve on `listener` until `stop`; then let running calls finish, and close the journal."""
+        engine, gateway = self._wired.engine, self._config.gateway
+        limits = ServerLimits(body_bytes_max=gateway.body_bytes_max)
+        self._server = await serve(engine.handle, listener, limits, engine.refuse)
+        chores = asyncio.create_task(self._chores())
+        await stop.wait()
+        await self._server.drain(gateway.drain_s)
+        chores.cancel()
+        self._wired.client.close()
+        self._journal.close()
+
+    async def _chores(self) -> None:
+        """The small periodic work: fsync, keys that changed, vital signs."""
+        interval_s = self._config.ledger.sync_interval_ms / 1000
+        renewed_us = -_VITALS_US
+        while True:
+            await asyncio.sleep(interval_s)
+            await asyncio.to_thread(self._journal.sync)
+            now_us = self._clock.monotonic_us()
+            if now_us - renewed_us < _VITALS_US:
+                continue
+            renewed_us = now_us
+            try:
+                self._wired.ring.refresh()
+            except ConfigError:
+                _LOG.exception("the keys could not be read again")
+            write_vitals(self._directory / "run", self.vitals())
+
+
+async def _serve(worker: Worker, listener: socket.socket) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await worker.run(listener, stop)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m farthing.gateway.worker SLOT FD [CONFIG]`: serve on an inherited socket."""
+    logging.basicConfig(format="farthing worker %(levelname)s %(message)s")
+    slot, descriptor = int(arguments[0]), int(arguments[1])
+    config = load_config(arguments[2] if len(arguments) > 2 else None, os.environ)
+    listener = socket.socket(fileno=descriptor)
+    listener.setblocking(False)
+    journal = Journal.open(Path(config.ledger.data_dir), f"worker-{slot}")
+    worker = Worker(config, journal, slot, SystemClock())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(worker, listener))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
