@@ -34,7 +34,7 @@ def keys() -> None:
 @click.option("--name", default="", help="A note for people.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_obj
-def create(  # noqa: PLR0913 - one parameter an option
+def create(
     config_path: str | None,
     tenant: str,
     feature: str,

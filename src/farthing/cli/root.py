@@ -18,7 +18,6 @@ _COMMANDS = MappingProxyType(
     {
         "calls": "farthing.cli.calls:calls",
         "demo": "farthing.cli.demo:demo",
-        "doctor": "farthing.cli.doctor:doctor",
         "export": "farthing.cli.export:export",
         "keys": "farthing.cli.keys:keys",
         "models": "farthing.cli.models:models",

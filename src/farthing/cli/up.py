@@ -39,7 +39,11 @@ def up(
     _greet(config, listener.getsockname())
     say = click.get_text_stream("stderr").write
     supervisor = Supervisor(
-        config, config_path, listener, SystemClock(), lambda news: (say(f"farthing: {news}\n"), None)[1]
+        config,
+        config_path,
+        listener,
+        SystemClock(),
+        lambda news: (say(f"farthing: {news}\n"), None)[1],
     )
     supervisor.run(stop)
     click.echo("farthing: all calls are settled; goodbye.")
@@ -55,11 +59,11 @@ def _greet(config: Config, address: object) -> None:
     click.echo(f"farthing: listening on {base} ({config.gateway.workers} worker(s))")
     click.echo(f"  OpenAI SDK:     base_url={base}/v1")
     click.echo(f"  Anthropic SDK:  base_url={base}")
-    click.echo(f"  health {base}/healthz   metrics {base}/metrics   ledger {config.ledger.data_dir}")
+    click.echo(
+        f"  health {base}/healthz   metrics {base}/metrics   ledger {config.ledger.data_dir}"
+    )
     for name, provider in config.providers.items():
         if not provider.secret(os.environ):
             wanted = provider.api_key_env or f"providers.{name}.api_key_env"
             click.echo(f"  {name}: no API key in {wanted}; the clients' own keys are passed on")
     click.get_text_stream("stdout").flush()
-
-

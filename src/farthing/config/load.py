@@ -49,7 +49,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""
-        return msgspec.structs.replace(self.pricing, overrides=(*self.pricing.overrides, *self.price))
+        return msgspec.structs.replace(
+            self.pricing, overrides=(*self.pricing.overrides, *self.price)
+        )
 
 
 def environment_name(*path: str) -> str:
@@ -57,11 +59,10 @@ def environment_name(*path: str) -> str:
     return "FARTHING_" + "_".join(part.replace("-", "_") for part in path).upper()
 
 
-def load_config(
-    source: str | Mapping[str, Any] | None, environ: Mapping[str, str]
-) -> Config:
-    """Read the file or the tables given (default: `farthing.toml` in this folder, if there is
-    one), then lay the environment over them.
+def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> Config:
+    """Read a file or the tables given, then lay the environment over them.
+
+    The default is `farthing.toml` in this folder, where there is one.
 
     Raises:
         ConfigError: the file can't be read, or has faults; all of them are listed.

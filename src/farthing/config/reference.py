@@ -43,9 +43,7 @@ def _first_line(kind: type[msgspec.Struct]) -> str:
 def _row(kind: type[msgspec.Struct], field: Any, path: tuple[str, ...]) -> str:
     hint = get_type_hints(kind, include_extras=True)[field.name]
     variable = f"`{environment_name(*path, field.name)}`" if path else "none"
-    return (
-        f"| `{field.name}` | {_type(hint)} | {_default(field)} | {variable} | {_meaning(hint)} |"
-    )
+    return f"| `{field.name}` | {_type(hint)} | {_default(field)} | {variable} | {_meaning(hint)} |"
 
 
 def _type(hint: Any) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class DemoResult(msgspec.Struct, kw_only=True):
 @contextmanager
 def run_demo(
     options: DemoOptions, say: Callable[[str], None], progress: Callable[[], None]
-) -> Iterator[DemoResult]:
+) -> Generator[DemoResult]:
     """Play the traffic; inside the context the gateway still runs, so that one can look at it.
 
     `progress` is called once a ticket is done.
@@ -77,15 +77,14 @@ def _config(simulator: str, ledger: Path) -> str:
 
 
 @contextmanager
-def _started(command: list[str]) -> Iterator[str]:
+def _started(command: list[str]) -> Generator[str]:
     """Run a command until the context ends; gives the address in its first line."""
     environ = {name: v for name, v in os.environ.items() if not name.startswith("FARTHING_")}
     with subprocess.Popen(  # noqa: S603 - our own commands
         command, stdout=subprocess.PIPE, text=True, env=environ
     ) as process:
-        assert process.stdout is not None
         try:
-            first = process.stdout.readline()
+            first = process.stdout.readline() if process.stdout else ""
             address = _ADDRESS.search(first)
             if address is None:
                 raise ConfigError(

@@ -117,7 +117,10 @@ def _ticket(random: Random, number: int) -> Iterator[Planned]:
 
 def _search(question: str, who: dict[str, str]) -> Planned:
     return _planned(
-        "/v1/embeddings", who | {"feature": "search"}, model="text-embedding-3-small", input=question
+        "/v1/embeddings",
+        who | {"feature": "search"},
+        model="text-embedding-3-small",
+        input=question,
     )
 
 
@@ -136,7 +139,9 @@ def _answer(random: Random, question: str, who: dict[str, str]) -> Iterator[Plan
     messages: list[Any] = [{"role": "system", "content": _RULES}, _user(question)]
     for turn in range(random.randint(1, 4)):
         if turn:
-            messages.append({"role": "assistant", "content": f"Here is what I found. {_RULES[:500]}"})
+            messages.append(
+                {"role": "assistant", "content": f"Here is what I found. {_RULES[:500]}"}
+            )
             messages.append(_user(random.choice(_FOLLOW_UPS)))
         for _ in range(2 if random.random() < 0.2 else 1):  # some press "regenerate"
             yield _planned(

@@ -18,7 +18,6 @@ from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.refusal import refusal
 from farthing.gateway.targets import Target, Targets, protocol_of
 from farthing.gateway.upstreams import Upstream
-from farthing.wire import WireError
 
 __all__ = ["Attempts"]
 
@@ -75,9 +74,7 @@ class Attempts:
                 break
         return _given_up(inbound, failure)
 
-    async def _try(
-        self, inbound: Inbound, target: Target, upstream: Upstream
-    ) -> Outcome | Failure:
+    async def _try(self, inbound: Inbound, target: Target, upstream: Upstream) -> Outcome | Failure:
         """Try one target, with its retries."""
         for number in range(1, self._retry.retries_max + 2):
             tried = await self._exchange.send(inbound, target)
@@ -119,20 +116,24 @@ class Attempts:
 def _given_up(inbound: Inbound, failure: Failure | None) -> Outcome:
     """The provider's own words where there are any, else ours."""
     if failure is None:
-        return refusal(inbound.codec, AllOut(
-            "Every provider for this model is out after repeated failures. Nothing was sent and "
-            "nothing was charged. Try again in a few seconds, or see /healthz."
-        ))
+        return refusal(
+            inbound.codec,
+            AllOut(
+                "Every provider for this model is out after repeated failures. Nothing was sent and "
+                "nothing was charged. Try again in a few seconds, or see /healthz."
+            ),
+        )
     if failure.outcome is not None:
         outcome = failure.outcome
         if outcome.status in retry.RETRIED_STATUSES and not _asks_to_wait(outcome):
             outcome.headers.append((b"x-should-retry", b"false"))  # we already did
         return outcome
-    error = failure.error
-    assert isinstance(error, WireError)
-    return refusal(inbound.codec, error)
+    return refusal(inbound.codec, failure.error)
 
 
 def _asks_to_wait(outcome: Outcome) -> bool:
     """Whether the provider named a wait that is left to the client."""
-    return any(name in (b"retry-after", b"retry-after-ms", b"x-should-retry") for name, _ in outcome.headers)
+    return any(
+        name in (b"retry-after", b"retry-after-ms", b"x-should-retry")
+        for name, _ in outcome.headers
+    )

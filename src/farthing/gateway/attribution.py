@@ -77,7 +77,9 @@ def attribute(
     if user:
         found.setdefault("user", user[:_LENGTH_MAX])
     if "trace" not in found and traceparent.count("-") == 3:
-        found["trace"] = traceparent.split("-")[1]  # W3C Trace Context: version-traceid-parent-flags
+        found["trace"] = traceparent.split("-")[
+            1
+        ]  # W3C Trace Context: version-traceid-parent-flags
     tenant = ""
     if key is not None:
         tenant = key.tenant

@@ -63,7 +63,11 @@ class Decoder:
             is_streamed=view.is_streamed,
             output_most=view.output_most,
             attribution=attribute(
-                request.headers, view.metadata, view.user, identity.key, self._environment
+                request.headers,
+                {"session": view.session} | view.metadata if view.session else view.metadata,
+                view.user,
+                identity.key,
+                self._environment,
             ),
             conversation=view.conversation,
             started_us=now_us,
@@ -115,7 +119,9 @@ def inflate(data: bytes, bytes_max: int) -> bytes:
             "nothing was charged. Send less, or raise gateway.body_bytes_max."
         )
     if not inflater.eof:
-        raise BadEncoding("The compressed request body breaks off. Nothing was sent. Send it again.")
+        raise BadEncoding(
+            "The compressed request body breaks off. Nothing was sent. Send it again."
+        )
     return plain
 
 

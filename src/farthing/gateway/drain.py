@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -13,46 +14,75 @@ from pathlib import Path
 from farthing.clock import Clock, SystemClock
 from farthing.config import Config, load_config
 from farthing.gateway.metrics import LedgerMetrics
-from farthing.ledger import Drainer
+from farthing.gateway.supervisor import stop_on_signals
+from farthing.ledger import ArchiveError, Drainer, DrainerBusy, Ledger, StoreError
 
 __all__ = ["DrainLoop", "main"]
 
 _LOG = logging.getLogger("farthing")
 _METRICS_US = 1_000_000
-_SEAL_US = 600_000_000
+_SEAL_EVERY_US = 3_600_000_000
+_STAND_BY_S = 0.5
 
 
 class DrainLoop:
-    """Drains again and again until told to stop, then once more to the end."""
+    """Drains again and again until told to stop, then once more to the end.
+
+    Only one process drains a ledger; where another does, this one stands by.
+    """
 
     def __init__(self, config: Config, clock: Clock, *, has_metrics: bool) -> None:
         self._directory = Path(config.ledger.data_dir)
-        self._interval_s = config.ledger.drain_interval_ms / 1000
+        self._settings = config.ledger
         self._clock = clock
         self._metrics = LedgerMetrics() if has_metrics else None
-        self._drainer = Drainer(
-            self._directory,
-            settings=config.ledger,
-            clock=clock,
-            on_posted=self._metrics.count if self._metrics else None,
-        )
+        self._next_seal_us = 0
 
     def run(self, stop: threading.Event) -> None:
         """Drain at the configured interval; a store that is away is tried again."""
-        saved_us = sealed_us = self._clock.monotonic_us()
         while not stop.is_set():
-            report = self._drainer.drain()
+            try:
+                with self._drainer() as drainer:
+                    self._drain(drainer, stop)
+            except DrainerBusy:
+                stop.wait(_STAND_BY_S)
+                continue
+            if not stop.is_set():
+                self._seal()
+        self._finish()
+
+    def _drainer(self) -> Drainer:
+        counted = {} if self._metrics is None else {"on_posted": self._metrics.count}
+        return Drainer(self._directory, settings=self._settings, clock=self._clock, **counted)
+
+    def _drain(self, drainer: Drainer, stop: threading.Event) -> None:
+        """Drain until it is time to seal, or to stop."""
+        saved_us = -_METRICS_US
+        while not stop.is_set():
+            drainer.drain()
             now_us = self._clock.monotonic_us()
-            if self._metrics and now_us - saved_us >= _METRICS_US:
+            if self._metrics is not None and now_us - saved_us >= _METRICS_US:
                 self._metrics.save(self._directory / "run")
                 saved_us = now_us
-            if now_us - sealed_us >= _SEAL_US:
-                self._drainer.seal()
-                sealed_us = now_us
-            if not report.is_behind:
-                stop.wait(self._interval_s)
-        self._drainer.drain()
-        self._drainer.close()
+            if now_us >= self._next_seal_us:
+                return
+            stop.wait(self._settings.drain_interval_ms / 1000)
+
+    def _seal(self) -> None:
+        """Move past days to Parquet; without DuckDB they stay in the store, which is no fault."""
+        self._next_seal_us = self._clock.monotonic_us() + _SEAL_EVERY_US
+        if importlib.util.find_spec("duckdb") is None:
+            return
+        try:
+            with Ledger.open(self._directory, settings=self._settings) as ledger:
+                ledger.seal(self._clock.now_us())
+        except (ArchiveError, DrainerBusy, StoreError):
+            _LOG.exception("past days could not be sealed; they stay in the store")
+
+    def _finish(self) -> None:
+        """The last drain; somebody else's is as good."""
+        with contextlib.suppress(DrainerBusy), self._drainer() as drainer:
+            drainer.drain()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,8 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="farthing drainer %(levelname)s %(message)s")
     config = load_config(arguments[0] if arguments else None, os.environ)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when it is over
+    stop_on_signals(stop)
     DrainLoop(config, SystemClock(), has_metrics=True).run(stop)
     return 0
 

@@ -67,25 +67,21 @@ class Engine:
             _LOG.exception("call %s failed in Farthing", inbound.call.id)
             return _reply(_bug(codec, inbound.call.id))
 
-    def refuse(self, status: int, reason: str) -> Reply:
+    def refuse(self, status: int, reason: str, target: str) -> Reply:
         """The answer to a request that the server could not take at all."""
-        error = CallerError(f"{reason} Nothing was sent and nothing was charged.")
+        error = CallerError(f"{reason} Nothing was sent to a provider and nothing was charged.")
         error.status = status
-        return _reply(refusal(codec_for(Endpoint.OPENAI_CHAT), error))
+        codec = self._codecs.get(target.partition("?")[0]) or codec_for(Endpoint.OPENAI_CHAT)
+        return _reply(refusal(codec, error))
 
     async def _page(self, request: Request) -> Reply:
-        page = self._pages.get((request.method, "/" + request.path.split("/", 2)[1]))
+        page = self._pages.get((request.method, "/" + request.path.split("/", 2)[1]), _no_page)
         codec = codec_for(
             Endpoint.ANTHROPIC_MESSAGES
             if any(name == b"anthropic-version" for name, _ in request.headers)
             else Endpoint.OPENAI_CHAT
         )
         try:
-            if page is None:
-                raise NoSuchPage(
-                    f"There is no {request.method} {request.path} here; only metered endpoints "
-                    "reach a provider. Nothing was sent. See docs/protocols.md for the list."
-                )
             return await page(request)
         except FarthingError as error:
             return _reply(refusal(codec, error))
@@ -110,6 +106,13 @@ class Engine:
         return _reply(outcome)
 
 
+async def _no_page(request: Request) -> Reply:
+    raise NoSuchPage(
+        f"There is no {request.method} {request.path} here; only metered endpoints reach a "
+        "provider. Nothing was sent. See docs/protocols.md for the list."
+    )
+
+
 def _reply(outcome: Outcome) -> Reply:
     return Reply(status=outcome.status, headers=outcome.headers, body=outcome.body)
 
@@ -127,5 +130,3 @@ def _bug(codec: Codec, call_id: str) -> Outcome:
         headers=[(b"content-type", b"application/json")],
         body=codec.write_error(problem),
     )
-
-

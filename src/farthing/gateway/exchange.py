@@ -30,7 +30,7 @@ from farthing.wire import (
 __all__ = ["Exchange", "Failure"]
 
 _DETAIL_MAX = 500  # bytes of a provider's error kept in the ledger
-_STATUS_OF = {
+_STATUS_OF: Mapping[type[WireError], AttemptStatus] = {
     ConnectFailed: AttemptStatus.UNREACHABLE,
     ConnectTimeout: AttemptStatus.UNREACHABLE,
     FirstByteTimeout: AttemptStatus.TIMEOUT,
@@ -99,7 +99,7 @@ class Exchange:
         body = await response.read(self._answer_bytes_max)
         outcome = Outcome(status=response.status, headers=for_client(response.headers), body=body)
         if is_good:
-            answer = trial.inbound.codec.read_answer(body)
+            answer = trial.inbound.codec.read_answer(body, trial.inbound.view)
             trial.answered(answer, response.status, response.headers)
             return outcome
         detail = body[:_DETAIL_MAX].decode(errors="replace")

@@ -20,7 +20,7 @@ import msgspec
 from farthing.errors import CallerError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["KeyRing", "UnknownKey", "VirtualKey"]
 
@@ -158,7 +158,7 @@ class KeyRing:
         temporary.replace(self._path)
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[VirtualKey, ...]]:
+    def _locked(self) -> Generator[tuple[VirtualKey, ...]]:
         """The stored keys, while no other process may change them."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with (self._path.parent / "keys.lock").open("w") as lock:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from farthing.call import UNATTRIBUTED
 from farthing.gateway.vitals import WorkerVitals
-from farthing.ledger import DrainerStatus, Entry
+from farthing.ledger import DrainReport, Entry, StoreState
 from farthing.money import NANODOLLARS_PER_USD
 from farthing.usage import TOKEN_UNITS
 
@@ -98,29 +98,33 @@ class LedgerMetrics:
 
 
 def write_metrics(
-    directory: Path, workers: Sequence[WorkerVitals], drainer: DrainerStatus | None
+    directory: Path, workers: Sequence[WorkerVitals], drainer: DrainReport | None
 ) -> bytes:
     """The whole exposition: the drainer's counters and the gauges of all workers."""
     registry = CollectorRegistry()
     running = Gauge("farthing_calls_running", "Calls in flight.", ["worker"], registry=registry)
-    connections = Gauge("farthing_connections", "Open client connections.", ["worker"], registry=registry)
-    requests = Counter("farthing_requests", "Requests taken.", ["worker"], registry=registry)
+    connections = Gauge(
+        "farthing_connections", "Open client connections.", ["worker"], registry=registry
+    )
+    taken = Counter("farthing_calls_taken", "Calls taken.", ["worker"], registry=registry)
     breaker = Gauge(
         "farthing_breaker_open", "1 while a breaker is not closed.", ["worker", "provider"],
         registry=registry,
     )  # fmt: skip
-    spooled = Gauge("farthing_spooled_bytes", "Journal bytes not yet in the store.", registry=registry)
+    spooled = Gauge(
+        "farthing_spooled_bytes", "Journal bytes not yet in the store.", registry=registry
+    )
     store = Gauge("farthing_store_up", "1 while the store takes entries.", registry=registry)
     for worker in workers:
         slot = str(worker.slot)
         running.labels(slot).set(worker.calls_running)
         connections.labels(slot).set(worker.connections)
-        requests.labels(slot).inc(worker.requests_total)
+        taken.labels(slot).inc(worker.calls_total)
         for provider, state in worker.breakers.items():
             breaker.labels(slot, provider).set(state != "closed")
     if drainer is not None:
         spooled.set(drainer.lag_bytes)
-        store.set(drainer.store == "ok")
+        store.set(drainer.store is StoreState.OK)
     path = directory / _FILE
     counted = path.read_bytes() if path.exists() else b""
     return counted + generate_latest(registry)

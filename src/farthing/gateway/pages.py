@@ -20,8 +20,8 @@ from farthing.gateway.metrics import write_metrics
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream
-from farthing.gateway.vitals import WorkerVitals, read_workers
-from farthing.ledger import Entry, Ledger, read_status
+from farthing.gateway.vitals import WorkerVitals, read_drainer, read_workers
+from farthing.ledger import Entry, Ledger, LedgerMissing, StoreState
 from farthing.wire import Reply, Request
 
 __all__ = ["Pages"]
@@ -53,6 +53,7 @@ class Pages:
         vitals: Callable[[], WorkerVitals],
     ) -> None:
         self._directory = directory
+        self._run = directory / "run"
         self._ring = ring
         self._desk = desk
         self._upstreams = upstreams
@@ -74,11 +75,11 @@ class Pages:
     async def healthz(self, request: Request) -> Reply:
         """200 while calls are served; `degraded` tells that the store is behind or away."""
         del request
-        status = read_status(self._directory)
+        status = read_drainer(self._run)
         now_us = self._clock.now_us()
-        store = "unknown" if status is None else status.store
+        store = "unknown" if status is None else status.store.value
         is_silent = status is None or now_us - status.at_us > _SILENT_US
-        is_well = store == "ok" and not is_silent
+        is_well = store == StoreState.OK.value and not is_silent
         return _json(
             {
                 "status": "ok" if is_well else "degraded",
@@ -94,9 +95,8 @@ class Pages:
         """Prometheus text: counters from the ledger's drainer, gauges from every worker."""
         self._demand_access(request)
         own = self._vitals()
-        run = self._directory / "run"
-        others = [vitals for vitals in read_workers(run) if vitals.slot != own.slot]
-        body = write_metrics(run, [own, *others], read_status(self._directory))
+        others = [vitals for vitals in read_workers(self._run) if vitals.slot != own.slot]
+        body = write_metrics(self._run, [own, *others], read_drainer(self._run))
         return Reply(status=200, headers=[_TEXT], body=body)
 
     async def call(self, request: Request) -> Reply:
@@ -142,8 +142,11 @@ class Pages:
         return Reply(status=response.status, headers=for_client(response.headers), body=body)
 
     def _stored(self, call_id: str) -> Entry | None:
-        with Ledger.open(self._directory) as ledger:
-            return ledger.call(call_id)
+        try:
+            with Ledger.open(self._directory) as ledger:
+                return ledger.call(call_id)
+        except LedgerMissing:
+            return None
 
     def _demand_access(self, request: Request) -> str | None:
         """The tenant the caller is limited to; None: this machine's own user, who sees all.
@@ -168,5 +171,3 @@ def _is_local(peer: str) -> bool:
 
 def _json(document: object) -> Reply:
     return Reply(status=200, headers=[_JSON], body=msgspec.json.encode(document))
-
-

@@ -10,8 +10,8 @@ from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.targets import Target
 from farthing.money import ZERO, Money
-from farthing.pricing import Priced, PriceBook, RateCard, Unpriced, UnpricedReason
-from farthing.usage import NO_USAGE, STANDARD, Terms, Usage
+from farthing.pricing import PriceBook, Priced, RateCard, Unpriced, UnpricedReason
+from farthing.usage import STANDARD, Terms, Usage
 
 __all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
 
@@ -78,9 +78,7 @@ class Pricer:
             price, pricing=Pricing.PROVIDER, cost=answer.provider_cost, card_cost=price.card_cost
         )
 
-    def price(
-        self, call: Call, target: Target, model: str, usage: Usage, terms: Terms
-    ) -> Price:
+    def price(self, call: Call, target: Target, model: str, usage: Usage, terms: Terms) -> Price:
         """The price of `usage` on `terms`, by the card that is valid when the call starts."""
         provider = self._price_as[target.provider]
         card = self._card(provider, model, target.model, call.started_us)
@@ -90,9 +88,7 @@ class Pricer:
         if isinstance(cost, Unpriced) and self._policy == "estimate":
             return self._estimate(provider, model, usage, call.started_us, cost)
         unpriced = cost if isinstance(cost, Unpriced) else _bug(provider, model)
-        return Price(
-            pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail
-        )
+        return Price(pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail)
 
     def _card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
         """The card of the model that served; of the one asked for where that is only an alias.
@@ -122,5 +118,3 @@ def _bug(provider: str, model: str) -> Unpriced:
     return Unpriced(
         provider=provider, model=model, reason=UnpricedReason.MODEL, detail="no card was found"
     )
-
-

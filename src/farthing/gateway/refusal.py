@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from farthing.codecs import Codec, Problem
+from farthing.codecs import BadRequest, Codec, Problem
 from farthing.errors import FarthingError
 from farthing.gateway.inbound import Outcome
 
@@ -28,6 +28,7 @@ def refusal(codec: Codec, error: FarthingError) -> Outcome:
         kind=_KINDS.get(error.status, "api_error"),
         code=error.code,
         message=str(error),
+        param=error.problem.param if isinstance(error, BadRequest) else None,
     )
     return Outcome(
         status=error.status,

@@ -7,7 +7,8 @@ intent stands in the journal and is posted as interrupted with its reserved cost
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import logging
+from collections import OrderedDict, deque
 from typing import Protocol
 
 import msgspec
@@ -15,12 +16,14 @@ import msgspec
 from farthing.call import Attempt, AttemptStatus, Call
 from farthing.clock import Clock
 from farthing.gateway.pricer import Price
-from farthing.ledger import CallStatus, Entry
+from farthing.ledger import CallStatus, Entry, JournalError
 from farthing.pricing import RateCard
 
 __all__ = ["Desk", "JournalLike", "Settlement"]
 
+_LOG = logging.getLogger("farthing")
 _RECENT_MAX = 2048
+_UNWRITTEN_MAX = 10_000
 
 
 class JournalLike(Protocol):
@@ -46,20 +49,40 @@ class Desk:
         self.journal = journal
         self.clock = clock
         self.recent: OrderedDict[str, Entry] = OrderedDict()
+        self.unwritten: deque[Entry] = deque(maxlen=_UNWRITTEN_MAX)
         self.running = 0
+        self.opened = 0
 
     def open(self, call: Call, arrived_us: int) -> Settlement:
         """Begin the account of `call`, which arrived at `arrived_us` (monotonic)."""
         self.running += 1
+        self.opened += 1
         return Settlement(self, call, arrived_us)
 
     def post(self, entry: Entry) -> None:
-        """Write a settled entry and keep it at hand."""
+        """Write a settled entry and keep it at hand.
+
+        When the disk refuses it, the entry waits for `write_again`; its intent stands meanwhile.
+        """
         self.running -= 1
-        self.journal.settle(entry)
+        try:
+            self.journal.settle(entry)
+        except JournalError:
+            if not self.unwritten:
+                _LOG.exception("call %s could not be settled; it is tried again", entry.call_id)
+            self.unwritten.append(entry)
         self.recent[entry.call_id] = entry
         if len(self.recent) > _RECENT_MAX:
             self.recent.popitem(last=False)
+
+    def write_again(self) -> None:
+        """Write what the disk refused before; stops at the first refusal."""
+        while self.unwritten:
+            try:
+                self.journal.settle(self.unwritten[0])
+            except JournalError:
+                return
+            self.unwritten.popleft()
 
 
 class Settlement:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from farthing.clock import Clock
 from farthing.config import Config
@@ -143,7 +144,14 @@ class Supervisor:
         self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drain", *tail], (), clock)
         self._workers = [
             _Child(
-                [sys.executable, "-m", "farthing.gateway.worker", str(slot), str(descriptor), *tail],
+                [
+                    sys.executable,
+                    "-m",
+                    "farthing.gateway.worker",
+                    str(slot),
+                    str(descriptor),
+                    *tail,
+                ],
                 (descriptor,),
                 clock,
             )
@@ -168,7 +176,10 @@ class Supervisor:
 
 def stop_on_signals(stop: threading.Event) -> None:
     """SIGTERM and SIGINT set `stop`."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
 
+    def heard(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
 
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, heard)

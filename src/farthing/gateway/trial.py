@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from farthing.call import Attempt, AttemptStatus
+import msgspec
+
+from farthing.call import Attempt, AttemptStatus, Pricing
 from farthing.clock import Clock
-from farthing.codecs import Answer
+from farthing.codecs import Answer, BilledPart
 from farthing.gateway.headers import Headers, first
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.pricer import FREE, Price, Pricer
 from farthing.gateway.targets import Target
+from farthing.money import ZERO
 from farthing.usage import NO_USAGE, Usage
 
 __all__ = ["Trial"]
@@ -17,7 +20,15 @@ __all__ = ["Trial"]
 class Trial:
     """One try; each of `answered`, `refused` and `lost` ends it and books its attempt."""
 
-    __slots__ = ("_begun_us", "_clock", "_first_byte_us", "_pricer", "_started_us", "inbound", "target")
+    __slots__ = (
+        "_begun_us",
+        "_clock",
+        "_first_byte_us",
+        "_pricer",
+        "_started_us",
+        "inbound",
+        "target",
+    )
 
     def __init__(self, pricer: Pricer, clock: Clock, inbound: Inbound, target: Target) -> None:
         self.inbound = inbound
@@ -55,6 +66,22 @@ class Trial:
         detail = detail or answer.error or price.detail
         attempt = self._attempt(status, answer, price, http_status, headers, detail)
         self.inbound.settlement.ended(attempt, price)
+        for part in answer.parts:
+            self._billed_beside(part, answer, http_status, headers)
+
+    def _billed_beside(
+        self, part: BilledPart, answer: Answer, http_status: int, headers: Headers
+    ) -> None:
+        """Another model's share of the same answer (a server-side fallback): an attempt of its own.
+
+        Where the provider told one sum for the whole answer, that sum already holds this share.
+        """
+        alone = Answer(usage=part.usage, model_served=part.model, terms=answer.terms)
+        price = self._pricer.settle(self.inbound.call, self.target, alone)
+        if answer.provider_cost is not None:
+            price = msgspec.structs.replace(price, pricing=Pricing.PROVIDER, cost=ZERO)
+        attempt = self._attempt(AttemptStatus.OK, alone, price, http_status, headers, part.kind)
+        self.inbound.settlement.ended(attempt, price)
 
     def refused(self, http_status: int, headers: Headers, detail: str) -> None:
         """The provider answered with an error; it bills nothing for that."""
@@ -70,11 +97,9 @@ class Trial:
             usage = Usage(input=self.inbound.view.input_estimate, is_estimated=True)
             answer = Answer(usage=usage)
             price = self._pricer.settle(self.inbound.call, self.target, answer)
-        self.inbound.settlement.ended(
-            self._attempt(status, answer, price, detail=detail), price
-        )
+        self.inbound.settlement.ended(self._attempt(status, answer, price, detail=detail), price)
 
-    def _attempt(  # noqa: PLR0913 - the one place that lists what an attempt is made of
+    def _attempt(
         self,
         status: AttemptStatus,
         answer: Answer,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from farthing.call import Endpoint
 from farthing.config import Config, ProviderSettings
 from farthing.gateway.breaker import Breaker
 from farthing.gateway.headers import for_provider
 from farthing.gateway.inbound import Inbound
-from farthing.wire import Client, Origin, Response, Timeouts
+from farthing.wire import Client, ClientLimits, Origin, Response, Timeouts, trust
 
 __all__ = ["Upstream", "make_upstreams"]
 
@@ -25,15 +26,16 @@ _PATHS: Mapping[Endpoint, str] = {
 class Upstream:
     """One configured provider."""
 
-    def __init__(
-        self, name: str, settings: ProviderSettings, client: Client, config: Config, key: str
-    ) -> None:
-        """Raises ConfigError: the base URL can't be used."""
+    def __init__(self, name: str, settings: ProviderSettings, config: Config, key: str) -> None:
+        """Raises ConfigError: the base URL or the file of authorities can't be used."""
         self.name = name
         self.protocol = settings.protocol
         self.breaker = Breaker(config.breaker)
         self._key = key.encode("latin-1")
-        self._client = client
+        self._client = Client(
+            ClientLimits(connections_most=settings.connections_max),
+            tls=trust(Path(settings.ca_file)) if settings.ca_file else None,
+        )
         times = config.timeouts
         self._timeouts = Timeouts(
             connect_s=times.connect_s,
@@ -51,14 +53,27 @@ class Upstream:
         query = inbound.target.partition("?")[2]
         path = self._origin.prefix + _PATHS[inbound.call.endpoint]
         return await self._client.send(
-            self._origin, "POST", f"{path}?{query}" if query else path, headers, body, self._timeouts
+            self._origin,
+            "POST",
+            f"{path}?{query}" if query else path,
+            headers,
+            body,
+            self._timeouts,
         )
 
-    async def get(self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes) -> Response:
+    async def get(
+        self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes
+    ) -> Response:
         """Fetch a listing, for example of models; nothing that is billed."""
         headers = for_provider(inbound_headers, is_body_decoded=False)
         headers.append(self._credential(credential))
-        return await self._client.send(self._origin, "GET", self._origin.prefix + target, headers, b"", self._timeouts)
+        return await self._client.send(
+            self._origin, "GET", self._origin.prefix + target, headers, b"", self._timeouts
+        )
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._client.close()
 
     def _credential(self, passed_on: bytes) -> tuple[bytes, bytes]:
         key = self._key or passed_on
@@ -67,10 +82,10 @@ class Upstream:
         return (b"authorization", b"Bearer " + key)
 
 
-def make_upstreams(config: Config, client: Client, environ: Mapping[str, str]) -> dict[str, Upstream]:
-    """All configured providers, by name."""
+def make_upstreams(config: Config, environ: Mapping[str, str]) -> dict[str, Upstream]:
+    """All configured providers, by name; belongs to the running event loop."""
     return {
-        name: Upstream(name, settings, client, config, settings.secret(environ).reveal())
+        name: Upstream(name, settings, config, settings.secret(environ).reveal())
         for name, settings in config.providers.items()
         if settings.base_url
     }

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["WorkerVitals", "read_workers", "write_vitals"]
+from farthing.ledger import DrainReport
+
+__all__ = ["WorkerVitals", "read_drainer", "read_workers", "write_vitals"]
 
 
 class WorkerVitals(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +24,9 @@ class WorkerVitals(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
     calls_running: int = 0
     connections: int = 0
-    requests_total: int = 0
-    refusals_total: int = 0
+    calls_total: int = 0
+    calls_unwritten: int = 0
     breakers: dict[str, str] = {}
-    journal_bytes: int = 0
 
 
 def write_vitals(directory: Path, vitals: WorkerVitals) -> None:
@@ -35,6 +36,14 @@ def write_vitals(directory: Path, vitals: WorkerVitals) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_bytes(msgspec.json.encode(vitals))
     temporary.replace(path)
+
+
+def read_drainer(directory: Path) -> DrainReport | None:
+    """The drainer's latest report; None where there is none yet."""
+    try:
+        return msgspec.json.decode((directory / "drainer.json").read_bytes(), type=DrainReport)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def read_workers(directory: Path) -> list[WorkerVitals]:

@@ -27,7 +27,6 @@ from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream, make_upstreams
 from farthing.gateway.vitals import WorkerVitals
 from farthing.pricing import PriceBook
-from farthing.wire import Client
 
 __all__ = ["Wired", "wire_engine"]
 
@@ -36,11 +35,15 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     """An engine and the parts that its owner tends."""
 
     engine: Engine
-    client: Client
     ring: KeyRing
     desk: Desk
     book: PriceBook
     upstreams: Mapping[str, Upstream]
+
+    def close(self) -> None:
+        """Drop all connections to providers."""
+        for upstream in self.upstreams.values():
+            upstream.close()
 
 
 def wire_engine(
@@ -51,14 +54,13 @@ def wire_engine(
     vitals: Callable[[], WorkerVitals],
     ring: KeyRing,
 ) -> Wired:
-    """Build an engine that writes to `journal`.
+    """Build an engine that writes to `journal` and belongs to the running event loop.
 
     Raises:
         ConfigError: the settings contradict each other; nothing was started.
     """
-    client = Client()
     desk = Desk(journal, clock)
-    upstreams = make_upstreams(config, client, environ)
+    upstreams = make_upstreams(config, environ)
     targets = Targets(config)
     book = PriceBook.load(config.pricing_settings())
     exchange = Exchange(config, upstreams, Pricer(config, book), clock)
@@ -69,7 +71,7 @@ def wire_engine(
         exchange=exchange,
         clock=clock,
         sleep=asyncio.sleep,
-        random=Random(),
+        random=Random(),  # noqa: S311 - jitter, not a secret
     )
     pages = Pages(
         directory=Path(config.ledger.data_dir),
@@ -87,6 +89,4 @@ def wire_engine(
         clock=clock,
         pages=pages.table(),
     )
-    return Wired(
-        engine=engine, client=client, ring=ring, desk=desk, book=book, upstreams=upstreams
-    )
+    return Wired(engine=engine, ring=ring, desk=desk, book=book, upstreams=upstreams)

@@ -49,20 +49,21 @@ class Worker:
             at_us=self._clock.now_us(),
             calls_running=self._wired.desk.running,
             connections=0 if server is None else server.connections,
-            requests_total=0 if server is None else server.requests_total,
+            calls_total=self._wired.desk.opened,
+            calls_unwritten=len(self._wired.desk.unwritten),
             breakers={n: u.breaker.state.value for n, u in self._wired.upstreams.items()},
         )
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Serve on `listener` until `stop`; then let running calls finish, and close the journal."""
         engine, gateway = self._wired.engine, self._config.gateway
-        limits = ServerLimits(body_bytes_max=gateway.body_bytes_max)
-        self._server = await serve(engine.handle, listener, limits, engine.refuse)
+        limits = ServerLimits(body_bytes_most=gateway.body_bytes_max)
+        self._server = await serve(engine.handle, listener, limits, refuse=engine.refuse)
         chores = asyncio.create_task(self._chores())
         await stop.wait()
         await self._server.drain(gateway.drain_s)
         chores.cancel()
-        self._wired.client.close()
+        self._wired.close()
         self._journal.close()
 
     async def _chores(self) -> None:
@@ -72,6 +73,7 @@ class Worker:
         while True:
             await asyncio.sleep(interval_s)
             await asyncio.to_thread(self._journal.sync)
+            self._wired.desk.write_again()
             now_us = self._clock.monotonic_us()
             if now_us - renewed_us < _VITALS_US:
                 continue
@@ -83,7 +85,10 @@ class Worker:
             write_vitals(self._directory / "run", self.vitals())
 
 
-async def _serve(worker: Worker, listener: socket.socket) -> None:
+async def _serve(config: Config, slot: int, listener: socket.socket) -> None:
+    directory = Path(config.ledger.data_dir)
+    journal = Journal.open(directory, f"worker-{slot}", settings=config.ledger)
+    worker = Worker(config, journal, slot, SystemClock())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,11 +102,9 @@ def main(arguments: Sequence[str]) -> int:
     slot, descriptor = int(arguments[0]), int(arguments[1])
     config = load_config(arguments[2] if len(arguments) > 2 else None, os.environ)
     listener = socket.socket(fileno=descriptor)
-    listener.setblocking(False)
-    journal = Journal.open(Path(config.ledger.data_dir), f"worker-{slot}")
-    worker = Worker(config, journal, slot, SystemClock())
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(worker, listener))
+        runner.run(_serve(config, slot, listener))
     return 0
 
 

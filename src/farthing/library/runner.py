@@ -23,11 +23,11 @@ class Runner:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._clock = clock
-        self._journal = Journal.open(Path(config.ledger.data_dir), f"library-{os.getpid()}")
-        self.wired: Wired = wire_engine(
-            config, self._journal, clock, os.environ, self._vitals, KeyRing.open_door()
+        self._journal = Journal.open(
+            Path(config.ledger.data_dir), f"library-{os.getpid()}", settings=config.ledger
         )
         self.loop = new_event_loop()
+        self.wired = self.loop.run_until_complete(self._wire(config))
         self._loop_thread = threading.Thread(
             target=self.loop.run_forever, name="farthing-engine", daemon=True
         )
@@ -62,12 +62,20 @@ class Runner:
             return
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._loop_thread.join()
-        self.wired.client.close()
+        self.loop.run_until_complete(self._release())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
         self._journal.close()
         self._stop.set()
         self._drain_thread.join()
+
+    async def _wire(self, config: Config) -> Wired:
+        return wire_engine(
+            config, self._journal, self._clock, os.environ, self._vitals, KeyRing.open_door()
+        )
+
+    async def _release(self) -> None:
+        self.wired.close()
 
     def _vitals(self) -> WorkerVitals:
         return WorkerVitals(slot=0, pid=os.getpid(), at_us=self._clock.now_us())

@@ -1,0 +1,85 @@
+import pytest
+
+from farthing.config import Secret, load_config
+from farthing.errors import ConfigError
+
+
+def test_every_key_has_a_default():
+    config = load_config({}, {})
+    assert config.gateway.port == 4000
+    assert config.providers["openai"].base_url == "https://api.openai.com/v1"
+    assert config.providers["anthropic"].api_key_env == "ANTHROPIC_API_KEY"
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "farthing.toml"
+    path.write_text("[gateway]\nport = 5000\n[timeouts]\nconnect_s = 1\n")
+    config = load_config(str(path), {})
+    assert (config.gateway.port, config.timeouts.connect_s) == (5000, 1.0)
+
+
+def test_the_environment_wins_over_the_file():
+    environ = {"FARTHING_GATEWAY_PORT": "6000", "FARTHING_RETRY_RETRY_AMBIGUOUS": "true"}
+    config = load_config({"gateway": {"port": 5000}}, environ)
+    assert config.gateway.port == 6000
+    assert config.retry.retry_ambiguous is True
+
+
+def test_a_built_in_provider_keeps_what_is_not_overridden():
+    config = load_config({}, {"FARTHING_PROVIDERS_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+    assert config.providers["openai"].base_url == "http://127.0.0.1:9/v1"
+    assert config.providers["openai"].api_key_env == "OPENAI_API_KEY"
+
+
+def test_an_unknown_key_names_the_nearest_known_one():
+    with pytest.raises(ConfigError, match=r"unknown key `gateway\.prot`; did you mean `port`\?"):
+        load_config({"gateway": {"prot": 1}}, {})
+
+
+def test_all_faults_are_told_at_once():
+    faulty = {
+        "gateway": {"port": "many", "workers": 0},
+        "timeouts": {"connect_s": -1},
+        "providers": {"x": {"protocol": "smtp"}, "y": 3},
+        "models": {"fast": {}},
+        "unknown": {},
+    }
+    with pytest.raises(ConfigError) as raised:
+        load_config(faulty, {})
+    text = str(raised.value)
+    for fragment in (
+        "gateway.port",
+        "gateway.workers",
+        "timeouts.connect_s",
+        "providers.x.protocol",
+        "providers.y must be a table",
+        "models.fast.targets is missing",
+        "unknown key `unknown`",
+        "7 fault(s)",
+    ):
+        assert fragment in text
+
+
+def test_a_wrong_environment_variable_is_named():
+    with pytest.raises(ConfigError, match="environment variable FARTHING_GATEWAY_PORT"):
+        load_config({}, {"FARTHING_GATEWAY_PORT": "many"})
+
+
+def test_a_file_that_is_not_there_or_not_toml_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(str(tmp_path / "none.toml"), {})
+    (tmp_path / "bad.toml").write_text("= 1")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(str(tmp_path / "bad.toml"), {})
+
+
+def test_a_secret_never_shows():
+    secret = load_config({}, {}).providers["openai"].secret({"OPENAI_API_KEY": "sk-1"})
+    assert secret.reveal() == "sk-1"
+    assert "sk-1" not in f"{secret!r}{secret}"
+    assert not Secret("")
+
+
+def test_price_rows_must_be_an_array_of_tables():
+    with pytest.raises(ConfigError, match=r"\[\[price\]\]"):
+        load_config({"price": {"model": "x"}}, {})

@@ -1,0 +1,67 @@
+from farthing.gateway.headers import first, for_client, for_provider, text
+
+
+def test_credentials_and_our_own_headers_stay_here():
+    sent = for_provider(
+        [
+            (b"authorization", b"Bearer fk-secret"),
+            (b"x-api-key", b"fk-secret"),
+            (b"cookie", b"a=b"),
+            (b"x-farthing-feature", b"support"),
+            (b"anthropic-version", b"2023-06-01"),
+            (b"anthropic-beta", b"output-128k"),
+            (b"openai-organization", b"org-1"),
+            (b"idempotency-key", b"abc"),
+            (b"traceparent", b"00-1-2-01"),
+            (b"user-agent", b"OpenAI/Python"),
+        ],
+        is_body_decoded=False,
+    )
+    names = [name for name, _ in sent]
+    assert b"fk-secret" not in b"".join(value for _, value in sent)
+    assert names == [
+        b"anthropic-version",
+        b"anthropic-beta",
+        b"openai-organization",
+        b"idempotency-key",
+        b"traceparent",
+        b"user-agent",
+        b"accept-encoding",
+    ]
+
+
+def test_answers_are_asked_for_unencoded_so_that_usage_can_be_read():
+    assert for_provider([(b"accept-encoding", b"gzip, br")], is_body_decoded=False) == [
+        (b"accept-encoding", b"identity")
+    ]
+
+
+def test_a_decompressed_body_travels_without_its_encoding():
+    sent = for_provider([(b"content-encoding", b"gzip")], is_body_decoded=True)
+    assert first(sent, b"content-encoding") is None
+    kept = for_provider([(b"content-encoding", b"gzip")], is_body_decoded=False)
+    assert first(kept, b"content-encoding") == b"gzip"
+
+
+def test_hop_by_hop_headers_end_here_and_rate_limits_pass():
+    assert for_client(
+        [
+            (b"connection", b"keep-alive"),
+            (b"transfer-encoding", b"chunked"),
+            (b"content-length", b"5"),
+            (b"set-cookie", b"__cf_bm=1"),
+            (b"retry-after", b"3"),
+            (b"x-ratelimit-remaining-requests", b"7"),
+            (b"request-id", b"req_1"),
+        ]
+    ) == [
+        (b"retry-after", b"3"),
+        (b"x-ratelimit-remaining-requests", b"7"),
+        (b"request-id", b"req_1"),
+    ]
+
+
+def test_header_text_survives_any_bytes():
+    assert text("fünf".encode()) == "fünf"
+    assert text(b"f\xfcnf") == "fünf"
+    assert text(b"a\x01b") == "ab"
