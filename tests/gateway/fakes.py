@@ -59,6 +59,7 @@ class FakeProvider:
         self.scripts = []
         self.gone = asyncio.Event()
         self._server = None
+        self._open = 0
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -67,6 +68,9 @@ class FakeProvider:
 
     async def __aexit__(self, *exc):
         self._server.close()
+        async with asyncio.timeout(10):
+            while self._open:
+                await asyncio.sleep(0)
 
     def answers(self, *steps):
         self.scripts.append(list(steps))
@@ -83,6 +87,17 @@ class FakeProvider:
         self.answers(head, *(chunk(event) for event in events), *(then or (b"0\r\n\r\n",)))
 
     async def _serve(self, reader, writer):
+        self._open += 1
+        try:
+            await self._play(reader, writer)
+        finally:
+            self.gone.set()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            self._open -= 1
+
+    async def _play(self, reader, writer):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -93,15 +108,12 @@ class FakeProvider:
                 script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
                 for step in script:
                     if step is self.CLOSE:
-                        writer.close()
                         return
                     if isinstance(step, asyncio.Event):
                         await self._wait(step, reader)
                     else:
                         writer.write(step)
                         await writer.drain()
-        self.gone.set()
-        writer.close()
 
     async def _wait(self, event, reader):
         """Wait for the event; notice meanwhile when the peer hangs up."""
@@ -169,12 +181,12 @@ class Gateway:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         engine = self.wired.engine
-        self.server = await serve(engine.handle, listener, ServerLimits(), engine.refuse)
+        self.server = await serve(engine.handle, listener, ServerLimits(), refuse=engine.refuse)
         return self
 
     async def __aexit__(self, *exc):
         await self.server.drain(1)
-        self.wired.client.close()
+        self.wired.close()
 
     async def connect(self):
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -183,8 +195,12 @@ class Gateway:
         """Send one request and read the whole answer: status, headers, body."""
         reader, writer = await self.connect()
         writer.write(request(path, document, headers))
+        return await self._read(reader, writer)
+
+    async def _read(self, reader, writer):
         answered = await asyncio.wait_for(answer(reader), 10)
         writer.close()
+        await writer.wait_closed()
         return answered
 
     async def get(self, path, headers=None):
@@ -192,9 +208,7 @@ class Gateway:
         lines = [f"GET {path} HTTP/1.1", "host: x", "connection: close"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
-        answered = await asyncio.wait_for(answer(reader), 10)
-        writer.close()
-        return answered
+        return await self._read(reader, writer)
 
     async def settled(self, count=1):
         """The entries, once there are `count` of them."""

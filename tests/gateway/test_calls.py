@@ -420,17 +420,37 @@ def test_a_decompression_bomb_is_refused(through):
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "error"),
-    [
-        (CHAT, b"{not json", "invalid_request_error"),
-        (CHAT, b'{"messages":[]}', "invalid_request_error"),
-        ("/v1/messages", b"[]", "invalid_request_error"),
-    ],
+    ("path", "body"),
+    [(CHAT, b"{not json"), (CHAT, b'{"messages":[]}'), ("/v1/messages", b"[]")],
 )
-def test_what_cannot_be_read_is_refused_in_the_callers_protocol(through, path, body, error):
+def test_what_we_cannot_read_the_provider_judges_in_its_own_words(through, path, body):
     async def scenario(gateway, provider):
+        provider.answers_json(b'{"error":{"message":"what is this?"}}', 400)
         status, _, got = await gateway.post(path, body)
-        assert (status, json.loads(got)["error"]["type"]) == (400, error)
+        assert (status, got) == (400, b'{"error":{"message":"what is this?"}}')
+        assert provider.requests[0][2] == body
+        (entry,) = gateway.journal.entries
+        assert (entry.status, entry.cost) == (CallStatus.ERROR, Money(0))
+
+    through(scenario)
+
+
+def test_an_unreadable_call_that_is_answered_after_all_is_metered_by_its_answer(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await gateway.post(CHAT, b"{'model': 'gpt-4o'}")
+        assert gateway.journal.entries[0].cost == Money.usd("0.0035")
+
+    through(scenario)
+
+
+def test_a_limited_key_gets_nothing_through_that_we_cannot_read(through):
+    async def scenario(gateway, provider):
+        wanted = VirtualKey(id="", digest="", tenant="acme", models=("gpt-4o",))
+        secret, _ = gateway.ring.create(wanted)
+        for path, kind in ((CHAT, "invalid_request_error"), ("/v1/messages", "invalid_request_error")):
+            status, _, got = await gateway.post(path, b"{not json", {"x-api-key": secret})
+            assert (status, json.loads(got)["error"]["type"]) == (400, kind)
         assert provider.requests == []
 
     through(scenario)

@@ -53,7 +53,9 @@ def run_demo(
     """
     options.directory.mkdir(parents=True, exist_ok=True)
     farthing = [sys.executable, "-m", "farthing"]
-    with _started([*farthing, "sim", "--port", "0", "--seed", str(options.seed)]) as simulator:
+    pace = ["--first-byte-ms", "60", "--token-ms", "0.5"]  # real models take about ten times longer
+    seed = ["--seed", str(options.seed)]
+    with _started([*farthing, "sim", "--port", "0", *pace, *seed]) as simulator:
         config = options.directory / "farthing.toml"
         config.write_text(_config(simulator, options.directory / "ledger"))
         say(f"simulated providers at {simulator}")

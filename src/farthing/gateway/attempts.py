@@ -13,7 +13,7 @@ from farthing.clock import Clock
 from farthing.config import RetrySettings
 from farthing.errors import ProviderError
 from farthing.gateway import retry
-from farthing.gateway.exchange import Exchange, Failure
+from farthing.gateway.exchange import Broken, Exchange, Failure, Refused
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.refusal import refusal
 from farthing.gateway.targets import Target, Targets, protocol_of
@@ -72,7 +72,7 @@ class Attempts:
             failure = tried
             if not self._may_repeat(failure):
                 break
-        return _given_up(inbound, failure)
+        return _given_up(inbound, failure, is_retry_owner=self._retry.retries_max > 0)
 
     async def _try(self, inbound: Inbound, target: Target, upstream: Upstream) -> Outcome | Failure:
         """Try one target, with its retries."""
@@ -94,27 +94,30 @@ class Attempts:
         if number > self._retry.retries_max or not self._may_repeat(failure):
             return None
         asked_s = None
-        if failure.outcome is not None:
+        if isinstance(failure, Refused):
             now_s = self._clock.now_us() / 1_000_000
             asked_s = retry.retry_after_s(failure.outcome.headers, now_s)
         return retry.wait_s(self._retry, number, asked_s, self._random)
 
     def _may_repeat(self, failure: Failure) -> bool:
-        if failure.outcome is not None:
+        if isinstance(failure, Refused):
             return failure.outcome.status in retry.RETRIED_STATUSES
-        return self._retry.retry_ambiguous or not failure.may_have_run
+        return self._retry.retry_ambiguous or not failure.error.may_have_run
 
     def _judge(self, upstream: Upstream, tried: Outcome | Failure) -> None:
         """Tell the breaker; only the provider's own faults count against it."""
-        outcome = tried if isinstance(tried, Outcome) else tried.outcome
-        if outcome is not None and not retry.is_provider_fault(outcome.status):
-            upstream.breaker.succeeded()
-        else:
+        outcome = tried.outcome if isinstance(tried, Refused) else tried
+        if isinstance(outcome, Broken) or retry.is_provider_fault(outcome.status):
             upstream.breaker.failed(self._clock.monotonic_us())
+        else:
+            upstream.breaker.succeeded()
 
 
-def _given_up(inbound: Inbound, failure: Failure | None) -> Outcome:
-    """The provider's own words where there are any, else ours."""
+def _given_up(inbound: Inbound, failure: Failure | None, *, is_retry_owner: bool) -> Outcome:
+    """The provider's own words where there are any, else ours.
+
+    Where Farthing retries, SDKs are told not to: both together would multiply.
+    """
     if failure is None:
         return refusal(
             inbound.codec,
@@ -123,10 +126,11 @@ def _given_up(inbound: Inbound, failure: Failure | None) -> Outcome:
                 "nothing was charged. Try again in a few seconds, or see /healthz."
             ),
         )
-    if failure.outcome is not None:
+    if isinstance(failure, Refused):
         outcome = failure.outcome
-        if outcome.status in retry.RETRIED_STATUSES and not _asks_to_wait(outcome):
-            outcome.headers.append((b"x-should-retry", b"false"))  # we already did
+        is_retried = is_retry_owner and outcome.status in retry.RETRIED_STATUSES
+        if is_retried and not _asks_to_wait(outcome):
+            outcome.headers.append((b"x-should-retry", b"false"))
         return outcome
     return refusal(inbound.codec, failure.error)
 

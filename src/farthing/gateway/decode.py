@@ -6,7 +6,7 @@ import zlib
 
 from farthing.call import Call, Endpoint
 from farthing.clock import Clock
-from farthing.codecs import Codec
+from farthing.codecs import BadRequest, Codec, RequestView
 from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.attribution import attribute
@@ -18,6 +18,9 @@ from farthing.gateway.settlement import Desk
 from farthing.wire import Request
 
 __all__ = ["Decoder"]
+
+
+_BYTES_PER_TOKEN = 4  # a length estimate; usage comes from the answer
 
 
 class BadEncoding(CallerError):
@@ -50,10 +53,11 @@ class Decoder:
         """The call in `request`; its account is open from here on.
 
         Raises:
-            CallerError: the body is not what the protocol asks for; nothing was recorded.
+            CallerError: the body can't be decompressed, or can't be read and the caller's key
+                limits what it may ask for; nothing was recorded.
         """
         body, is_decoded = self._body(request)
-        view = codec.read_request(body)
+        view = self._read(codec, body, identity)
         now_us = self._clock.now_us()
         call = Call(
             id=self._ids.make(now_us),
@@ -85,6 +89,19 @@ class Decoder:
             is_body_decoded=is_decoded,
             knows_farthing=any(name.startswith(b"x-farthing-") for name, _ in request.headers),
         )
+
+    def _read(self, codec: Codec, body: bytes, identity: Identity) -> RequestView:
+        """What the body asks for; of a body that can't be read, nothing but its length.
+
+        Such a call goes to the provider as it is, whose own error the client should see; should
+        the provider accept it after all, it is metered by its answer like any other.
+        """
+        try:
+            return codec.read_request(body)
+        except BadRequest:
+            if identity.key is not None and identity.key.models:
+                raise
+            return RequestView(model="", input_estimate=len(body) // _BYTES_PER_TOKEN)
 
     def _body(self, request: Request) -> tuple[bytes, bool]:
         """The JSON of the request, and whether it had to be decompressed."""

@@ -1,4 +1,4 @@
-"""The drainer process: moves settled calls from the journals to the store, seals past days."""
+"""Moves settled calls from the journals to the store, again and again, and seals past days."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import contextlib
 import importlib.util
 import logging
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from farthing.clock import Clock, SystemClock
-from farthing.config import Config, load_config
+from farthing.clock import Clock
+from farthing.config import Config
 from farthing.gateway.metrics import LedgerMetrics
-from farthing.gateway.supervisor import stop_on_signals
-from farthing.ledger import ArchiveError, Drainer, DrainerBusy, Ledger, StoreError
+from farthing.ledger import ArchiveError, Drainer, DrainerBusy, Entry, Ledger, StoreError
 
-__all__ = ["DrainLoop", "main"]
+__all__ = ["DrainLoop"]
 
 _LOG = logging.getLogger("farthing")
 _METRICS_US = 1_000_000
@@ -52,11 +50,20 @@ class DrainLoop:
         self._finish()
 
     def _drainer(self) -> Drainer:
-        counted = {} if self._metrics is None else {"on_posted": self._metrics.count}
-        return Drainer(self._directory, settings=self._settings, clock=self._clock, **counted)
+        return Drainer(
+            self._directory,
+            settings=self._settings,
+            clock=self._clock,
+            on_posted=self._posted,
+        )
+
+    def _posted(self, entries: Sequence[Entry]) -> None:
+        if self._metrics is not None:
+            self._metrics.count(entries)
 
     def _drain(self, drainer: Drainer, stop: threading.Event) -> None:
-        """Drain until it is time to seal, or to stop."""
+        """Drain until it is time to seal, or to stop, or the parent process has died."""
+        parent = os.getppid()
         saved_us = -_METRICS_US
         while not stop.is_set():
             drainer.drain()
@@ -64,6 +71,8 @@ class DrainLoop:
             if self._metrics is not None and now_us - saved_us >= _METRICS_US:
                 self._metrics.save(self._directory / "run")
                 saved_us = now_us
+            if os.getppid() != parent:
+                stop.set()
             if now_us >= self._next_seal_us:
                 return
             stop.wait(self._settings.drain_interval_ms / 1000)
@@ -83,17 +92,3 @@ class DrainLoop:
         """The last drain; somebody else's is as good."""
         with contextlib.suppress(DrainerBusy), self._drainer() as drainer:
             drainer.drain()
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`python -m farthing.gateway.drain [CONFIG]`: drain until SIGTERM."""
-    logging.basicConfig(format="farthing drainer %(levelname)s %(message)s")
-    config = load_config(arguments[0] if arguments else None, os.environ)
-    stop = threading.Event()
-    stop_on_signals(stop)
-    DrainLoop(config, SystemClock(), has_metrics=True).run(stop)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -27,7 +27,7 @@ from farthing.wire import (
     WireError,
 )
 
-__all__ = ["Exchange", "Failure"]
+__all__ = ["Broken", "Exchange", "Failure", "Refused"]
 
 _DETAIL_MAX = 500  # bytes of a provider's error kept in the ledger
 _STATUS_OF: Mapping[type[WireError], AttemptStatus] = {
@@ -39,16 +39,19 @@ _STATUS_OF: Mapping[type[WireError], AttemptStatus] = {
 }
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A try that gave no good answer: the provider's refusal, or the wire's error."""
+class Refused(msgspec.Struct, frozen=True):
+    """The provider answered, with an error."""
 
-    outcome: Outcome | None = None
-    error: WireError | None = None
+    outcome: Outcome
 
-    @property
-    def may_have_run(self) -> bool:
-        """Whether the provider may have done (and will bill) the work."""
-        return self.error is not None and self.error.may_have_run
+
+class Broken(msgspec.Struct, frozen=True):
+    """No whole answer came; `error.may_have_run` says whether the provider may bill the call."""
+
+    error: WireError
+
+
+Failure = Refused | Broken
 
 
 class Exchange:
@@ -81,7 +84,7 @@ class Exchange:
         except WireError as error:
             status = _STATUS_OF.get(type(error), AttemptStatus.CUT)
             trial.lost(status, str(error), may_have_run=error.may_have_run)
-            failure = Failure(error=error)
+            failure = Broken(error)
         except asyncio.CancelledError:
             trial.lost(AttemptStatus.CANCELLED, "the client went away", may_have_run=True)
             if response is not None:
@@ -104,7 +107,7 @@ class Exchange:
             return outcome
         detail = body[:_DETAIL_MAX].decode(errors="replace")
         trial.refused(response.status, response.headers, detail)
-        return Failure(outcome=outcome)
+        return Refused(outcome)
 
     async def _streamed(self, trial: Trial, response: Response) -> Outcome:
         """Begin a stream once its first bytes are in; until then another target may still try."""

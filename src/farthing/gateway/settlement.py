@@ -141,4 +141,4 @@ class Settlement:
             attempts=attempts,
             detail=detail,
         )
-        return msgspec.structs.replace(entry, baseline=entry.cost)
+        return entry if entry.unpriced else msgspec.structs.replace(entry, baseline=entry.cost)

@@ -25,7 +25,8 @@ from farthing.gateway.keyring import KeyRing
 __all__ = ["Supervisor", "listen", "stop_on_signals"]
 
 _BACKLOG = 4096
-_QUICK_DEATH_US = 1_000_000
+_QUICK_DEATH_US = 2_000_000
+_QUICK_DEATHS_MAX = 5
 _KILL_GRACE_S = 5.0
 
 
@@ -103,10 +104,11 @@ class _Child:
         if code is None:
             return ""
         lived_us = self._clock.monotonic_us() - self._started_us
-        self._quick_deaths = self._quick_deaths + 1 if lived_us < _QUICK_DEATH_US else 0
-        if self._quick_deaths >= 5:
+        is_quick = lived_us < _QUICK_DEATH_US and code > 0  # a negative code: killed by a signal
+        self._quick_deaths = self._quick_deaths + 1 if is_quick else 0
+        if self._quick_deaths >= _QUICK_DEATHS_MAX:
             raise ConfigError(
-                f"{self._command[2]} died five times within a second of its start (exit code "
+                f"{self._command[2]} gave up five times right after its start (exit code "
                 f"{code}). Calls already taken are in the ledger. See its messages above."
             )
         self.process = self._start()
@@ -141,7 +143,7 @@ class Supervisor:
         self._say = say
         tail = [config_path] if config_path else []
         descriptor = listener.fileno()
-        self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drain", *tail], (), clock)
+        self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drainer", *tail], (), clock)
         self._workers = [
             _Child(
                 [

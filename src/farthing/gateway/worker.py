@@ -59,15 +59,16 @@ class Worker:
         engine, gateway = self._wired.engine, self._config.gateway
         limits = ServerLimits(body_bytes_most=gateway.body_bytes_max)
         self._server = await serve(engine.handle, listener, limits, refuse=engine.refuse)
-        chores = asyncio.create_task(self._chores())
+        chores = asyncio.create_task(self._chores(stop))
         await stop.wait()
         await self._server.drain(gateway.drain_s)
         chores.cancel()
         self._wired.close()
         self._journal.close()
 
-    async def _chores(self) -> None:
-        """The small periodic work: fsync, keys that changed, vital signs."""
+    async def _chores(self, stop: asyncio.Event) -> None:
+        """The small periodic work: fsync, keys that changed, vital signs, a dead supervisor."""
+        supervisor = os.getppid()
         interval_s = self._config.ledger.sync_interval_ms / 1000
         renewed_us = -_VITALS_US
         while True:
@@ -78,6 +79,8 @@ class Worker:
             if now_us - renewed_us < _VITALS_US:
                 continue
             renewed_us = now_us
+            if os.getppid() != supervisor:
+                stop.set()
             try:
                 self._wired.ring.refresh()
             except ConfigError:
