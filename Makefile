@@ -56,7 +56,7 @@ catalogue: $(VENV)/.dev ## Compile the price catalogue again from its pinned sou
 	$(BIN)/python tools/compile_catalogue.py
 
 docs: $(VENV)/.dev ## Write the generated pages again
-	$(BIN)/python -m farthing.config.reference > docs/configuration.md
+	$(BIN)/python tools/write_docs.py
 
 bench-overhead: $(VENV)/.dev ## Latency and CPU beside nginx, the bare floor and LiteLLM (QUICK=1: a minute)
 	$(BIN)/python bench/overhead.py

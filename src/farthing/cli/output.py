@@ -23,8 +23,21 @@ def console() -> Console:
 
 def print_json(document: Any) -> None:
     """Print one JSON document, with money as decimal strings in USD, and nothing else."""
-    encoded = msgspec.json.encode(document, enc_hook=str, order=None)
+    encoded = msgspec.json.encode(_plain(document), enc_hook=str)
     click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def _plain(value: Any) -> Any:
+    """`value` with each sum of money as its decimal text."""
+    if isinstance(value, Money):
+        return str(value)
+    if isinstance(value, dict):
+        members: dict[Any, Any] = value
+        return {name: _plain(member) for name, member in members.items()}
+    if isinstance(value, list | tuple):
+        items: list[Any] | tuple[Any, ...] = value
+        return [_plain(item) for item in items]
+    return value
 
 
 def table(title: str, *columns: str, numeric: int = 1) -> Table:

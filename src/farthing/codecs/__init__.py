@@ -1,1 +1,57 @@
-"""codecs."""
+"""Wire formats: bytes of a provider's protocol in, values out; and the other way round.
+
+Sans-IO: no socket, clock, log or configuration. docs/protocols.md says which rule of which
+provider each codec relies on, what stays byte-exact, and what is added and hidden.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from farthing.call import Endpoint
+from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
+from farthing.codecs.codec import (
+    Answer,
+    BadRequest,
+    BilledPart,
+    Codec,
+    Problem,
+    RequestView,
+    StreamReader,
+)
+from farthing.codecs.counts import UsageError
+from farthing.codecs.models import write_models
+from farthing.codecs.openai_chat import OpenAIChat
+from farthing.codecs.openai_embeddings import OpenAIEmbeddings
+
+__all__ = [
+    "Answer",
+    "BadRequest",
+    "BilledPart",
+    "Codec",
+    "Problem",
+    "RequestView",
+    "StreamReader",
+    "UsageError",
+    "codec_for",
+    "write_models",
+]
+
+_CODECS: Final[MappingProxyType[Endpoint, Codec]] = MappingProxyType(
+    {
+        Endpoint.OPENAI_CHAT: OpenAIChat(),
+        Endpoint.OPENAI_EMBEDDINGS: OpenAIEmbeddings(),
+        Endpoint.ANTHROPIC_MESSAGES: AnthropicMessages(),
+        Endpoint.ANTHROPIC_COUNT_TOKENS: AnthropicCountTokens(),
+    }
+)
+
+
+def codec_for(endpoint: Endpoint) -> Codec:
+    """The codec of an endpoint.
+
+    Raises:
+        KeyError: the endpoint has no wire format (`Endpoint.RECORDED`).
+    """
+    return _CODECS[endpoint]

@@ -18,7 +18,7 @@ def write_reference() -> str:
         "",
         "One file, `farthing.toml`; every key has a default and an environment variable, which wins",
         "over the file. An unknown key refuses to start and names the nearest known one.",
-        "This page is generated from the types by `python -m farthing.config.reference`.",
+        "This page is generated from the types by `make docs`.",
     ]
     for name, hint in get_type_hints(Config, include_extras=True).items():
         kind, title, path = _section(name, hint)
@@ -71,6 +71,3 @@ def _meaning(hint: Any) -> str:
     metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, msgspec.Meta)]
     return " ".join(meta.description for meta in metas if meta.description)
 
-
-if __name__ == "__main__":
-    print(write_reference(), end="")  # noqa: T201 - the module's one command

@@ -1,0 +1,41 @@
+"""The list of models in the shapes of the two protocols.
+
+Source: the types of openai 3.54.0, model.py, and of anthropic 2.12.0, model_info.py
+(read 2026-11-24).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+__all__ = ["write_models"]
+
+_UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # Anthropic's own value for a date it does not know
+
+
+def write_models(protocol: Literal["openai", "anthropic"], ids: Sequence[str]) -> bytes:
+    """The body of GET /v1/models: every model on one page."""
+    if protocol == "openai":
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "farthing"} for name in ids
+        ]
+        return msgspec.json.encode({"object": "list", "data": data})
+    return msgspec.json.encode(
+        {
+            "data": [
+                {
+                    "type": "model",
+                    "id": name,
+                    "display_name": name,
+                    "created_at": _UNKNOWN_DATE,
+                }
+                for name in ids
+            ],
+            "has_more": False,
+            "first_id": ids[0] if ids else None,
+            "last_id": ids[-1] if ids else None,
+        }
+    )

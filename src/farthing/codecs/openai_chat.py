@@ -1,0 +1,166 @@
+"""OpenAI chat completions: POST /v1/chat/completions.
+
+Source: the types of openai 3.54.0, chat/completion_create_params.py and chat_completion.py
+(read 2026-11-24).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from farthing.call import Endpoint
+from farthing.codecs import json_edit, tally
+from farthing.codecs.codec import Answer, Problem, RequestView
+from farthing.codecs.once import Flag, OnceDecoder, Text, Whole
+from farthing.codecs.openai_answer import Chunk, error_text, read_chunk, read_metered, read_terms
+from farthing.codecs.openai_stream import ChatStream, MeteredChatStream
+from farthing.codecs.problems import openai_error, openai_error_event
+from farthing.codecs.prompt import Message, survey, text_tokens
+from farthing.codecs.request_body import most, session_of, strings_of, text
+from farthing.usage import Usage
+
+__all__ = ["OpenAIChat"]
+
+_INCLUDE_USAGE: Final = b'{"include_usage":true}'
+
+
+class _StreamOptions(msgspec.Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _Request(msgspec.Struct, gc=False):
+    model: Text
+    messages: list[Message]
+    stream: Flag | None = None
+    stream_options: _StreamOptions | msgspec.UnsetType | None = msgspec.UNSET
+    max_tokens: Whole | None = None
+    max_completion_tokens: Whole | None = None
+    n: Whole | None = None
+    service_tier: Any = None
+    user: Any = None
+    safety_identifier: Any = None
+    prompt_cache_key: Any = None
+    metadata: Any = None
+
+
+class OpenAIChat:
+    """The codec of chat completions."""
+
+    endpoint = Endpoint.OPENAI_CHAT
+
+    def __init__(self) -> None:
+        self._requests = OnceDecoder(_Request)
+
+    def read_request(self, body: bytes, /) -> RequestView:
+        """See `Codec.read_request`."""
+        request = self._requests.decode(body)
+        found = survey(request.messages)
+        options = request.stream_options
+        output_most = 0
+        if request.max_tokens is not None or request.max_completion_tokens is not None:
+            output_most = most(request.max_completion_tokens, request.max_tokens)
+        metadata: dict[str, str] = {}
+        user = service_tier = cache_key = ""
+        if request.metadata is not None:
+            metadata = strings_of(request.metadata)
+        if request.user is not None or request.safety_identifier is not None:
+            user = text(request.user) or text(request.safety_identifier)
+        if request.service_tier is not None:
+            service_tier = text(request.service_tier)
+        if request.prompt_cache_key is not None:
+            cache_key = text(request.prompt_cache_key)
+        return RequestView(
+            model=request.model.value,
+            is_streamed=request.stream is not None and request.stream.value,
+            output_most=output_most,
+            choices=1 if request.n is None else max(1, request.n.value),
+            wants_usage=isinstance(options, _StreamOptions) and options.include_usage is True,
+            has_stream_options=options is not msgspec.UNSET,
+            service_tier=service_tier,
+            conversation=found.conversation,
+            user=user,
+            session=session_of(metadata) if metadata else "",
+            metadata=metadata,
+            cache_key=cache_key,
+            input_estimate=text_tokens(body, found.media_bytes) + found.media_tokens,
+            cache_write_ttl=found.cache_write_ttl,
+        )
+
+    def write_request(
+        self, body: bytes, view: RequestView, model: str, *, meter: bool = True
+    ) -> bytes:
+        """See `Codec.write_request`; `meter` adds include_usage where the client did not."""
+        if model != view.model:
+            body = json_edit.replace_model(body, view.model, model)
+        if not meter or not view.is_streamed or view.wants_usage:
+            return body
+        if not view.has_stream_options:
+            return json_edit.insert(body, b"stream_options", _INCLUDE_USAGE)
+        return _with_usage_asked(body)
+
+    def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:
+        """See `Codec.read_answer`."""
+        try:
+            answer = read_chunk(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            fallback = None if view is None else tally.estimate(view.input_estimate, 0, 0)
+            return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
+        error = bytes(answer.error)
+        errors = [] if error in (b"", b"null") else [error_text(error)]
+        usage, cost = None, None
+        raw = bytes(answer.usage)
+        estimate = _estimate(answer, view)
+        if raw in (b"", b"null"):
+            usage = estimate if view is not None else None
+            errors.append("The answer reports no usage.")
+        else:
+            metered = read_metered(raw, estimate)
+            usage, cost = metered.usage, metered.cost
+            errors += [metered.error] if metered.error else []
+        choices = answer.choices or []
+        return Answer(
+            usage=usage,
+            terms=read_terms(answer.service_tier),
+            model_served=answer.model or "",
+            finish_reason=",".join(c.finish_reason for c in choices if c.finish_reason),
+            provider_cost=cost,
+            error=" ".join(errors),
+        )
+
+    def stream(self, view: RequestView, *, meter: bool = True) -> ChatStream:
+        """See `Codec.stream`."""
+        return MeteredChatStream(view) if meter and not view.wants_usage else ChatStream(view)
+
+    def write_error(self, problem: Problem, /) -> bytes:
+        """See `Codec.write_error`."""
+        return openai_error(problem)
+
+    def write_error_event(self, problem: Problem, /) -> bytes:
+        """See `Codec.write_error_event`."""
+        return openai_error_event(problem)
+
+
+def _estimate(answer: Chunk, view: RequestView | None) -> Usage:
+    messages = [choice.message for choice in answer.choices or () if choice.message is not None]
+    return tally.estimate(
+        0 if view is None else view.input_estimate,
+        sum(message.visible() for message in messages),
+        sum(message.hidden() for message in messages),
+    )
+
+
+def _with_usage_asked(body: bytes) -> bytes:
+    """The body with include_usage set within the stream_options that are there."""
+    options = json_edit.find(body, "stream_options")
+    if options is None:  # the view was made of another body
+        return json_edit.insert(body, b"stream_options", _INCLUDE_USAGE)
+    value = body[options.value : options.end]
+    if value == b"null":
+        asked = _INCLUDE_USAGE
+    elif json_edit.find(value, "include_usage") is not None:
+        asked = json_edit.replace(value, "include_usage", b"true")
+    else:
+        asked = json_edit.insert(value, b"include_usage", b"true")
+    return body[: options.value] + asked + body[options.end :]

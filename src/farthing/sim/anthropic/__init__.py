@@ -1,0 +1,5 @@
+"""The Anthropic protocol."""
+
+from farthing.sim.anthropic.provider import AnthropicProvider
+
+__all__ = ["AnthropicProvider"]
