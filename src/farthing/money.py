@@ -71,9 +71,8 @@ class Money(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     def __str__(self) -> str:
         """The amount in USD as a plain decimal string, exact, at least two decimals."""
         sign = "-" if self.nanodollars < 0 else ""
-        whole, fraction = divmod(abs(self.nanodollars), NANODOLLARS_PER_USD)
-        digits = f"{fraction:09d}".rstrip("0").ljust(2, "0")
-        return f"{sign}{whole}.{digits}"
+        padded = str(abs(self.nanodollars)).zfill(10)
+        return f"{sign}{padded[:-9]}.{padded[-9:].rstrip('0').ljust(2, '0')}"
 
 
 ZERO: Final = Money(0)

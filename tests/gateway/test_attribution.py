@@ -1,6 +1,10 @@
 from farthing.call import Attribution
-from farthing.gateway.attribution import attribute
+from farthing.gateway.attribution import attribute as attribute_from
 from farthing.gateway.keyring import VirtualKey
+
+def attribute(headers, *rest):
+    return attribute_from(dict(headers), *rest)
+
 
 KEY = VirtualKey(
     id="key_1",

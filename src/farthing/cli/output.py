@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 import msgspec
@@ -32,11 +32,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Money):
         return str(value)
     if isinstance(value, dict):
-        members: dict[Any, Any] = value
-        return {name: _plain(member) for name, member in members.items()}
+        return {name: _plain(member) for name, member in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
-        items: list[Any] | tuple[Any, ...] = value
-        return [_plain(item) for item in items]
+        return [_plain(item) for item in cast("list[Any]", value)]
     return value
 
 

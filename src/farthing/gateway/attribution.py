@@ -6,7 +6,7 @@ alone, so that no caller can book on another's account.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from farthing.call import Attribution
@@ -37,6 +37,7 @@ _HEADERS = MappingProxyType(
     }
 )
 _OWN = b"x-farthing-"
+_NAMES = _HEADERS.keys()
 _BODY_NAMES = MappingProxyType(
     {
         "feature": "feature",
@@ -56,7 +57,7 @@ _TAGS_MAX = 32
 
 
 def attribute(
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Mapping[bytes, bytes],
     body: Mapping[str, str],
     user: str,
     key: VirtualKey | None,
@@ -91,13 +92,14 @@ def attribute(
     return Attribution(tenant=tenant, tags=tags, **found)
 
 
-def _from_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     own: dict[str, str] = {}
     foreign: dict[str, str] = {}
-    for name, value in headers:
-        field = _HEADERS.get(name)
-        if field is not None and value:
-            (own if name.startswith(_OWN) else foreign)[field] = text(value)[:_LENGTH_MAX]
+    for name in _NAMES & headers.keys():
+        value = headers[name]
+        if value:
+            found = own if name.startswith(_OWN) else foreign
+            found[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
     return {**foreign, **own} if foreign else own
 
 

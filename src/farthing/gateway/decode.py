@@ -10,7 +10,6 @@ from farthing.codecs import BadRequest, Codec, RequestView
 from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.attribution import attribute
-from farthing.gateway.headers import first
 from farthing.gateway.identify import Identity
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
@@ -67,7 +66,7 @@ class Decoder:
             is_streamed=view.is_streamed,
             output_most=view.output_most,
             attribution=attribute(
-                request.headers,
+                request.named,
                 {"session": view.session} | view.metadata if view.session else view.metadata,
                 view.user,
                 identity.key,
@@ -87,7 +86,6 @@ class Decoder:
             credential=identity.passed_on,
             settlement=self._desk.open(call, arrived_us),
             is_body_decoded=is_decoded,
-            knows_farthing=any(name.startswith(b"x-farthing-") for name, _ in request.headers),
         )
 
     def _read(self, codec: Codec, body: bytes, identity: Identity) -> RequestView:
@@ -105,7 +103,7 @@ class Decoder:
 
     def _body(self, request: Request) -> tuple[bytes, bool]:
         """The JSON of the request, and whether it had to be decompressed."""
-        encoding = first(request.headers, b"content-encoding")
+        encoding = request.named.get(b"content-encoding")
         if encoding is None or encoding == b"identity":
             return request.body, False
         if encoding not in (b"gzip", b"deflate"):

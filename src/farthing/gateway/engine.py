@@ -57,7 +57,7 @@ class Engine:
         if codec is None or request.method != "POST":
             return await self._page(request)
         try:
-            identity = identify(request.headers, self._ring)
+            identity = identify(request.named, self._ring)
             inbound = self._decoder.decode(request, codec, identity, arrived_us)
         except FarthingError as error:
             return _reply(refusal(codec, error))
@@ -94,15 +94,14 @@ class Engine:
         headers = outcome.headers
         headers.append((b"x-farthing-call", inbound.call.id.encode()))
         entry = inbound.settlement.entry
-        if entry is not None:
+        if entry is not None:  # a stream is settled when it closes, after these headers
+            cost = inbound.settlement.cost_told.encode()
+            headers.append((b"x-farthing-cost", cost))
+            headers.append((b"x-farthing-baseline", cost))
+            headers.append((b"x-farthing-overhead-us", b"%d" % entry.overhead_us))
             if entry.attempts:
                 last = entry.attempts[-1]
                 headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
-            cost = "unpriced" if entry.unpriced else str(entry.cost)
-            baseline = "unpriced" if entry.baseline is None else str(entry.baseline)
-            headers.append((b"x-farthing-cost", cost.encode()))
-            headers.append((b"x-farthing-baseline", baseline.encode()))
-            headers.append((b"x-farthing-overhead-us", b"%d" % entry.overhead_us))
         return _reply(outcome)
 
 

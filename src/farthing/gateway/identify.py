@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -35,20 +35,21 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 _BEARER = b"bearer "
+_KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 
-def credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def credential(headers: Mapping[bytes, bytes]) -> bytes:
     """The caller's credential, from whichever header its SDK puts it in; empty: none."""
-    found = b""
-    for name, value in headers:
-        if name == b"authorization" and value[:7].lower() == _BEARER:
-            return value[7:].strip()
-        if name in (b"x-api-key", b"api-key", b"x-goog-api-key"):
-            found = value.strip()
-    return found
+    bearer = headers.get(b"authorization", b"")
+    if bearer[:7].lower() == _BEARER:
+        return bearer[7:].strip()
+    for name in _KEY_HEADERS:
+        if name in headers:
+            return headers[name].strip()
+    return b""
 
 
-def identify(headers: Iterable[tuple[bytes, bytes]], ring: KeyRing) -> Identity:
+def identify(headers: Mapping[bytes, bytes], ring: KeyRing) -> Identity:
     """The caller.
 
     Raises:

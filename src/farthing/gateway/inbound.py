@@ -21,8 +21,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One call on its way in.
 
     `body` is the request's JSON (decompressed, if the client sent it compressed); `headers` the
-    client's, lower-case; `credential` the client's own key where no key of ours is asked for;
-    `knows_farthing` whether the client sent an x-farthing header.
+    client's, lower-case; `credential` the client's own key where no key of ours is asked for.
     """
 
     call: Call
@@ -35,7 +34,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     credential: bytes
     settlement: Settlement
     is_body_decoded: bool = False
-    knows_farthing: bool = False
+
+    @property
+    def knows_farthing(self) -> bool:
+        """Whether the client sent any x-farthing header."""
+        return any(name.startswith(b"x-farthing-") for name, _ in self.headers)
 
 
 class Outcome(msgspec.Struct, kw_only=True):

@@ -124,7 +124,7 @@ class Pages:
         prefix, _, path = request.target.partition("/v1/")
         if path.partition("?")[0].partition("/")[0] != "models":
             raise NoSuchPage(f"There is no GET {request.path} here. Nothing was sent.")
-        identity = identify(request.headers, self._ring)
+        identity = identify(request.named, self._ring)
         is_anthropic = prefix == "/anthropic" or (
             first(request.headers, b"anthropic-version") is not None
         )
@@ -156,7 +156,7 @@ class Pages:
         """
         if self._ring.is_empty or _is_local(request.peer):
             return None
-        identity = identify(request.headers, self._ring)
+        identity = identify(request.named, self._ring)
         return identity.key.tenant if identity.key is not None else None
 
 

@@ -11,12 +11,11 @@ import logging
 from collections import OrderedDict, deque
 from typing import Protocol
 
-import msgspec
-
-from farthing.call import Attempt, AttemptStatus, Call
+from farthing.call import Attempt, Call
 from farthing.clock import Clock
 from farthing.gateway.pricer import Price
 from farthing.ledger import CallStatus, Entry, JournalError
+from farthing.money import ZERO, Money
 from farthing.pricing import RateCard
 
 __all__ = ["Desk", "JournalLike", "Settlement"]
@@ -88,13 +87,14 @@ class Desk:
 class Settlement:
     """The account of one call; not shared between tasks."""
 
-    __slots__ = ("_arrived_us", "_attempts", "_call", "_desk", "entry", "upstream_us")
+    __slots__ = ("_arrived_us", "_attempts", "_call", "_cost", "_desk", "entry", "upstream_us")
 
     def __init__(self, desk: Desk, call: Call, arrived_us: int) -> None:
         self._desk = desk
         self._call = call
         self._arrived_us = arrived_us
         self._attempts: tuple[Attempt, ...] = ()
+        self._cost: Money | None = ZERO  # None once an attempt has no price
         self.upstream_us = 0
         self.entry: Entry | None = None
 
@@ -103,31 +103,52 @@ class Settlement:
         """How many attempts have ended."""
         return len(self._attempts)
 
+    @property
+    def cost_told(self) -> str:
+        """The booked cost in USD for people and headers, or `unpriced`."""
+        return "unpriced" if self._cost is None else str(self._cost)
+
     def dispatching(self, reserved: Attempt, price: Price) -> None:
-        """Journal the intent: `reserved` is the attempt as it shall stand if we die now."""
+        """Journal the intent: `reserved`, interrupted, is how the attempt stands if we die now."""
         if price.card is not None:
             self._desk.journal.note_card(price.card)
-        lost = msgspec.structs.replace(reserved, status=AttemptStatus.INTERRUPTED)
-        self._desk.journal.intend(self._made(CallStatus.INTERRUPTED, (*self._attempts, lost), ""))
+        self._desk.journal.intend(
+            self._made(
+                CallStatus.INTERRUPTED, (*self._attempts, reserved), self._with(reserved), ""
+            )
+        )
 
     def ended(self, attempt: Attempt, price: Price) -> None:
         """An attempt ended; it stands in the entry whatever comes after it."""
         if price.card is not None:
             self._desk.journal.note_card(price.card)
         self._attempts = (*self._attempts, attempt)
+        self._cost = self._with(attempt)
         self.upstream_us += attempt.duration_us
 
     def close(self, status: CallStatus, detail: str = "") -> Entry:
         """Settle the call, once; later closings return the entry that stands."""
         if self.entry is None:
-            self.entry = self._made(status, self._attempts, detail)
+            self.entry = self._made(status, self._attempts, self._cost, detail)
             self._desk.post(self.entry)
         return self.entry
 
-    def _made(self, status: CallStatus, attempts: tuple[Attempt, ...], detail: str) -> Entry:
+    def _with(self, attempt: Attempt) -> Money | None:
+        """The cost of the call with one more attempt."""
+        if self._cost is None or attempt.cost is None:
+            return None
+        return self._cost + attempt.cost
+
+    def _made(
+        self,
+        status: CallStatus,
+        attempts: tuple[Attempt, ...],
+        baseline: Money | None,
+        detail: str,
+    ) -> Entry:
         call = self._call
         duration_us = self._desk.clock.monotonic_us() - self._arrived_us
-        entry = Entry(
+        return Entry(
             call_id=call.id,
             endpoint=call.endpoint,
             model=call.model,
@@ -139,6 +160,6 @@ class Settlement:
             attribution=call.attribution,
             conversation=call.conversation,
             attempts=attempts,
+            baseline=baseline,
             detail=detail,
         )
-        return entry if entry.unpriced else msgspec.structs.replace(entry, baseline=entry.cost)

@@ -91,8 +91,8 @@ class MeteredStream:
         """Book the attempt, close the call; the cost comment where one is wanted."""
         self._trial.answered(answer, self._response.status, self._response.headers, status, detail)
         ends = {AttemptStatus.OK: CallStatus.OK, AttemptStatus.CANCELLED: CallStatus.CANCELLED}
-        entry = self._trial.inbound.settlement.close(ends.get(status, CallStatus.ERROR), detail)
+        settlement = self._trial.inbound.settlement
+        entry = settlement.close(ends.get(status, CallStatus.ERROR), detail)
         if not self._is_cost_told:
             return b""
-        cost = "unpriced" if entry.unpriced else str(entry.cost)
-        return f": farthing call={entry.call_id} cost_usd={cost}\n\n".encode()
+        return f": farthing call={entry.call_id} cost_usd={settlement.cost_told}\n\n".encode()

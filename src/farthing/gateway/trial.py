@@ -7,7 +7,7 @@ import msgspec
 from farthing.call import Attempt, AttemptStatus, Pricing
 from farthing.clock import Clock
 from farthing.codecs import Answer, BilledPart
-from farthing.gateway.headers import Headers, first
+from farthing.gateway.headers import Headers
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.pricer import FREE, Price, Pricer
 from farthing.gateway.targets import Target
@@ -132,5 +132,7 @@ class Trial:
 
 
 def _request_id(headers: Headers) -> str:
-    found = first(headers, b"x-request-id") or first(headers, b"request-id") or b""
-    return found.decode("latin-1")[:128]
+    for name, value in headers:
+        if name in (b"x-request-id", b"request-id"):
+            return value.decode("latin-1")[:128]
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -106,6 +107,9 @@ def main(arguments: Sequence[str]) -> int:
     config = load_config(arguments[2] if len(arguments) > 2 else None, os.environ)
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's
+    gc.collect()
+    gc.freeze()  # what start-up made lives on; no collection need look at it again
+    gc.set_threshold(50_000, 20, 50)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(config, slot, listener))
     return 0
