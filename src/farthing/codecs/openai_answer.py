@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -140,22 +141,23 @@ _counts = msgspec.json.Decoder(ChatCounts)
 _stated = msgspec.json.Decoder(StatedCost)
 
 
-def read_metered(raw: bytes, fallback: Usage) -> Metered:
-    """What a usage object says. Usage we cannot trust is estimated and flagged, never 0.
+def read_metered(raw: bytes, fallback: Callable[[], Usage]) -> Metered:
+    """What a usage object says. Usage that can't be read is estimated by `fallback`, never 0.
 
     A call that was served is not failed over its provider's bookkeeping, so nothing raises here.
     """
     errors: list[str] = []
     cost: Money | None = None
-    try:
-        cost = read_cost(_stated.decode(raw))
-    except (UsageError, msgspec.DecodeError) as error:
-        errors.append(str(error))
+    if b"cost" in raw:  # every name that a provider gives its own figure has the word in it
+        try:
+            cost = read_cost(_stated.decode(raw))
+        except (UsageError, msgspec.DecodeError) as error:
+            errors.append(str(error))
     try:
         counts = _counts.decode(raw)
     except msgspec.DecodeError as error:
         errors.append(f"The provider's usage cannot be read: {error}.")
-        return Metered(usage=fallback, cost=cost, error=" ".join(errors))
+        return Metered(usage=fallback(), cost=cost, error=" ".join(errors))
     try:
         usage = read_chat(counts)
     except UsageError as error:

@@ -6,6 +6,7 @@ Source: the types of openai 3.54.0, chat/completion_create_params.py and chat_co
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -111,9 +112,9 @@ class OpenAIChat:
         errors = [] if error in (b"", b"null") else [error_text(error)]
         usage, cost = None, None
         raw = bytes(answer.usage)
-        estimate = _estimate(answer, view)
+        estimate = partial(_estimate, answer, view)
         if raw in (b"", b"null"):
-            usage = estimate if view is not None else None
+            usage = estimate() if view is not None else None
             errors.append("The answer reports no usage.")
         else:
             metered = read_metered(raw, estimate)

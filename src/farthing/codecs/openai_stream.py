@@ -120,7 +120,7 @@ class ChatStream:
     def _learn_rare(self, chunk: Chunk) -> None:
         usage, error = bytes(chunk.usage), bytes(chunk.error)
         if usage not in (b"", b"null"):
-            self._metered = read_metered(usage, self._estimate())
+            self._metered = read_metered(usage, self._estimate)
         if error not in (b"", b"null"):
             self._note(error_text(error))
 

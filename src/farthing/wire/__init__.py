@@ -1,1 +1,54 @@
-"""wire."""
+"""HTTP/1.1 over asyncio, both sides, and the only place that opens sockets.
+
+It knows nothing of what the bodies mean.
+"""
+
+from farthing.wire.client import Client, trust
+from farthing.wire.errors import (
+    BadHeader,
+    BadResponse,
+    ConnectFailed,
+    ConnectTimeout,
+    Disconnected,
+    FirstByteTimeout,
+    IdleTimeout,
+    PoolExhausted,
+    TotalTimeout,
+    WireError,
+)
+from farthing.wire.limits import ClientLimits, ServerLimits, Timeouts
+from farthing.wire.loop import new_event_loop
+from farthing.wire.message import Header, Refuse, Reply, Request, encode_headers, plain_refusal
+from farthing.wire.origin import Origin
+from farthing.wire.response import Response
+from farthing.wire.server import Handler, Server, serve
+
+__all__ = [
+    "BadHeader",
+    "BadResponse",
+    "Client",
+    "ClientLimits",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "Disconnected",
+    "FirstByteTimeout",
+    "Handler",
+    "Header",
+    "IdleTimeout",
+    "Origin",
+    "PoolExhausted",
+    "Refuse",
+    "Reply",
+    "Request",
+    "Response",
+    "Server",
+    "ServerLimits",
+    "Timeouts",
+    "TotalTimeout",
+    "WireError",
+    "encode_headers",
+    "new_event_loop",
+    "plain_refusal",
+    "serve",
+    "trust",
+]

@@ -1,0 +1,95 @@
+"""Where a command finds the ledger, and how it is asked: the options that commands share."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from farthing.config import load_config
+from farthing.errors import CallerError
+from farthing.ledger import Ledger, LedgerSettings, ReportQuery, instant_us
+from farthing.ledger.shares import Bills
+
+__all__ = ["ledger_settings", "open_ledger", "query_options", "read_query", "stored_bills"]
+
+
+def ledger_settings(config_path: str | None, data_dir: str | None) -> LedgerSettings:
+    """The configured settings; the folder is the option, else FARTHING_DATA_DIR, else theirs.
+
+    Raises:
+        ConfigError: the configuration has faults.
+    """
+    settings = load_config(config_path, os.environ).ledger
+    folder = data_dir or os.environ.get("FARTHING_DATA_DIR", "")
+    return msgspec.structs.replace(settings, data_dir=folder) if folder else settings
+
+
+def open_ledger(config_path: str | None, data_dir: str | None) -> Ledger:
+    """The ledger a command reads; says on stderr what is not yet in it.
+
+    Raises:
+        LedgerMissing: there is none.
+    """
+    settings = ledger_settings(config_path, data_dir)
+    ledger = Ledger.open(Path(settings.data_dir), settings=settings)
+    drained = ledger.drained
+    if drained is not None and drained.detail:
+        click.echo(f"farthing: {drained.detail}", err=True)
+        click.echo(f"farthing: {drained.lag_bytes} bytes of journals are not counted.", err=True)
+    return ledger
+
+
+def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which calls count, and where the ledger lies."""
+    options = (
+        click.option("--since", help="From then on: 7d, 12h, 30m, a date or an RFC 3339 time."),
+        click.option("--until", help="Before then; same forms."),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="DIMENSION=VALUE",
+            help="Only calls with this value; `unattributed` for none. Repeatable.",
+        ),
+        click.option("--data-dir", type=click.Path(file_okay=False), help="Folder of the ledger."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_query(by: str, since: str | None, until: str | None, where: Sequence[str]) -> ReportQuery:
+    """The question that the options ask.
+
+    Raises:
+        CallerError: an instant or a filter that can't be read.
+    """
+    now_us = time.time_ns() // 1000
+    filters: dict[str, str] = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CallerError(f"{text!r} is no filter; write --where feature=search.")
+        filters[name] = value
+    query = ReportQuery(
+        by=tuple(name.strip() for name in by.split(",") if name.strip()),
+        since_us=None if since is None else instant_us(since, now_us),
+        until_us=None if until is None else instant_us(until, now_us),
+        where=filters,
+    )
+    query.condition()  # a wrong name is told before anything is opened
+    _ = query.dimensions
+    return query
+
+
+def stored_bills(ledger: Ledger) -> Bills:
+    """The bills behind attempts, by the rate cards that the ledger keeps."""
+    from farthing.pricing import RateCard  # noqa: PLC0415 - most commands need no cards
+
+    return Bills(ledger.card, lambda content: msgspec.json.decode(content, type=RateCard))

@@ -1,0 +1,158 @@
+"""`farthing report`: what was spent, on what, and which multipliers stand behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+
+from farthing.cli.ledger_folder import open_ledger, query_options, read_query
+from farthing.cli.output import console, print_json, table, usd
+from farthing.ledger import Report, ReportRow
+from farthing.ledger.measure import Distinct
+from farthing.money import Money, round_half_even, total
+from farthing.usage import TOKEN_UNITS
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.option(
+    "--by", default="feature", show_default=True, help="Dimensions, for example feature,model."
+)
+@click.option(
+    "--rows", type=click.IntRange(1), default=30, show_default=True, help="Most rows in the table."
+)
+@query_options
+@click.pass_obj
+def report(
+    config_path: str | None,
+    *,
+    by: str,
+    rows: int,
+    since: str | None,
+    until: str | None,
+    where: Sequence[str],
+    data_dir: str | None,
+    as_json: bool,
+) -> None:
+    """Report spend, calls, tokens and latency by any dimensions.
+
+    Dimensions: feature, user, tenant, session, trace, step, environment, model, model_served,
+    provider, endpoint, status, day, hour, pricing, service_tier, tag:KEY.
+    """
+    query = read_query(by, since, until, where)
+    with open_ledger(config_path, data_dir) as ledger:
+        found = ledger.report(query)
+    if as_json:
+        print_json(found.document())
+    else:
+        _show(found, rows)
+
+
+def _show(found: Report, most: int) -> None:
+    out = console()
+    shown = found.rows[:most]
+    names = found.query.by
+    made = table(
+        f"Spend {usd(found.total)} in {found.calls:,} calls",
+        *(names or ("",)),
+        *("cost", "calls", "per call", "input", "output", "p50 ms", "p95 ms"),
+        numeric=max(1, len(names)),
+    )
+    for row in shown:
+        made.add_row(*(row.dimensions.values() if names else ("all",)), *_cells(row))
+    rest = found.rows[most:]
+    if rest:
+        made.add_row(*_rest(rest, len(names)))
+    out.print(made)
+    _notes(out, found)
+
+
+def _cells(row: ReportRow) -> list[str]:
+    is_known = row.unpriced_attempts < row.attempts or not row.unpriced_attempts
+    return [
+        usd(row.cost if is_known else None) + ("*" if row.unpriced_attempts else ""),
+        f"{row.calls:,}",
+        _per(row.cost, row.calls),
+        _short(row.usage.prompt_tokens),
+        _short(row.usage.completion_tokens),
+        "" if row.p50_ms is None else f"{row.p50_ms:,}",
+        "" if row.p95_ms is None else f"{row.p95_ms:,}",
+    ]
+
+
+def _rest(rows: Sequence[ReportRow], width: int) -> list[str]:
+    sum_ = total([row.cost for row in rows])
+    calls = sum(row.calls for row in rows)
+    return [
+        f"{len(rows)} more",
+        *("" for _ in range(width - 1)),
+        usd(sum_),
+        f"{calls:,}",
+        _per(sum_, calls),
+        _short(sum(row.usage.prompt_tokens for row in rows)),
+        _short(sum(row.usage.completion_tokens for row in rows)),
+        "",
+        "",
+    ]
+
+
+def _notes(out: Console, found: Report) -> None:
+    out.print()
+    buckets = ((unit.value, found.usage.count(unit)) for unit in TOKEN_UNITS)
+    lines = [
+        ("tokens", ", ".join(f"{_short(count)} {name}" for name, count in buckets if count)),
+        ("unattributed", f"{usd(found.unattributed)} ({_share(found.unattributed, found.total)})"),
+        ("statuses", ", ".join(f"{count:,} {name}" for name, count in found.statuses.items())),
+        ("regenerations", _ratio(found.multipliers.regenerations, "calls per question")),
+        ("steps", _ratio(found.multipliers.steps, "calls per trace")),
+        ("turns", _ratio(found.multipliers.turns, "turns per session")),
+        (
+            "environments",
+            ", ".join(
+                f"{name} {usd(sum_)}" for name, sum_ in found.multipliers.by_environment.items()
+            ),
+        ),
+    ]
+    if found.unpriced.attempts:
+        told = f"{found.unpriced.attempts:,} attempts, {found.unpriced.input_tokens:,} tokens in"
+        lines.insert(1, ("unpriced (*)", f"{told}, {found.unpriced.output_tokens:,} out"))
+    if found.levers:
+        lines.append(("without levers", f"{usd(found.baseline)}, saved {usd(found.saved)}"))
+    lines += [
+        (f"  {move.lever}", f"saved {usd(move.saved)}, spent {usd(move.spent)}")
+        for move in found.levers
+    ]
+    for name, told in lines:
+        out.print(f"{name:<16}{told or 'none'}", markup=False)
+
+
+def _ratio(found: Distinct, unit: str) -> str:
+    return "" if found.ratio is None else f"{found.ratio:.2f} {unit}"
+
+
+def _per(sum_: Money, count: int) -> str:
+    """A mean for people, to the microdollar."""
+    if not count:
+        return ""
+    return usd(Money(1000 * round_half_even(sum_.nanodollars, 1000 * count)))
+
+
+def _short(count: int) -> str:
+    """A count for people: four digits at most; `--json` has them all."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= 10 * size:
+            return f"{count // size:,}{letter}"
+        if count >= size:
+            tenths = count * 10 // size
+            return f"{tenths // 10}.{tenths % 10}{letter}"
+    return str(count)
+
+
+def _share(part: Money, whole: Money) -> str:
+    if not whole:
+        return "0.0 %"
+    tenths = round_half_even(part.nanodollars * 1000, whole.nanodollars)
+    return f"{tenths // 10}.{tenths % 10} %"

@@ -1,0 +1,86 @@
+"""`farthing reprice`: what the same tokens would cost at another date, or on another model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+import click
+
+from farthing.cli.ledger_folder import open_ledger, query_options, read_query
+from farthing.cli.output import console, print_json, table, usd
+from farthing.config import load_config
+from farthing.errors import CallerError
+from farthing.ledger import instant_us
+from farthing.ledger.reprice import Book, Repriced
+from farthing.ledger.reprice import reprice as price_again
+
+__all__ = ["price_book", "reprice"]
+
+
+def price_book(config_path: str | None) -> Book:
+    """The price book that calls are priced with, the user's own prices included."""
+    from farthing.pricing import PriceBook  # noqa: PLC0415 - the catalogue loads when needed
+
+    return PriceBook.load(load_config(config_path, os.environ).pricing_settings())
+
+
+@click.command()
+@click.option("--at", metavar="DATE", help="Price at this date instead of each call's own.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="A=B",
+    help="Price calls of model A as model B (or provider/B). Repeatable.",
+)
+@query_options
+@click.pass_obj
+def reprice(
+    config_path: str | None,
+    *,
+    at: str | None,
+    models: Sequence[str],
+    since: str | None,
+    until: str | None,
+    where: Sequence[str],
+    data_dir: str | None,
+    as_json: bool,
+) -> None:
+    """Compare what was booked with what the same tokens cost at another date or model."""
+    query = read_query("", since, until, where)
+    pairs: dict[str, str] = {}
+    for text in models:
+        name, equals, other = text.partition("=")
+        if not (name and equals and other):
+            raise CallerError(f"{text!r} is no replacement; write --model gpt-4o=gpt-4o-mini.")
+        pairs[name] = other
+    at_us = None if at is None else instant_us(at, time.time_ns() // 1000)
+    with open_ledger(config_path, data_dir) as ledger:
+        found = price_again(
+            ledger.entries(query), price_book(config_path), at_us=at_us, models=pairs
+        )
+    if as_json:
+        print_json({"at": at, "models": pairs, **found.document()})
+    else:
+        _show(found)
+
+
+def _show(found: Repriced) -> None:
+    made = table(
+        f"Booked {usd(found.booked)}, repriced {usd(found.repriced)}",
+        *("model", "as", "attempts", "booked", "repriced", "difference", "unpriced"),
+        numeric=2,
+    )
+    for row in found.rows:
+        made.add_row(
+            f"{row.provider}/{row.model}",
+            row.repriced_as,
+            f"{row.attempts:,}",
+            usd(row.booked),
+            usd(row.repriced),
+            usd(row.repriced - row.booked),
+            f"{row.unpriced_now:,}" if row.unpriced_now else "",
+        )
+    console().print(made)

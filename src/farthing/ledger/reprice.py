@@ -1,0 +1,175 @@
+"""Pricing again what stands in the ledger: at another date, or as another model.
+
+Tokens are the record, so money can always be derived from them anew. With neither a date nor
+another model each attempt is priced at its own instant, which gives back what was booked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from farthing.call import Attempt, Pricing
+from farthing.ledger.entry import Entry
+from farthing.money import Money
+from farthing.pricing.cost import Cost, Priced, Unpriced
+from farthing.usage import Terms, Usage
+
+__all__ = ["Book", "Card", "Repriced", "RepricedRow", "reprice"]
+
+
+class Card(Protocol):
+    """A rate card, as far as the ledger needs one."""
+
+    def cost(self, usage: Usage, terms: Terms) -> Cost:
+        """What the usage costs on these terms, line by line."""
+        ...
+
+
+class Book(Protocol):
+    """A price book, as far as the ledger needs one."""
+
+    def card(self, provider: str, model: str, at_us: int) -> Card | Unpriced:
+        """The card valid at an instant."""
+        ...
+
+    def substitute(self, provider: str, model: str, at_us: int) -> Card:
+        """The declared ceiling that stands in where no card is known."""
+        ...
+
+
+class RepricedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model: what was booked, and what the same tokens come to.
+
+    `unpriced_booked` and `unpriced_now` count attempts that have no price; they are in no sum.
+    """
+
+    provider: str
+    model: str
+    repriced_as: str
+    attempts: int
+    booked: Money
+    repriced: Money
+    unpriced_booked: int
+    unpriced_now: int
+
+
+class Repriced(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows and their sums."""
+
+    rows: tuple[RepricedRow, ...]
+
+    @property
+    def booked(self) -> Money:
+        """What was booked."""
+        return Money(sum(row.booked.nanodollars for row in self.rows))
+
+    @property
+    def repriced(self) -> Money:
+        """What the same tokens come to."""
+        return Money(sum(row.repriced.nanodollars for row in self.rows))
+
+    def document(self) -> dict[str, Any]:
+        """The rows as one JSON document; money as decimal strings in USD."""
+        return {
+            "booked_usd": str(self.booked),
+            "repriced_usd": str(self.repriced),
+            "difference_usd": str(self.repriced - self.booked),
+            "rows": [
+                {
+                    "provider": row.provider,
+                    "model": row.model,
+                    "repriced_as": row.repriced_as,
+                    "attempts": row.attempts,
+                    "booked_usd": str(row.booked),
+                    "repriced_usd": str(row.repriced),
+                    "difference_usd": str(row.repriced - row.booked),
+                    "unpriced_booked": row.unpriced_booked,
+                    "unpriced_now": row.unpriced_now,
+                }
+                for row in self.rows
+            ],
+        }
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self.attempts = self.booked = self.repriced = 0
+        self.unpriced_booked = self.unpriced_now = 0
+
+    def add(self, booked: Money | None, repriced: Money | None) -> None:
+        self.attempts += 1
+        self.booked += 0 if booked is None else booked.nanodollars
+        self.unpriced_booked += booked is None
+        self.repriced += 0 if repriced is None else repriced.nanodollars
+        self.unpriced_now += repriced is None
+
+
+def reprice(
+    entries: Iterable[Entry],
+    book: Book,
+    *,
+    at_us: int | None = None,
+    models: Mapping[str, str] | None = None,
+) -> Repriced:
+    """Price every attempt again, at `at_us` and with models replaced as `models` says.
+
+    A replacement may name its provider (`openai/gpt-4o`); else the attempt's provider is tried,
+    then the model's maker. Corrections keep their sums: they are facts, not tokens. What the
+    provider billed itself stays where neither date nor model changes.
+    """
+    models = models or {}
+    sums: dict[tuple[str, str, str], _Sums] = {}
+    for entry in entries:
+        for attempt in entry.attempts:
+            wanted = models.get(attempt.model) or models.get(entry.model) or attempt.model
+            stays = at_us is None and wanted == attempt.model
+            key = (attempt.provider, attempt.model, wanted)
+            if _is_fact(entry, attempt, stays=stays):
+                now = attempt.cost
+            else:
+                instant = at_us or attempt.started_us or entry.started_us
+                now = _price(book, attempt, wanted, instant)
+            sums.setdefault(key, _Sums()).add(attempt.cost, now)
+    rows = (
+        RepricedRow(
+            provider=provider,
+            model=model,
+            repriced_as=wanted,
+            attempts=found.attempts,
+            booked=Money(found.booked),
+            repriced=Money(found.repriced),
+            unpriced_booked=found.unpriced_booked,
+            unpriced_now=found.unpriced_now,
+        )
+        for (provider, model, wanted), found in sums.items()
+    )
+    return Repriced(rows=tuple(sorted(rows, key=lambda r: (-r.booked.nanodollars, r.model))))
+
+
+def _is_fact(entry: Entry, attempt: Attempt, *, stays: bool) -> bool:
+    """Whether a sum does not follow from a card: free, a correction, or the provider's own."""
+    if attempt.pricing is Pricing.FREE or entry.corrects:
+        return True
+    return stays and attempt.pricing is Pricing.PROVIDER
+
+
+def _price(book: Book, attempt: Attempt, wanted: str, at_us: int) -> Money | None:
+    named, slash, model = wanted.partition("/")
+    places = [(attempt.provider, wanted)]
+    if wanted != attempt.model:
+        places += [(named, model)] if slash else []
+        places += [("", wanted)]
+    for provider, name in places:
+        card = book.card(provider, name, at_us)
+        if not isinstance(card, Unpriced):
+            cost = card.cost(attempt.usage, attempt.terms)
+            return cost.total if isinstance(cost, Priced) else None
+    if attempt.pricing is not Pricing.ESTIMATED or wanted != attempt.model:
+        return None
+    cost = book.substitute(attempt.provider, attempt.model, at_us).cost(
+        attempt.usage, attempt.terms
+    )
+    return cost.total if isinstance(cost, Priced) else None

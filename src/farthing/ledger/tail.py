@@ -1,0 +1,203 @@
+"""Reading a writer's run of journal segments: in order, resumable, in bounded chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from farthing.ledger.entry import Entry
+from farthing.ledger.layout import SegmentName
+from farthing.ledger.record import PREFIX_BYTES, CardNote, Kind, read_line
+from farthing.ledger.store import Batch, Checkpoint, Damage, Position
+
+__all__ = ["Tail"]
+
+_CHUNK_BYTES = 1_000_000
+_DAMAGE_BYTES_KEPT = 65_536
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """As much of an entry as an open intent needs."""
+
+    call_id: str
+    started_us: int
+
+
+class _Intent(msgspec.Struct, frozen=True):
+    """Where an open intent stands; its content stays on disk."""
+
+    at: Position
+    length: int
+    started_us: int
+
+
+_DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
+_DECODE_KEY = msgspec.json.Decoder(_Key).decode
+_DECODE_CARD = msgspec.json.Decoder(CardNote).decode
+_START = Position()
+
+
+class Tail:
+    """One run, read from its checkpoint on. Holds the places of open intents, nothing more."""
+
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        checkpoint: Checkpoint | None,
+        *,
+        chunk_bytes: int = _CHUNK_BYTES,
+    ) -> None:
+        self._folder = folder
+        self._chunk_bytes = chunk_bytes
+        self._run = run
+        self.read = _START if checkpoint is None else checkpoint.resume
+        self._posted = _START if checkpoint is None else checkpoint.read
+        self._open: dict[str, _Intent] = {}  # oldest first: an intent seen again moves to the end
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where this run stands."""
+        return Checkpoint(run=self._run, resume=self.resume, read=max(self.read, self._posted))
+
+    @property
+    def resume(self) -> Position:
+        """The oldest open intent, or where reading stands."""
+        for intent in self._open.values():
+            return intent.at
+        return self.read
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls are under way, as far as was read."""
+        return len(self._open)
+
+    @property
+    def low_water_us(self) -> int | None:
+        """When the earliest call under way began."""
+        return min((intent.started_us for intent in self._open.values()), default=None)
+
+    def lag_bytes(self, segments: Sequence[SegmentName]) -> int:
+        """How many bytes are not yet read."""
+        return sum(
+            self._size(segment)
+            - (self.read.offset if segment.sequence == self.read.sequence else 0)
+            for segment in segments
+            if segment.sequence >= self.read.sequence
+        )
+
+    def take(self, segments: Sequence[SegmentName]) -> Batch | None:
+        """The next chunk of records; None when there is none (yet).
+
+        `segments` were listed before this call, so that all but the last are complete.
+
+        Raises:
+            OSError: a segment can't be read; the tail stands where it stood.
+        """
+        for segment in segments:
+            if segment.sequence < self.read.sequence:
+                continue
+            if segment.sequence > self.read.sequence:
+                self.read = Position(segment.sequence, 0)
+            chunk = self._chunk(segment, self.read.offset)
+            if chunk:
+                return self._digest(segment, chunk)
+        return None
+
+    def abandon(self, segments: Sequence[SegmentName]) -> Batch:
+        """The open intents of a dead run, which stand as they are: nobody will settle them.
+
+        Raises:
+            OSError: a segment can't be read; the tail stands where it stood.
+        """
+        entries: list[Entry] = []
+        damages: list[Damage] = []
+        for intent in self._open.values():
+            content = self._content(intent)
+            try:
+                entries.append(_DECODE_ENTRY(content))
+            except msgspec.DecodeError:
+                file = SegmentName(self._run, intent.at.sequence).file
+                damages.append(Damage(file, intent.at.offset, content[:_DAMAGE_BYTES_KEPT]))
+        last = segments[-1]
+        end = Position(last.sequence, self._size(last))
+        self._open.clear()
+        self.read = end
+        return Batch(entries=entries, damages=damages, checkpoint=self.checkpoint)
+
+    def next_started_us(self, segments: Sequence[SegmentName]) -> int | None:
+        """When the call of the first record not yet read began; None where there is none."""
+        for segment in segments:
+            if segment.sequence >= self.read.sequence:
+                offset = self.read.offset if segment.sequence == self.read.sequence else 0
+                for line in self._chunk(segment, offset).split(b"\n"):
+                    record = read_line(line)
+                    if record is not None and record[0] is not Kind.CARD:
+                        with contextlib.suppress(msgspec.DecodeError):
+                            return _DECODE_KEY(record[1]).started_us
+        return None
+
+    def _digest(self, segment: SegmentName, chunk: bytes) -> Batch:
+        entries: list[Entry] = []
+        cards: list[CardNote] = []
+        damages: list[Damage] = []
+        offset = self.read.offset
+        for line in chunk[:-1].split(b"\n"):
+            at = Position(segment.sequence, offset)
+            offset += len(line) + 1
+            record = read_line(line)
+            try:
+                if record is None:
+                    raise msgspec.DecodeError  # noqa: TRY301 - damaged either way
+                kind, content = record
+                if kind is Kind.SETTLED:
+                    self._settled(content, at, entries)
+                elif kind is Kind.INTENT:
+                    self._intended(content, at)
+                else:
+                    cards.append(_DECODE_CARD(content))
+            except msgspec.DecodeError:
+                if at >= self._posted:
+                    damages.append(Damage(segment.file, at.offset, line[:_DAMAGE_BYTES_KEPT]))
+        self.read = Position(segment.sequence, offset)
+        return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
+
+    def _intended(self, content: bytes, at: Position) -> None:
+        key = _DECODE_KEY(content)
+        self._open.pop(key.call_id, None)
+        self._open[key.call_id] = _Intent(at, len(content), key.started_us)
+
+    def _settled(self, content: bytes, at: Position, entries: list[Entry]) -> None:
+        if at < self._posted:  # read again for the sake of an older intent; it is posted
+            self._open.pop(_DECODE_KEY(content).call_id, None)
+            return
+        entry = _DECODE_ENTRY(content)
+        self._open.pop(entry.call_id, None)
+        entries.append(entry)
+
+    def _content(self, intent: _Intent) -> bytes:
+        path = self._folder / SegmentName(self._run, intent.at.sequence).file
+        with path.open("rb") as file:
+            file.seek(intent.at.offset + PREFIX_BYTES)
+            return file.read(intent.length)
+
+    def _size(self, segment: SegmentName) -> int:
+        return (self._folder / segment.file).stat().st_size
+
+    def _chunk(self, segment: SegmentName, offset: int) -> bytes:
+        """Whole lines from `offset` on, about a chunk of them; empty where there is none."""
+        wanted = self._chunk_bytes
+        descriptor = os.open(self._folder / segment.file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while True:
+                data = os.pread(descriptor, wanted, offset)
+                end = data.rfind(b"\n") + 1
+                if end or len(data) < wanted:
+                    return data[:end]
+                wanted *= 2  # one line longer than a chunk
+        finally:
+            os.close(descriptor)
