@@ -48,4 +48,5 @@ def _say(text: str) -> None:
 
 
 def _report(folder: Path) -> None:
-    console().print(f"ledger in {folder}")
+    with Ledger.open(folder / "ledger") as ledger:
+        print_report(ledger.report(ReportQuery(by=("feature", "model"))))

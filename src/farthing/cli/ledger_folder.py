@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from farthing.config import load_config
+from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.ledger import Ledger, LedgerSettings, ReportQuery, instant_us
 from farthing.ledger.shares import Bills
@@ -20,14 +21,9 @@ __all__ = ["ledger_settings", "open_ledger", "query_options", "read_query", "sto
 
 
 def ledger_settings(config_path: str | None, data_dir: str | None) -> LedgerSettings:
-    """The configured settings; the folder is the option, else FARTHING_DATA_DIR, else theirs.
-
-    Raises:
-        ConfigError: the configuration has faults.
-    """
+    """The ledger's settings: the option's folder, else what the configuration says."""
     settings = load_config(config_path, os.environ).ledger
-    folder = data_dir or os.environ.get("FARTHING_DATA_DIR", "")
-    return msgspec.structs.replace(settings, data_dir=folder) if folder else settings
+    return msgspec.structs.replace(settings, data_dir=data_dir) if data_dir else settings
 
 
 def open_ledger(config_path: str | None, data_dir: str | None) -> Ledger:

@@ -151,6 +151,8 @@ class _Reader:
         if get_origin(hint) is list and _is_struct(get_args(hint)[0]):
             return self._rows(get_args(hint)[0], value, path)
         text = self._environ.get(environment_name(*path))
+        if text is None and path == ("ledger", "data_dir"):
+            text = self._environ.get("FARTHING_DATA_DIR")
         if text is not None:
             return self._leaf(hint, text, f"environment variable {environment_name(*path)}")
         if value is msgspec.UNSET:

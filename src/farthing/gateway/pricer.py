@@ -82,12 +82,15 @@ class Pricer:
         """The price of `usage` on `terms`, by the card that is valid when the call starts."""
         provider = self._price_as[target.provider]
         card = self._card(provider, model, target.model, call.started_us)
-        cost = card.cost(usage, terms) if isinstance(card, RateCard) else card
-        if isinstance(cost, Priced) and isinstance(card, RateCard):
-            return Price(pricing=Pricing.CARD, cost=cost.total, card_cost=cost.total, card=card)
-        if isinstance(cost, Unpriced) and self._policy == "estimate":
-            return self._estimate(provider, model, usage, call.started_us, cost)
-        unpriced = cost if isinstance(cost, Unpriced) else _bug(provider, model)
+        if isinstance(card, RateCard):
+            total = card.total(usage, terms)
+            if isinstance(total, Money):
+                return Price(pricing=Pricing.CARD, cost=total, card_cost=total, card=card)
+            unpriced = total
+        else:
+            unpriced = card
+        if self._policy == "estimate":
+            return self._estimate(provider, model, usage, call.started_us, unpriced)
         return Price(pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail)
 
     def _card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
@@ -113,8 +116,3 @@ class Pricer:
             return Price(pricing=Pricing(why.reason.value), cost=None, detail=why.detail)
         return Price(pricing=Pricing.ESTIMATED, cost=cost.total, card=card, detail=why.detail)
 
-
-def _bug(provider: str, model: str) -> Unpriced:
-    return Unpriced(
-        provider=provider, model=model, reason=UnpricedReason.MODEL, detail="no card was found"
-    )

@@ -1,1 +1,22 @@
-"""pricing."""
+"""Prices: rate cards, and the book that finds the one for a provider, a model and an instant."""
+
+from farthing.pricing.book import Catalogue, PriceBook, read_catalogue
+from farthing.pricing.card import Price, RateCard, RateSet
+from farthing.pricing.cost import Cost, Line, Priced, Unpriced, UnpricedReason
+from farthing.pricing.settings import PriceOverride, PricingSettings
+
+__all__ = [
+    "Catalogue",
+    "Cost",
+    "Line",
+    "Price",
+    "PriceBook",
+    "PriceOverride",
+    "Priced",
+    "PricingSettings",
+    "RateCard",
+    "RateSet",
+    "Unpriced",
+    "UnpricedReason",
+    "read_catalogue",
+]
