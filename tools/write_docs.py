@@ -1,7 +1,7 @@
 """Writes the generated pages: docs/configuration.md, docs/cli.md and docs/api.md.
 
-    python tools/write_docs.py            write them
-    python tools/write_docs.py --check    exit 1 if one is stale
+python tools/write_docs.py            write them
+python tools/write_docs.py --check    exit 1 if one is stale
 """
 
 from __future__ import annotations
@@ -50,8 +50,18 @@ def write_api() -> str:
         if info.name.startswith("_"):
             continue
         module = importlib.import_module(f"farthing.{info.name}")
-        lines += ["", f"## farthing.{info.name}", "", _first(module), "", "| name | what it is |", "|---|---|"]
-        lines += [f"| `{name}` | {_about(getattr(module, name))} |" for name in sorted(module.__all__)]
+        lines += [
+            "",
+            f"## farthing.{info.name}",
+            "",
+            _first(module),
+            "",
+            "| name | what it is |",
+            "|---|---|",
+        ]
+        lines += [
+            f"| `{name}` | {_about(getattr(module, name))} |" for name in sorted(module.__all__)
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -43,7 +43,7 @@ class ConfigError(FarthingError):
     status = 500
 
 
-class FarthingBug(FarthingError):  # noqa: N818 - it names what it is
+class FarthingBug(FarthingError):
     """An invariant of ours does not hold."""
 
     code = "farthing_bug"

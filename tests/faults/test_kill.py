@@ -13,7 +13,7 @@ from collections import Counter
 from running import children, running, send
 
 from farthing.ledger import CallStatus, Ledger
-from farthing.sim import Pace, Simulator, SimSettings
+from farthing.sim import Pace, SimSettings, Simulator
 from farthing.wire import Client, WireError
 
 KILLS = 50

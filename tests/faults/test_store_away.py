@@ -12,12 +12,14 @@ from running import children, rss_mb, running, send
 
 from farthing.ledger import Ledger
 from farthing.ledger.layout import Layout
-from farthing.sim import INSTANT, Simulator, SimSettings
+from farthing.sim import INSTANT, SimSettings, Simulator
 from farthing.wire import Client, Timeouts
 
 AWAY_S = 10.0
 GROWTH_MB_MAX = 16.0
-BODY = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+BODY = json.dumps(
+    {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+).encode()
 
 
 class Load:

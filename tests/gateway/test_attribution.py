@@ -2,6 +2,7 @@ from farthing.call import Attribution
 from farthing.gateway.attribution import attribute as attribute_from
 from farthing.gateway.keyring import VirtualKey
 
+
 def attribute(headers, *rest):
     return attribute_from(dict(headers), *rest)
 

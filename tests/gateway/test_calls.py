@@ -25,7 +25,15 @@ def event(document):
 
 def delta(text, **more):
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-    return event({"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": [choice], **more})
+    return event(
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "model": "gpt-4o",
+            "choices": [choice],
+            **more,
+        }
+    )
 
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
@@ -255,7 +263,9 @@ def test_a_client_that_leaves_mid_stream_cancels_the_provider_and_pays_for_what_
     through(scenario)
 
 
-@pytest.mark.parametrize("then", [(FakeProvider.CLOSE,), (b"0\r\n\r\n",)], ids=["cut", "silent end"])
+@pytest.mark.parametrize(
+    "then", [(FakeProvider.CLOSE,), (b"0\r\n\r\n",)], ids=["cut", "silent end"]
+)
 def test_a_stream_that_breaks_off_ends_in_an_error_event_and_never_as_if_complete(through, then):
     async def scenario(gateway, provider):
         provider.answers_events(delta("Hel"), then=then)
@@ -275,7 +285,11 @@ def test_a_stream_that_breaks_off_ends_in_an_error_event_and_never_as_if_complet
 def test_a_cut_anthropic_stream_ends_in_its_own_error_event(through):
     start = {
         "type": "message_start",
-        "message": {"id": "m", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 9, "output_tokens": 1}},
+        "message": {
+            "id": "m",
+            "model": "claude-sonnet-4-5",
+            "usage": {"input_tokens": 9, "output_tokens": 1},
+        },
     }
 
     async def scenario(gateway, provider):
@@ -319,7 +333,11 @@ def test_with_keys_only_their_holders_get_in(through):
         assert headers["x-should-retry"] == "false"
         status, _, body = await gateway.post("/v1/messages", ASK | {"max_tokens": 5})
         assert (status, json.loads(body)["error"]["type"]) == (401, "authentication_error")
-        for header in ({"authorization": f"Bearer {secret}"}, {"x-api-key": secret}, {"api-key": secret}):
+        for header in (
+            {"authorization": f"Bearer {secret}"},
+            {"x-api-key": secret},
+            {"api-key": secret},
+        ):
             assert (await gateway.post(CHAT, ASK, header))[0] == 200
         status, _, body = await gateway.post(CHAT, ASK | {"model": "o3"}, {"x-api-key": secret})
         assert (status, json.loads(body)["error"]["code"]) == (403, "model_not_allowed")
@@ -448,7 +466,10 @@ def test_a_limited_key_gets_nothing_through_that_we_cannot_read(through):
     async def scenario(gateway, provider):
         wanted = VirtualKey(id="", digest="", tenant="acme", models=("gpt-4o",))
         secret, _ = gateway.ring.create(wanted)
-        for path, kind in ((CHAT, "invalid_request_error"), ("/v1/messages", "invalid_request_error")):
+        for path, kind in (
+            (CHAT, "invalid_request_error"),
+            ("/v1/messages", "invalid_request_error"),
+        ):
             status, _, got = await gateway.post(path, b"{not json", {"x-api-key": secret})
             assert (status, json.loads(got)["error"]["type"]) == (400, kind)
         assert provider.requests == []

@@ -62,9 +62,10 @@ def test_an_openai_client_is_metered_and_answers_as_ever(farthing, upstream):
 
 
 def test_streams_flow_through_and_settle_when_they_end(farthing):
-    with farthing.anthropic(feature="chat") as client, client.messages.stream(
-        model="claude-sonnet-5-5", max_tokens=64, messages=USER
-    ) as stream:
+    with (
+        farthing.anthropic(feature="chat") as client,
+        client.messages.stream(model="claude-sonnet-5-5", max_tokens=64, messages=USER) as stream,
+    ):
         text = "".join(stream.text_stream)
         final = stream.get_final_message()
     assert text == final.content[0].text
@@ -119,7 +120,10 @@ def test_a_stream_that_is_left_is_settled_as_cancelled(farthing):
 
 
 def test_the_sdks_own_timeout_cancels_the_call(farthing):
-    with farthing.openai(timeout=0.1, max_retries=0) as client, pytest.raises(openai.APITimeoutError):
+    with (
+        farthing.openai(timeout=0.1, max_retries=0) as client,
+        pytest.raises(openai.APITimeoutError),
+    ):
         client.chat.completions.create(
             model="gpt-4o-mini", messages=USER, extra_headers={"x-sim-first-byte-ms": "5000"}
         )

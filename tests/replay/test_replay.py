@@ -15,7 +15,7 @@ from running import running, send
 from traces import DATA, azure, mooncake, sharegpt
 
 from farthing.ledger import Ledger, ReportQuery
-from farthing.sim import INSTANT, Simulator, SimSettings
+from farthing.sim import INSTANT, SimSettings, Simulator
 from farthing.wire import Client
 
 LIMIT = None if os.environ.get("FARTHING_TRACES") == "all" else 1200
@@ -117,5 +117,7 @@ def test_the_ledger_of_replayed_traces_is_exact(tmp_path):
         assert sum(row.cost.nanodollars for row in report.rows) == whole.total.nanodollars
         assert sum(row.calls for row in report.rows) == whole.calls
     for row in by_feature.rows:
-        mine = [(m, call) for _, feature, m, _, call in calls if feature == row.dimensions["feature"]]
+        mine = [
+            (m, call) for _, feature, m, _, call in calls if feature == row.dimensions["feature"]
+        ]
         assert row.cost.nanodollars == sum(nanodollars(m, call) for m, call in mine)

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from farthing.cli.output import console
+from farthing.cli.report import print_report
 from farthing.demo import DemoOptions, run_demo
+from farthing.ledger import Ledger, ReportQuery
 
 __all__ = ["demo"]
 

@@ -12,7 +12,6 @@ import click
 import msgspec
 
 from farthing.config import load_config
-from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.ledger import Ledger, LedgerSettings, ReportQuery, instant_us
 from farthing.ledger.shares import Bills

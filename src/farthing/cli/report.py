@@ -14,7 +14,7 @@ from farthing.ledger.measure import Distinct
 from farthing.money import Money, round_half_even, total
 from farthing.usage import TOKEN_UNITS
 
-__all__ = ["report"]
+__all__ = ["print_report", "report"]
 
 
 @click.command()
@@ -48,10 +48,11 @@ def report(
     if as_json:
         print_json(found.document())
     else:
-        _show(found, rows)
+        print_report(found, rows)
 
 
-def _show(found: Report, most: int) -> None:
+def print_report(found: Report, most: int = 30) -> None:
+    """Print a report as a table and its notes, for people."""
     out = console()
     shown = found.rows[:most]
     names = found.query.by

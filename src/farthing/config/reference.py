@@ -70,4 +70,3 @@ def _meaning(hint: Any) -> str:
         return ""
     metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, msgspec.Meta)]
     return " ".join(meta.description for meta in metas if meta.description)
-

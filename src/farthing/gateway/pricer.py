@@ -10,7 +10,7 @@ from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.targets import Target
 from farthing.money import ZERO, Money
-from farthing.pricing import PriceBook, Priced, RateCard, Unpriced, UnpricedReason
+from farthing.pricing import PriceBook, RateCard, Unpriced
 from farthing.usage import STANDARD, Terms, Usage
 
 __all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
@@ -115,4 +115,3 @@ class Pricer:
         if isinstance(cost, Unpriced):
             return Price(pricing=Pricing(why.reason.value), cost=None, detail=why.detail)
         return Price(pricing=Pricing.ESTIMATED, cost=cost.total, card=card, detail=why.detail)
-

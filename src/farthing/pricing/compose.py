@@ -151,5 +151,3 @@ def _filled(provider: str, rates: dict[Unit, Price]) -> dict[Unit, Price]:
         full.setdefault(Unit.CACHE_WRITE_5M, plain)
         full.setdefault(Unit.CACHE_WRITE_1H, full[Unit.CACHE_WRITE_5M])
     return full
-
-

@@ -47,9 +47,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             if self.start_minute < self.end_minute
             else minute >= self.start_minute or minute < self.end_minute
         )
-        is_off = self.weekdays and (
-            when.weekday() >= 5 or when.date().isoformat() in self.holidays
-        )
+        is_off = self.weekdays and (when.weekday() >= 5 or when.date().isoformat() in self.holidays)
         return inside and not is_off
 
     def edges_us(self, at_us: int) -> tuple[int, int]:

@@ -35,9 +35,7 @@ class PriceOverride(
     web_search: Annotated[
         str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per thousand searches.")
     ] = ""
-    request: Annotated[
-        str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per request.")
-    ] = ""
+    request: Annotated[str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per request.")] = ""
     service_tier: Annotated[str, Meta(description="The tier these rates are for.")] = "default"
     batch: Annotated[bool, Meta(description="Whether they are for the batch API.")] = False
     context_above: Annotated[

@@ -37,7 +37,9 @@ _HELLO_4O = "https://openai.com/index/hello-gpt-4o/ (2024-05-13)"
 _STRUCTURED = "https://openai.com/index/introducing-structured-outputs-in-the-api/ (2024-08-06)"
 _CACHING = "https://openai.com/index/api-prompt-caching/ (2024-10-01)"
 _NEW_MODELS = "https://openai.com/index/new-embedding-models-and-api-updates/ (2024-01-25)"
-_DEVDAY = "https://openai.com/index/new-models-and-developer-products-announced-at-devday/ (2023-11-06)"
+_DEVDAY = (
+    "https://openai.com/index/new-models-and-developer-products-announced-at-devday/ (2023-11-06)"
+)
 
 VERIFIED: Mapping[str, Mapping[str, tuple[Row, ...]]] = {
     "openai": {

@@ -1,0 +1,60 @@
+"""The hidden multipliers of a request: regenerations, agent steps and turns, up to a month."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+
+from farthing.money import Money, round_half_even
+
+__all__ = ["DAYS_PER_MONTH", "Projection", "Volume", "project"]
+
+DAYS_PER_MONTH = 30
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request multiplies; decimal texts. `per_day` counts requests as the user makes them."""
+
+    per_day: str = "0"
+    regenerations: str = "1"
+    steps: str = "1"
+    turns: str = "1"
+
+
+class Projection(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call grows to; each sum is rounded once, from the exact product."""
+
+    per_call: Money
+    per_request: Money
+    per_conversation: Money
+    per_day: Money
+    per_month: Money
+
+
+def project(call: Money, volume: Volume) -> Projection:
+    """A request is a call times its regenerations and steps; a conversation, `turns` requests.
+
+    Raises:
+        ValueError: a factor is no number, or negative.
+    """
+    request = call.nanodollars * _factor(volume.regenerations) * _factor(volume.steps)
+    day = request * _factor(volume.per_day)
+    return Projection(
+        per_call=call,
+        per_request=_sum(request),
+        per_conversation=_sum(request * _factor(volume.turns)),
+        per_day=_sum(day),
+        per_month=_sum(day * DAYS_PER_MONTH),
+    )
+
+
+def _factor(text: str) -> Fraction:
+    factor = Fraction(text)
+    if factor < 0:
+        raise ValueError(f"{text} must not be negative")
+    return factor
+
+
+def _sum(exact: Fraction) -> Money:
+    return Money(round_half_even(exact.numerator, exact.denominator))
