@@ -42,7 +42,7 @@ async def exchange(simulator, *, fault="", until=None, **body):
 async def eventually(condition):
     """Wait, bounded, until what another task does has happened."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing tells of what the other task did
+        while not condition():
             await asyncio.sleep(0)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from typing import Any
 
 import click
 
@@ -37,19 +39,16 @@ def up(
     stop = threading.Event()
     stop_on_signals(stop)
     _greet(config, listener.getsockname())
-    say = click.get_text_stream("stderr").write
-    supervisor = Supervisor(
-        config,
-        config_path,
-        listener,
-        SystemClock(),
-        lambda news: (say(f"farthing: {news}\n"), None)[1],
-    )
+    supervisor = Supervisor(config, config_path, listener, SystemClock(), _say)
     supervisor.run(stop)
     click.echo("farthing: all calls are settled; goodbye.")
 
 
-def _greet(config: Config, address: object) -> None:
+def _say(news: str) -> None:
+    click.echo(f"farthing: {news}", err=True)
+
+
+def _greet(config: Config, address: Any) -> None:
     """Say where to point SDKs, and what is missing."""
     if isinstance(address, tuple):
         host, port = str(address[0]), int(address[1])
@@ -66,4 +65,4 @@ def _greet(config: Config, address: object) -> None:
         if not provider.secret(os.environ):
             wanted = provider.api_key_env or f"providers.{name}.api_key_env"
             click.echo(f"  {name}: no API key in {wanted}; the clients' own keys are passed on")
-    click.get_text_stream("stdout").flush()
+    sys.stdout.flush()

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -129,7 +129,7 @@ class _Reader:
         if not isinstance(document, dict):
             self.faults.append(f"{'.'.join(path)} must be a table")
             return {}
-        given: dict[str, Any] = document
+        given = cast("dict[str, Any]", document)
         hints = get_type_hints(kind, include_extras=True)
         for key in given:
             if key not in hints:
@@ -165,7 +165,7 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append(f"{'.'.join(path)} must be a table of tables")
             return msgspec.UNSET
-        tables: dict[str, Any] = value
+        tables = cast("dict[str, Any]", value)
         return {name: self._made(kind, inner, (*path, name)) for name, inner in tables.items()}
 
     def _rows(self, kind: type[msgspec.Struct], value: Any, path: tuple[str, ...]) -> Any:
@@ -174,7 +174,7 @@ class _Reader:
         if not isinstance(value, list):
             self.faults.append(f"{'.'.join(path)} must be written as [[{path[-1]}]]")
             return msgspec.UNSET
-        rows: list[Any] = value
+        rows = cast("list[Any]", value)
         return [self._made(kind, row, (*path, str(index + 1))) for index, row in enumerate(rows)]
 
     def _made(self, kind: type[msgspec.Struct], document: Any, path: tuple[str, ...]) -> Any:

@@ -38,13 +38,9 @@ class Secret:
         return "Secret(***)"
 
 
-class _Settings(
+class GatewaySettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    pass
-
-
-class GatewaySettings(_Settings):
     """The server: where it listens, how large a request may be, what it adds to answers."""
 
     host: Annotated[
@@ -80,7 +76,9 @@ class GatewaySettings(_Settings):
     ] = 4096
 
 
-class TimeoutSettings(_Settings):
+class TimeoutSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """How long a provider may take."""
 
     connect_s: Annotated[float, Meta(gt=0, description="TCP and TLS set-up.")] = 5.0
@@ -91,7 +89,9 @@ class TimeoutSettings(_Settings):
     total_s: Annotated[float, Meta(gt=0, description="From start to end of one try.")] = 3600.0
 
 
-class RetrySettings(_Settings):
+class RetrySettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Retries; Farthing owns them, and tells SDKs not to add their own once it gave up."""
 
     retries_max: Annotated[
@@ -112,7 +112,9 @@ class RetrySettings(_Settings):
     ] = False
 
 
-class BreakerSettings(_Settings):
+class BreakerSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The circuit breaker of each provider; errors that the client caused never trip it."""
 
     failures: Annotated[
@@ -123,7 +125,9 @@ class BreakerSettings(_Settings):
     )
 
 
-class ProviderSettings(_Settings):
+class ProviderSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One upstream: any base URL that speaks OpenAI's or Anthropic's protocol."""
 
     protocol: Annotated[
@@ -154,7 +158,9 @@ class ProviderSettings(_Settings):
         return Secret(environ.get(self.api_key_env, "") or self.api_key)
 
 
-class ModelSettings(_Settings):
+class ModelSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A model name of your own and where it goes."""
 
     targets: Annotated[
