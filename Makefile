@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help demo test check format catalogue docs clean
+.PHONY: help demo test cover check format catalogue docs clean
 .PHONY: bench-overhead bench-ledger bench-floor
 
 help: ## Show this list
@@ -40,7 +40,10 @@ demo: $(VENV)/.user ## Simulated providers, the gateway, traffic of a support pr
 	@$(BIN)/farthing demo
 
 test: check $(NODE_MODULES) ## All checks and all tests, as CI runs them
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+cover: $(VENV)/.dev ## Branch coverage of the tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 check: $(VENV)/.dev ## Style, types and import order
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -51,7 +51,7 @@ def _say(news: str) -> None:
 def _greet(config: Config, address: Any) -> None:
     """Say where to point SDKs, and what is missing."""
     if isinstance(address, tuple):
-        host, port = str(address[0]), int(address[1])
+        host, port = str(cast("tuple[str, int]", address)[0]), cast("tuple[str, int]", address)[1]
         base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     else:
         base = f"unix socket {address}"
