@@ -31,7 +31,7 @@ from farthing.usage import TOKEN_UNITS, Usage
 
 __all__ = ["Multipliers", "Report", "ReportRow", "Unpriced", "build_report"]
 
-_REGENERATION: Final = ("session", "turn", "turn_step", "last_turn")
+_REGENERATION: Final = ("feature", "endpoint", "session", "turn", "turn_step", "last_turn")
 UNEXPLAINED: Final = "unexplained"
 
 
