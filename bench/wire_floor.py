@@ -51,7 +51,7 @@ def _forwarder(client: Client, origin: Origin) -> Callable[[Request], Awaitable[
                 origin, request.method, target, headers, request.body, timeouts
             )
             kept = [h for h in answer.headers if h[0] not in _HOP_BY_HOP]
-            if answer.header(b"content-type") == b"text/event-stream":
+            if (answer.header(b"content-type") or b"").startswith(b"text/event-stream"):
                 return Reply(status=answer.status, headers=kept, body=answer)
             body = await answer.read(_ANSWER_BYTES_MOST)
             return Reply(status=answer.status, headers=kept, body=body)
