@@ -212,3 +212,15 @@ def test_priced_results_name_their_card():
     found = cost("gpt-4o", Usage(input=1))
     assert isinstance(found, Priced)
     assert found.card_id == BOOK.card("", "gpt-4o", NOW).id
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("azure", "gpt-4o"), ("xai", "grok-4"), ("gemini", "gemini-2.5-flash"), ("", "openai/gpt-4o")],
+)
+def test_providers_are_known_by_the_names_that_people_write(provider, model):
+    assert isinstance(BOOK.card(provider, model, NOW), RateCard)
+
+
+def test_close_names_are_offered_for_an_unknown_model():
+    assert "gpt-4o" in BOOK.near("openai", "gpt-4oo")
