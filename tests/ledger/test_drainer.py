@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -56,6 +57,13 @@ def journal(tmp_path):
     made.close()
 
 
+def left_behind(directory, content):
+    """A journal that a dead writer left."""
+    layout = Layout(directory)
+    layout.journal.mkdir(parents=True, exist_ok=True)
+    (layout.journal / "w-1.000000.jnl").write_bytes(content)
+
+
 def test_a_settled_call_is_posted_and_its_intent_with_it(tmp_path, journal):
     journal.intend(an_intent())
     journal.settle(an_entry())
@@ -96,7 +104,7 @@ def test_rate_cards_are_kept_for_those_who_ask_later(tmp_path, journal):  # L5
         assert store.card("openai/gpt-4o@2026") == b'{"rates":[1,2]}'
 
 
-def test_damaged_lines_are_kept_aside_and_counted_and_the_rest_goes_on(tmp_path, journal):  # L6
+def test_damaged_lines_are_kept_aside_and_counted_and_the_rest_goes_on(tmp_path):  # L6
     lines = [
         entry_line(an_entry("a"), is_settled=True),
         b"garbage\n",
@@ -104,8 +112,7 @@ def test_damaged_lines_are_kept_aside_and_counted_and_the_rest_goes_on(tmp_path,
         b'S31dd8a73{"call_id":1}\n',
         entry_line(an_entry("c"), is_settled=True),
     ]
-    journal.path.write_bytes(b"".join(lines))
-    journal.close()
+    left_behind(tmp_path, b"".join(lines))
     assert drain(tmp_path).damaged == 3
     assert set(stored(tmp_path)) == {"a", "c"}
     assert drain(tmp_path).damaged == 3
@@ -113,8 +120,7 @@ def test_damaged_lines_are_kept_aside_and_counted_and_the_rest_goes_on(tmp_path,
 
 def test_a_damaged_line_read_again_for_an_older_intent_counts_once(tmp_path, journal):  # L6
     journal.intend(an_intent("open"))
-    with journal.path.open("ab") as file:
-        file.write(b"garbage\n")
+    journal._file.append(b"garbage\n")
     journal.settle(an_entry("done"))
     assert drain(tmp_path).damaged == 1
     journal.settle(an_entry("later"))
@@ -126,12 +132,34 @@ def test_a_rate_card_is_no_call_that_waits(tmp_path, journal):
     small = LedgerSettings(busy_timeout_ms=0)
     drain(tmp_path)
     journal.note_card(StoredCard())
-    with journal.path.open("ab") as file:
-        file.write(b"garbage\n")
+    journal._file.append(b"garbage\n")
     store = SqliteStore(Layout(tmp_path).store)
     with contextlib.closing(store), store._transaction():
         report = drain(tmp_path, settings=small)
     assert (report.oldest_undrained_us, report.lag_bytes > 0) == (None, True)
+
+
+def test_what_a_power_cut_left_blank_hides_nothing_behind_it(tmp_path):  # L6
+    lines = [entry_line(an_entry(name), is_settled=True) for name in ("a", "b", "c")]
+    left_behind(tmp_path, lines[0] + lines[1][:100] + bytes(5000) + lines[2] + bytes(5000))
+    report = drain(tmp_path)
+    assert (report.posted, report.damaged) == (1, 1)
+    left_behind(tmp_path, lines[0] + bytes(200_000) + lines[2] + bytes(5000))
+    assert drain(tmp_path, settings=LedgerSettings(batch_kb=64)).damaged == 1
+    assert set(stored(tmp_path)) == {"a", "c"}
+
+
+def test_a_record_whose_last_bytes_are_seen_first_is_read_when_it_is_whole(tmp_path, journal):
+    journal.settle(an_entry("first"))
+    size = journal._file.size
+    journal.settle(an_entry("second"))
+    content = os.pread(journal._file.descriptor, 10_000, 0)
+    os.pwrite(journal._file.descriptor, b"\0" * 50, size + 20)
+    os.pwrite(journal._file.descriptor, b"x" * 50, size + 20)
+    assert (drain(tmp_path).posted, drain(tmp_path).damaged) == (1, 0)
+    os.pwrite(journal._file.descriptor, content, 0)
+    assert drain(tmp_path).posted == 1
+    assert set(stored(tmp_path)) == {"first", "second"}
 
 
 class SmallJournal(Journal):
@@ -182,21 +210,19 @@ def test_an_open_call_keeps_its_file_while_later_ones_are_read(tmp_path):
     with Drainer(tmp_path, settings=IMPATIENT, clock=FixedClock()) as drainer:
         assert drainer.drain().segments_deleted == 0
         journal.settle(an_entry("last", started_us=NOON_US + 9))
-        with (journal.path).open("ab") as file:
-            file.write(b"S0000")  # a record that is being written
-        report = drainer.drain()
-        assert (report.lag_bytes, report.oldest_undrained_us) == (5, None)
+        os.pwrite(journal._file.descriptor, b"0000", journal._file.size + 1)
+        report = drainer.drain()  # while a record is being written
+        assert (report.open_calls, report.oldest_undrained_us, report.damaged) == (1, None, 0)
         assert first.exists()
         journal.settle(an_entry("open"))
     journal.close()
 
 
-def test_an_intent_that_cannot_be_read_as_an_entry_is_kept_aside(tmp_path, journal):  # L6
+def test_an_intent_that_cannot_be_read_as_an_entry_is_kept_aside(tmp_path):  # L6
     strange = msgspec.json.encode(an_intent()).replace(b"openai.chat", b"of.tomorrow")
     line = entry_line(an_intent(), is_settled=False)
     with_checksum = b"I%08x" % __import__("zlib").crc32(b"I" + strange) + strange + b"\n"
-    journal.path.write_bytes(line.replace(b"call-1", b"call-1") + with_checksum)
-    journal.close()
+    left_behind(tmp_path, line.replace(b"call-1", b"call-1") + with_checksum)
     report = drain(tmp_path)
     assert (report.posted, report.damaged) == (0, 1)
 
@@ -395,7 +421,7 @@ def test_with_a_store_that_cannot_be_read_all_of_the_journals_counts_as_undraine
 ):
     journal.settle(an_entry())
     report = drain(tmp_path, store=FailingStore(tmp_path / "other.sqlite"))
-    assert report.lag_bytes == journal.path.stat().st_size
+    assert report.lag_bytes == len(journal.path.read_bytes().rstrip(b"\0"))
 
 
 def test_errors_of_the_store_are_ours():

@@ -49,8 +49,9 @@ class SmallJournal(Journal):
 
     def die(self):
         """What kill -9 leaves: nothing synced or closed in order, the locks free."""
-        for descriptor in [*self._retired, self._descriptor]:
+        for descriptor in self._retired:
             os.close(descriptor)
+        self._file.abandon()
         self._is_closed = True
         self._retired = []
 
@@ -106,10 +107,14 @@ class Ledgers(RuleBasedStateMachine):
     def kill_a_writer(self, data, is_torn):
         writer = data.draw(st.sampled_from(self.writers))
         if is_torn:
-            os.write(writer._descriptor, b"S0123")
+            self.tear(writer._file)
         writer.die()
         self.writers.remove(writer)
         self.open = {call: owner for call, owner in self.open.items() if owner is not writer}
+
+    def tear(self, file):
+        """Leave what a writer leaves that dies while it copies a record: all but its first byte."""
+        os.pwrite(file.descriptor, b"0123abcd{}\n", file.size + 1)
 
     @rule(data=st.data())
     @precondition(lambda self: self.writers)

@@ -36,11 +36,33 @@ def file_bytes_max():
     signal.signal(signal.SIGXFSZ, ignored)
 
 
-def test_each_record_is_one_line_on_disk_when_the_call_returns(journal):
+def records(path):
+    """The lines of a journal; the room it has reserved for more is zeros."""
+    return path.read_bytes().rstrip(b"\0").splitlines()
+
+
+def filled(journal):
+    """Settle calls until the journal refuses one; its error."""
+    while True:
+        try:
+            journal.settle(an_entry("more"))
+        except JournalFull as error:
+            return str(error)
+
+
+def test_each_record_is_one_line_in_the_file_when_the_call_returns(journal):
     journal.intend(an_intent())
     journal.settle(an_entry())
-    lines = journal.path.read_bytes().splitlines()
-    assert [line[:1] for line in lines] == [b"I", b"S"]
+    assert [line[:1] for line in records(journal.path)] == [b"I", b"S"]
+
+
+def test_a_closed_journal_holds_its_records_and_nothing_else(journal):
+    journal.intend(an_intent())
+    journal.settle(an_entry())
+    journal.close()
+    content = journal.path.read_bytes()
+    assert content.endswith(b"\n")
+    assert b"\0" not in content
 
 
 def test_a_card_is_written_once_per_segment(tmp_path):
@@ -96,51 +118,38 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 def test_a_record_that_does_not_fit_leaves_nothing_behind(journal, file_bytes_max):  # L3
     journal.settle(an_entry("kept"))
+    reserved = journal.path.stat().st_size
+    file_bytes_max(reserved)
+    assert "No room" in filled(journal)
     held = journal.path.read_bytes()
-    file_bytes_max(len(held) + 10)
-    with pytest.raises(JournalFull, match="No room for a record"):
-        journal.settle(an_entry("lost"))
-    file_bytes_max(len(held))
     with pytest.raises(JournalFull):
         journal.settle(an_entry("lost"))
     assert journal.path.read_bytes() == held
     file_bytes_max(resource.RLIM_INFINITY)
     journal.settle(an_entry("later"))
-    assert journal.path.read_bytes().startswith(held)
+    assert len(records(journal.path)) == len(held.rstrip(b"\0").splitlines()) + 1
 
 
-def test_a_record_that_could_not_be_cut_off_is_cut_off_before_the_next(tmp_path, file_bytes_max):
-    class StubbornJournal(Journal):
-        is_stubborn = True
-
-        def _truncate(self):
-            if self.is_stubborn:
-                raise OSError(5, "input/output error")
-            super()._truncate()
-
-    journal = StubbornJournal.open(tmp_path, "w", clock=FixedClock())
-    journal.settle(an_entry("kept"))
-    held = journal.path.read_bytes()
-    file_bytes_max(len(held) + 10)
-    for _ in range(2):
-        with pytest.raises(JournalError, match="can't be written"):
-            journal.settle(an_entry("lost"))
-    file_bytes_max(resource.RLIM_INFINITY)
-    journal.is_stubborn = False
-    journal.settle(an_entry("later"))
+def test_the_last_room_there_is_serves_a_record_that_just_fits(tmp_path, file_bytes_max):
+    journal = Journal.open(tmp_path, "w", clock=FixedClock())
+    file_bytes_max(10_000)
+    filled(journal)
+    assert 10_000 - len(records(journal.path)[0]) <= journal.path.stat().st_size <= 10_000
     journal.close()
-    assert journal.path.read_bytes().count(b"\n") == 2
     with Drainer(tmp_path) as drainer:
-        assert drainer.drain().posted == 2
+        assert drainer.drain().damaged == 0
 
 
-def test_a_disk_without_room_is_told_apart_from_a_broken_one(journal):
-    full = os.open("/dev/full", os.O_WRONLY)
-    kept, journal._descriptor = journal._descriptor, full
-    with pytest.raises(JournalFull, match="No room"):
+def test_a_disk_that_is_broken_is_told_apart_from_a_full_one(journal):
+    reading, writing = os.pipe()  # no room can be reserved in a pipe
+    kept, journal._file.descriptor = journal._file.descriptor, writing
+    with pytest.raises(JournalError, match="can't be written") as caught:
         journal.intend(an_intent())
-    journal._descriptor = kept
-    os.close(full)
+    assert not isinstance(caught.value, JournalFull)
+    journal._file.descriptor = kept
+    os.close(reading)
+    os.close(writing)
+    journal.intend(an_intent())
 
 
 def test_segments_follow_one_another_and_the_old_ones_are_let_go_at_the_next_sync(tmp_path):
@@ -162,7 +171,7 @@ def test_without_room_for_a_new_file_the_journal_goes_on_in_the_old_one(tmp_path
     blocked.touch()
     for number in range(10):
         journal.settle(an_entry(f"call-{number}"))
-    assert journal.path.read_bytes().count(b"\n") == 10
+    assert len(records(journal.path)) == 10
     journal.close()
 
 
@@ -187,12 +196,12 @@ def test_syncing_from_another_thread_while_writing_keeps_every_record(tmp_path):
 
 def test_a_disk_that_refuses_to_sync_is_told_and_asked_again(journal):
     reading, writing = os.pipe()  # a pipe can't be synced
-    kept, journal._descriptor = journal._descriptor, writing
+    kept, journal._file.descriptor = journal._file.descriptor, writing
     journal._is_dirty = True
     with pytest.raises(JournalError):
         journal.sync()
     assert journal._is_dirty
-    journal._descriptor = kept
+    journal._file.descriptor = kept
     os.close(reading)
     os.close(writing)
     journal.sync()

@@ -40,8 +40,8 @@ _KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 def credential(headers: Mapping[bytes, bytes]) -> bytes:
     """The caller's credential, from whichever header its SDK puts it in; empty: none."""
-    bearer = headers.get(b"authorization", b"")
-    if bearer[:7].lower() == _BEARER:
+    bearer = headers.get(b"authorization")
+    if bearer is not None and bearer[:7].lower() == _BEARER:
         return bearer[7:].strip()
     for name in _KEY_HEADERS:
         if name in headers:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["KeyRing", "UnknownKey", "VirtualKey"]
 
 _PREFIX = "fk-"
+_FOUND_MAX = 10_000
 
 
 class UnknownKey(CallerError):
@@ -67,6 +68,7 @@ class KeyRing:
         self._path = directory / "keys.json"
         self._stamp: tuple[int, int] = (0, 0)
         self._by_digest: dict[str, VirtualKey] = {}
+        self._found: dict[bytes, VirtualKey] = {}  # spares hashing the same key for each call
         self.refresh()
 
     @classmethod
@@ -85,7 +87,12 @@ class KeyRing:
 
     def find(self, key: bytes) -> VirtualKey | None:
         """The caller that holds `key`, or None."""
-        return self._by_digest.get(_digest(key))
+        found = self._found.get(key)
+        if found is None:
+            found = self._by_digest.get(_digest(key))
+            if found is not None and len(self._found) < _FOUND_MAX:
+                self._found[key] = found
+        return found
 
     def refresh(self) -> None:
         """Read the file again if it changed.
@@ -96,12 +103,13 @@ class KeyRing:
         try:
             status = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._by_digest, self._stamp = {}, (0, 0)
+            self._by_digest, self._found, self._stamp = {}, {}, (0, 0)
             return
         stamp = (status.st_mtime_ns, status.st_ino)
         if stamp == self._stamp:
             return
         self._by_digest = {key.digest: key for key in self._read().keys}
+        self._found = {}
         self._stamp = stamp
 
     def create(

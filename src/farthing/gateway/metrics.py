@@ -7,20 +7,25 @@ Users, sessions and traces are never labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from msgspec.structs import astuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from farthing.call import UNATTRIBUTED
 from farthing.gateway.vitals import WorkerVitals
 from farthing.ledger import DrainReport, Entry, StoreState
 from farthing.money import NANODOLLARS_PER_USD
-from farthing.usage import TOKEN_UNITS
+from farthing.usage import NO_USAGE, TOKEN_UNITS
 
 __all__ = ["LedgerMetrics", "write_metrics"]
 
 _FILE = "ledger.prom"
+_TOKENS: Final = tuple(unit.value for unit in TOKEN_UNITS)  # the order of a Usage's first counts
+_Where = tuple[str, str, str]  # feature, provider, model
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _VALUES_MAX = 500  # distinct features or models that become labels; the rest count as `other`
 
@@ -63,22 +68,32 @@ class LedgerMetrics:
 
     def count(self, entries: Sequence[Entry]) -> None:
         """Count entries that were just posted."""
+        calls, attempts = Tally[tuple[str, str]](), Tally[tuple[str, str, str]]()
+        unpriced, spent = Tally[_Where](), Tally[_Where]()
+        tokens = Tally[tuple[str, str, str, str]]()
         for entry in entries:
             feature = self._bounded("feature", entry.attribution.feature or UNATTRIBUTED)
-            self._calls.labels(feature, entry.status.value).inc()
+            calls[feature, entry.status.value] += 1
             self._seconds.labels(feature).observe(entry.duration_us / 1_000_000)
             for attempt in entry.attempts:
                 model = self._bounded("model", attempt.model)
-                self._attempts.labels(attempt.provider, model, attempt.status.value).inc()
+                where = (feature, attempt.provider, model)
+                attempts[attempt.provider, model, attempt.status.value] += 1
                 if attempt.cost is None:
-                    self._unpriced.labels(feature, attempt.provider, model).inc()
+                    unpriced[where] += 1
                 else:
-                    spent = attempt.cost.nanodollars / NANODOLLARS_PER_USD
-                    self._cost.labels(feature, attempt.provider, model).inc(max(0.0, spent))
-                for unit in TOKEN_UNITS:
-                    count = attempt.usage.count(unit)
-                    if count:
-                        self._tokens.labels(feature, attempt.provider, model, unit.value).inc(count)
+                    spent[where] += attempt.cost.nanodollars
+                if attempt.usage is not NO_USAGE:
+                    for name, count in zip(_TOKENS, astuple(attempt.usage), strict=False):
+                        if count:
+                            tokens[*where, name] += count
+        _add(self._calls, calls)
+        _add(self._attempts, attempts)
+        _add(self._unpriced, unpriced)
+        _add(self._tokens, tokens)
+        for where, nanodollars in spent.items():
+            usd = max(0.0, nanodollars / NANODOLLARS_PER_USD)
+            self._cost.labels(*where).inc(usd)
 
     def save(self, directory: Path) -> None:
         """Renew the file that workers serve."""
@@ -95,6 +110,11 @@ class LedgerMetrics:
             return "other"
         self._seen.add((kind, value))
         return value
+
+
+def _add(counter: Counter, tally: Mapping[tuple[str, ...], int]) -> None:
+    for labels, count in tally.items():
+        counter.labels(*labels).inc(count)
 
 
 def write_metrics(

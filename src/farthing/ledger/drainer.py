@@ -177,7 +177,7 @@ class Drainer:
     def _drain_run(self, tail: Tail, segments: Sequence[SegmentName], tally: _Tally) -> None:
         is_dead = self._is_dead(segments[-1])
         end = Position(segments[-1].sequence, self._path(segments[-1]).stat().st_size)
-        while tail.read < end and (batch := tail.take(segments)) is not None:
+        while tail.read < end and (batch := tail.take(segments, is_dead=is_dead)) is not None:
             self._post(batch, tally)
         if is_dead:
             if tail.open_calls:

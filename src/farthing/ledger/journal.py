@@ -1,9 +1,10 @@
 """The journal: one append-only file per writer, written before and after each call.
 
-A write is one `os.write`: no thread, no await. Killing the process loses nothing that was written;
-a power cut loses what `sync` has not yet forced to disk. The file is locked while its writer lives,
-so that the drainer can tell a quiet writer from a dead one. Its name bears random digits besides the time, so that no run is ever
-taken for an earlier one, whatever the clock does.
+Writing a record copies it into the kernel's memory: no thread, no await, no system call. Killing
+the process loses nothing that was written; a power cut loses what `sync` has not yet forced to
+disk. The file is locked while its writer lives, so that the drainer can tell a quiet writer from
+a dead one. Its name bears random digits besides the time, so that no run is ever taken for an
+earlier one, whatever the clock does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from farthing.clock import Clock, SystemClock
 from farthing.errors import ConfigError, FarthingError
 from farthing.ledger.entry import Entry
 from farthing.ledger.layout import Layout, SegmentName
+from farthing.ledger.mapped import MappedFile
 from farthing.ledger.record import card_line, entry_line
 from farthing.ledger.settings import LedgerSettings
 
@@ -72,12 +74,10 @@ class Journal:
         self._noted: set[str] = set()
         self._retired: list[int] = []
         self._swap = threading.Lock()  # guards the descriptors against `sync` in another thread
-        self._size = 0
         self._is_dirty = False
-        self._is_torn = False
         self._is_closed = False
         self._segment = SegmentName(f"{writer}-{start_us:016d}-{secrets.token_hex(4)}", 0)
-        self._descriptor = self._create(self._segment)
+        self._file = MappedFile(self._create(self._segment))
 
     @classmethod
     def open(
@@ -149,7 +149,7 @@ class Journal:
         with self._swap:
             pending, self._retired = self._retired, []
             if self._is_dirty and not self._is_closed:
-                pending.append(os.dup(self._descriptor))
+                pending.append(os.dup(self._file.descriptor))
             self._is_dirty = False
         try:
             for descriptor in pending:
@@ -170,39 +170,18 @@ class Journal:
         finally:
             with self._swap:
                 if not self._is_closed:
-                    os.close(self._descriptor)
-                self._is_closed = True
+                    self._is_closed = True
+                    self._file.finish()
+                    os.close(self._file.descriptor)
 
     def _write(self, line: bytes) -> None:
-        if self._is_torn:
-            self._mend()
-        if self._size + len(line) > self._rotate_at:
+        if self._file.size + len(line) > self._rotate_at:
             self._rotate()
         try:
-            written = os.write(self._descriptor, line)
+            self._file.append(line)
         except OSError as error:
             raise _failure(self.path, error) from error
-        if written != len(line):
-            self._is_torn = True
-            self._mend()
-            raise JournalFull(
-                f"No room for a record of {len(line)} bytes in {self.path}.\n"
-                "Nothing of it was kept, all earlier records were.\n"
-                "Free space on the disk; the next call tries again."
-            )
-        self._size += written
         self._is_dirty = True
-
-    def _mend(self) -> None:
-        """Cut off the beginning of a record that did not fit."""
-        try:
-            self._truncate()
-        except OSError as error:
-            raise _failure(self.path, error) from error
-        self._is_torn = False
-
-    def _truncate(self) -> None:
-        os.ftruncate(self._descriptor, self._size)
 
     def _rotate(self) -> None:
         following = SegmentName(self._segment.run, self._segment.sequence + 1)
@@ -210,13 +189,13 @@ class Journal:
             descriptor = self._create(following)
         except OSError:
             # No room for a new file: go on in this one, and try again a little later.
-            self._rotate_at = self._size + self._segment_bytes // 16
+            self._rotate_at = self._file.size + self._segment_bytes // 16
             return
         with self._swap:
-            self._retired.append(self._descriptor)  # synced, unlocked and closed by `sync`
-            self._descriptor = descriptor
+            self._file.finish()
+            self._retired.append(self._file.descriptor)  # synced, unlocked and closed by `sync`
+            self._file = MappedFile(descriptor)
             self._segment = following
-        self._size = 0
         self._rotate_at = self._segment_bytes
         self._noted.clear()
 
@@ -224,9 +203,7 @@ class Journal:
         """A new file that is locked before anybody can see it under its name."""
         path = self._folder / segment.file
         unlocked = self._folder / f".{segment.file}.new"
-        descriptor = os.open(
-            unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists():

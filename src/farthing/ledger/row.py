@@ -8,7 +8,8 @@ rows it belongs to: an empty text means that nobody said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from farthing.ledger.entry import CallStatus, Entry, LeverMove
 from farthing.money import Money
 from farthing.usage import NO_USAGE, STANDARD, Terms, Usage
 
-__all__ = ["COLUMNS", "INTEGER_COLUMNS", "TOKEN_COLUMNS", "Row", "entry_of", "rows_of"]
+__all__ = ["COLUMNS", "DEFAULTS", "INTEGER_COLUMNS", "TOKEN_COLUMNS", "Row", "entry_of", "rows_of"]
 
 Row = tuple[str | int | None, ...]
 
@@ -89,6 +90,34 @@ _COLUMNS: Final = (
 )
 COLUMNS: Final = tuple(name for name, _ in _COLUMNS)
 INTEGER_COLUMNS: Final = tuple(name for name, is_number in _COLUMNS if is_number)
+# What nearly every row holds in columns that few calls have a use for.
+DEFAULTS: Final[Mapping[str, str | int | None]] = MappingProxyType(
+    {
+        "trace": "",
+        "step": "",
+        "tags": "{}",
+        "turn_step": 0,
+        "corrects": "",
+        "saved_nanodollars": 0,
+        "spent_nanodollars": 0,
+        "moves": "",
+        "detail": "",
+        "attempt_detail": "",
+        "tokens_cache_write_5m": 0,
+        "tokens_cache_write_1h": 0,
+        "tokens_audio_input": 0,
+        "tokens_audio_output": 0,
+        "tokens_image_input": 0,
+        "web_searches": 0,
+        "requests": 0,
+        "is_estimated": 0,
+        "service_tier": "default",
+        "is_batch": 0,
+        "region": "",
+        "speed": "",
+        "provider_nanodollars": None,
+    }
+)
 TOKEN_COLUMNS: Final = tuple(name for name in COLUMNS if name.startswith("tokens_"))
 
 _NO_FINAL: Final = (None,) * 9

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from farthing.ledger.entry import Entry
-from farthing.ledger.row import COLUMNS, INTEGER_COLUMNS, Row, rows_of
+from farthing.ledger.row import COLUMNS, DEFAULTS, INTEGER_COLUMNS, Row, rows_of
 from farthing.ledger.store import (
     Batch,
     Checkpoint,
@@ -28,11 +29,21 @@ __all__ = ["SqliteStore"]
 _VERSION: Final = 1
 _INTEGER_MOST: Final = 2**63 - 1
 _KEYS: Final = ("call_id", "attempt")
-_ENTRIES: Final = ", ".join(
-    f"{name} {'INTEGER' if name in INTEGER_COLUMNS else 'TEXT'}"
-    + (" NOT NULL" if name in _KEYS else "")
-    for name in COLUMNS
-)
+
+
+def _declared(name: str) -> str:
+    kind = "INTEGER" if name in INTEGER_COLUMNS else "TEXT"
+    default = DEFAULTS.get(name)
+    if name in _KEYS:
+        return f"{name} {kind} NOT NULL"
+    if default is None:
+        return f"{name} {kind}"
+    return (
+        f"{name} {kind} DEFAULT {default}" if default == 0 else f"{name} {kind} DEFAULT '{default}'"
+    )
+
+
+_ENTRIES: Final = ", ".join(map(_declared, COLUMNS))
 _SCHEMA: Final = f"""
 CREATE TABLE entries ({_ENTRIES}, PRIMARY KEY (call_id, attempt));
 CREATE INDEX entries_by_time ON entries (started_us);
@@ -50,6 +61,15 @@ CREATE TABLE parts (day TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (day, fil
 PRAGMA user_version = {_VERSION};
 """
 _INSERT: Final = f"INSERT OR IGNORE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
+# Binding a column costs more than storing it, so what is as usual is left to its default.
+_USUAL: Final = tuple(name for name in COLUMNS if name not in DEFAULTS)
+_INSERT_USUAL: Final = (
+    f"INSERT OR IGNORE INTO entries ({', '.join(_USUAL)})"  # noqa: S608 - constants
+    f" VALUES ({', '.join('?' * len(_USUAL))})"
+)
+_usual_cells = itemgetter(*map(COLUMNS.index, _USUAL))
+_rare_cells = itemgetter(*map(COLUMNS.index, DEFAULTS))
+_RARE_DEFAULTS: Final = tuple(DEFAULTS.values())
 _STATES: Final = {
     sqlite3.SQLITE_BUSY: StoreState.LOCKED,
     sqlite3.SQLITE_LOCKED: StoreState.LOCKED,
@@ -92,13 +112,11 @@ class SqliteStore:
         """Add a batch and its checkpoint in one transaction; the first entry of a call stays."""
         with self._transaction() as connection:
             fresh = _fresh(connection, batch.entries)
-            rows = [row for entry in fresh for row in rows_of(entry)]
             try:
-                connection.executemany(_INSERT, rows)
+                count = _insert(connection, fresh)
             except OverflowError:
                 fresh = _divert(connection, fresh)
-                rows = [row for entry in fresh for row in rows_of(entry)]
-                connection.executemany(_INSERT, rows)
+                count = _insert(connection, fresh)
             connection.executemany(
                 "INSERT OR IGNORE INTO cards VALUES (?, ?)",
                 [(note.id, bytes(note.content)) for note in batch.cards],
@@ -116,7 +134,7 @@ class SqliteStore:
                         at.read.offset,
                     ),
                 )
-        return Posted(tuple(fresh), len(rows))
+        return Posted(tuple(fresh), count)
 
     def checkpoints(self) -> Mapping[str, Checkpoint]:
         """All checkpoints by run."""
@@ -233,6 +251,25 @@ class SqliteStore:
                 f"The ledger's store {self._path} is not usable: {error}.\n"
                 "Nothing is lost: entries stay in the journals until it is.\n" + _ADVICE[state],
             ) from error
+
+
+def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
+    """Add the rows of these entries; how many there are.
+
+    Raises:
+        OverflowError: a number exceeds 64 bits; some rows may have been added.
+    """
+    usual: list[Row] = []
+    others: list[Row] = []
+    for entry in entries:
+        for row in rows_of(entry):
+            if _rare_cells(row) == _RARE_DEFAULTS:
+                usual.append(_usual_cells(row))
+            else:
+                others.append(row)
+    connection.executemany(_INSERT_USUAL, usual)
+    connection.executemany(_INSERT, others)
+    return len(usual) + len(others)
 
 
 def _fresh(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[Entry]:

@@ -84,16 +84,16 @@ class Tail:
     def lag_bytes(self, segments: Sequence[SegmentName]) -> int:
         """How many bytes are not yet read."""
         return sum(
-            self._size(segment)
-            - (self.read.offset if segment.sequence == self.read.sequence else 0)
+            self._end(segment) - (self.read.offset if segment.sequence == self.read.sequence else 0)
             for segment in segments
             if segment.sequence >= self.read.sequence
         )
 
-    def take(self, segments: Sequence[SegmentName]) -> Batch | None:
+    def take(self, segments: Sequence[SegmentName], *, is_dead: bool = False) -> Batch | None:
         """The next chunk of records; None when there is none (yet).
 
-        `segments` were listed before this call, so that all but the last are complete.
+        `segments` were listed before this call, so that all but the last are complete; the last
+        one is too where the writer `is_dead`.
 
         Raises:
             OSError: a segment can't be read; the tail stands where it stood.
@@ -103,7 +103,8 @@ class Tail:
                 continue
             if segment.sequence > self.read.sequence:
                 self.read = Position(segment.sequence, 0)
-            chunk = self._chunk(segment, self.read.offset)
+            is_complete = is_dead or segment is not segments[-1]
+            chunk = self._chunk(segment, self.read.offset, is_complete=is_complete)
             if chunk:
                 return self._digest(segment, chunk)
         return None
@@ -134,7 +135,7 @@ class Tail:
         for segment in segments:
             if segment.sequence >= self.read.sequence:
                 offset = self.read.offset if segment.sequence == self.read.sequence else 0
-                for line in self._chunk(segment, offset).split(b"\n"):
+                for line in self._chunk(segment, offset, is_complete=True).split(b"\n"):
                     record = read_line(line)
                     if record is not None and record[0] is not Kind.CARD:
                         with contextlib.suppress(msgspec.DecodeError):
@@ -147,9 +148,13 @@ class Tail:
         damages: list[Damage] = []
         offset = self.read.offset
         for line in chunk[:-1].split(b"\n"):
-            at = Position(segment.sequence, offset)
+            written = line.lstrip(b"\0")  # a power cut leaves zeros where nothing reached the disk
+            blank = len(line) - len(written)
+            at = Position(segment.sequence, offset + blank)
             offset += len(line) + 1
-            record = read_line(line)
+            record = read_line(written)
+            if record is None and blank == 1:
+                continue  # its writer died before it wrote the first byte, so before it said so
             try:
                 if record is None:
                     raise msgspec.DecodeError  # noqa: TRY301 - damaged either way
@@ -162,7 +167,7 @@ class Tail:
                     cards.append(_DECODE_CARD(content))
             except msgspec.DecodeError:
                 if at >= self._posted:
-                    damages.append(Damage(segment.file, at.offset, line[:_DAMAGE_BYTES_KEPT]))
+                    damages.append(Damage(segment.file, at.offset, written[:_DAMAGE_BYTES_KEPT]))
         self.read = Position(segment.sequence, offset)
         return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
 
@@ -188,16 +193,47 @@ class Tail:
     def _size(self, segment: SegmentName) -> int:
         return (self._folder / segment.file).stat().st_size
 
-    def _chunk(self, segment: SegmentName, offset: int) -> bytes:
-        """Whole lines from `offset` on, about a chunk of them; empty where there is none."""
+    def _end(self, segment: SegmentName) -> int:
+        """Where the records end and the room for more, which is zeros, begins."""
+        with (self._folder / segment.file).open("rb", buffering=0) as file:
+            low, high = 0, os.fstat(file.fileno()).st_size
+            while low < high:
+                middle = (low + high) // 2
+                if os.pread(file.fileno(), 1, middle) == b"\0":
+                    high = middle
+                else:
+                    low = middle + 1
+        return low
+
+    def _chunk(self, segment: SegmentName, offset: int, *, is_complete: bool) -> bytes:
+        """Whole lines from `offset` on, about a chunk of them; empty where there is none.
+
+        While a segment may still grow, a zero, or a last line that does not read yet, is its end.
+        """
         wanted = self._chunk_bytes
         descriptor = os.open(self._folder / segment.file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             while True:
                 data = os.pread(descriptor, wanted, offset)
-                end = data.rfind(b"\n") + 1
-                if end or len(data) < wanted:
-                    return data[:end]
+                whole = data if is_complete else _settled_part(data)
+                end = whole.rfind(b"\n") + 1
+                if end or len(whole) < wanted:
+                    return whole[:end]
                 wanted *= 2  # one line longer than a chunk
         finally:
             os.close(descriptor)
+
+
+def _settled_part(data: bytes) -> bytes:
+    """The records in `data` that are wholly written.
+
+    A record's first byte is written last; where a processor lets another see that order reversed,
+    the checksum tells.
+    """
+    zero = data.find(b"\0")
+    if zero < 0:
+        return data
+    data = data[:zero]
+    begin = data.rfind(b"\n", 0, -1) + 1
+    is_whole = data.endswith(b"\n") and read_line(data[begin:-1]) is not None
+    return data if is_whole else data[:begin]
