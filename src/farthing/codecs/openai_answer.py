@@ -146,8 +146,15 @@ def read_metered(raw: bytes, fallback: Callable[[], Usage]) -> Metered:
 
     A call that was served is not failed over its provider's bookkeeping, so nothing raises here.
     """
-    errors: list[str] = []
     cost: Money | None = None
+    try:
+        counts = _counts.decode(raw)
+        usage = read_chat(counts)
+        if b"cost" not in raw:
+            return Metered(usage=usage)
+    except (UsageError, msgspec.DecodeError):
+        pass  # told below, with what else is wrong
+    errors: list[str] = []
     if b"cost" in raw:  # every name that a provider gives its own figure has the word in it
         try:
             cost = read_cost(_stated.decode(raw))

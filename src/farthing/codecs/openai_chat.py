@@ -6,6 +6,7 @@ Source: the types of openai 3.54.0, chat/completion_create_params.py and chat_co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +16,14 @@ from farthing.call import Endpoint
 from farthing.codecs import json_edit, tally
 from farthing.codecs.codec import Answer, Problem, RequestView
 from farthing.codecs.once import Flag, OnceDecoder, Text, Whole
-from farthing.codecs.openai_answer import Chunk, error_text, read_chunk, read_metered, read_terms
+from farthing.codecs.openai_answer import (
+    Choice,
+    Chunk,
+    error_text,
+    read_chunk,
+    read_metered,
+    read_terms,
+)
 from farthing.codecs.openai_stream import ChatStream, MeteredChatStream
 from farthing.codecs.problems import openai_error, openai_error_event
 from farthing.codecs.prompt import Message, survey, text_tokens
@@ -109,25 +117,24 @@ class OpenAIChat:
             fallback = None if view is None else tally.estimate(view.input_estimate, 0, 0)
             return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
         error = bytes(answer.error)
-        errors = [] if error in (b"", b"null") else [error_text(error)]
+        fault = "" if error in (b"", b"null") else error_text(error)
         usage, cost = None, None
         raw = bytes(answer.usage)
-        estimate = partial(_estimate, answer, view)
         if raw in (b"", b"null"):
-            usage = estimate() if view is not None else None
-            errors.append("The answer reports no usage.")
+            usage = _estimate(answer, view) if view is not None else None
+            fault = f"{fault} The answer reports no usage.".lstrip()
         else:
-            metered = read_metered(raw, estimate)
+            metered = read_metered(raw, partial(_estimate, answer, view))
             usage, cost = metered.usage, metered.cost
-            errors += [metered.error] if metered.error else []
-        choices = answer.choices or []
+            if metered.error:
+                fault = f"{fault} {metered.error}".lstrip()
         return Answer(
             usage=usage,
             terms=read_terms(answer.service_tier),
             model_served=answer.model or "",
-            finish_reason=",".join(c.finish_reason for c in choices if c.finish_reason),
+            finish_reason=_finish(answer.choices or ()),
             provider_cost=cost,
-            error=" ".join(errors),
+            error=fault,
         )
 
     def stream(self, view: RequestView, *, meter: bool = True) -> ChatStream:
@@ -141,6 +148,12 @@ class OpenAIChat:
     def write_error_event(self, problem: Problem, /) -> bytes:
         """See `Codec.write_error_event`."""
         return openai_error_event(problem)
+
+
+def _finish(choices: Sequence[Choice]) -> str:
+    if len(choices) == 1:
+        return choices[0].finish_reason or ""
+    return ",".join(choice.finish_reason for choice in choices if choice.finish_reason)
 
 
 def _estimate(answer: Chunk, view: RequestView | None) -> Usage:

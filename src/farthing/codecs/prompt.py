@@ -139,9 +139,10 @@ def survey(messages: list[Message], *others: msgspec.Raw) -> Survey:
     A user turn is a run of user messages; one that carries a tool's result belongs to the
     assistant's tool loop and is none. A step is an assistant's message since the last user turn.
     """
-    tally = _Tally()
+    tally: _Tally | None = None
     for other in others:
         if memoryview(other)[0] == _OPENING:
+            tally = tally or _Tally()
             tally.add(bytes(other))
     turn = step = 0
     is_in_turn = False
@@ -149,7 +150,10 @@ def survey(messages: list[Message], *others: msgspec.Raw) -> Survey:
     for message in messages:
         role = message.role
         content = message.content
-        is_tool_result = memoryview(content)[0] == _OPENING and tally.add(bytes(content))
+        is_tool_result = False
+        if memoryview(content)[0] == _OPENING:
+            tally = tally or _Tally()
+            is_tool_result = tally.add(bytes(content))
         if role == "user" and not is_tool_result:
             if not is_in_turn:
                 turn += 1
@@ -160,8 +164,11 @@ def survey(messages: list[Message], *others: msgspec.Raw) -> Survey:
         elif role == "assistant":
             step += 1
             is_in_turn = False
+    conversation = Conversation(turn=turn, step=step, last_turn=_digest(last))
+    if tally is None:
+        return Survey(conversation=conversation)
     return Survey(
-        conversation=Conversation(turn=turn, step=step, last_turn=_digest(last)),
+        conversation=conversation,
         media_bytes=tally.media_bytes,
         media_tokens=tally.media_tokens,
         cache_write_ttl=tally.ttl,

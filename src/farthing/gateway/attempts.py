@@ -64,7 +64,8 @@ class Attempts:
         failure: Failure | None = None
         for target in self._targets.find(call.model, protocol_of(call.endpoint)):
             upstream = self._upstreams[target.provider]
-            if not upstream.breaker.admits(self._clock.monotonic_us()):
+            breaker = upstream.breaker
+            if not (breaker.is_closed or breaker.admits(self._clock.monotonic_us())):
                 continue
             tried = await self._try(inbound, target, upstream)
             if isinstance(tried, Outcome):
@@ -78,9 +79,10 @@ class Attempts:
         """Try one target, with its retries."""
         for number in range(1, self._retry.retries_max + 2):
             tried = await self._exchange.send(inbound, target)
-            self._judge(upstream, tried)
             if isinstance(tried, Outcome):
+                upstream.breaker.succeeded()
                 return tried
+            self._judge(upstream, tried)
             wait_s = self._wait_s(tried, number)
             if wait_s is None:
                 return tried
@@ -104,10 +106,9 @@ class Attempts:
             return failure.outcome.status in retry.RETRIED_STATUSES
         return self._retry.retry_ambiguous or not failure.error.may_have_run
 
-    def _judge(self, upstream: Upstream, tried: Outcome | Failure) -> None:
+    def _judge(self, upstream: Upstream, failure: Failure) -> None:
         """Tell the breaker; only the provider's own faults count against it."""
-        outcome = tried.outcome if isinstance(tried, Refused) else tried
-        if isinstance(outcome, Broken) or retry.is_provider_fault(outcome.status):
+        if isinstance(failure, Broken) or retry.is_provider_fault(failure.outcome.status):
             upstream.breaker.failed(self._clock.monotonic_us())
         else:
             upstream.breaker.succeeded()

@@ -36,8 +36,8 @@ _HEADERS = MappingProxyType(
         b"traceparent": "traceparent",
     }
 )
+_FIELD_OF = _HEADERS.get
 _OWN = b"x-farthing-"
-_NAMES = _HEADERS.keys()
 _BODY_NAMES = MappingProxyType(
     {
         "feature": "feature",
@@ -69,44 +69,46 @@ def attribute(
     protocol's own user field, `environment` the gateway's default.
     """
     found = _from_headers(headers)
-    tags = _tags(found.pop("tags", ""))
-    traceparent = found.pop("traceparent", "")
+    tags = _tags(found.pop("tags")) if "tags" in found else {}
     for name, value in body.items():
         field = _BODY_NAMES.get(name.removeprefix("farthing_"))
         if field is not None and value:
             found.setdefault(field, value[:_LENGTH_MAX])
     if user:
         found.setdefault("user", user[:_LENGTH_MAX])
-    if "trace" not in found and traceparent.count("-") == 3:
-        found["trace"] = traceparent.split("-")[
-            1
-        ]  # W3C Trace Context: version-traceid-parent-flags
-    tenant = ""
+    if "traceparent" in found:
+        parts = found.pop("traceparent").split("-")
+        if len(parts) == 4:  # W3C Trace Context: version-traceid-parent-flags
+            found.setdefault("trace", parts[1])
     if key is not None:
-        tenant = key.tenant
-        for field in ("feature", "user", "environment"):
-            found.setdefault(field, getattr(key, field))
-        tags = {**tags, **key.tags}  # what the key says of itself can't be overwritten
+        found["tenant"] = key.tenant
+        found.setdefault("feature", key.feature)
+        found.setdefault("user", key.user)
+        found.setdefault("environment", key.environment)
+        if key.tags:
+            tags = {**tags, **key.tags}  # what the key says of itself can't be overwritten
     if not found.get("environment"):
         found["environment"] = environment
-    return Attribution(tenant=tenant, tags=tags, **found)
+    return Attribution(tags=tags, **found)
 
 
 def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """What headers say, ours over those of other products."""
     own: dict[str, str] = {}
-    foreign: dict[str, str] = {}
-    for name in _NAMES & headers.keys():
-        value = headers[name]
-        if value:
-            found = own if name.startswith(_OWN) else foreign
-            found[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
+    foreign: dict[str, str] | None = None
+    for name, value in headers.items():
+        field = _FIELD_OF(name)
+        if field is not None and value:
+            if name.startswith(_OWN):
+                own[field] = text(value)[:_LENGTH_MAX]
+            else:
+                foreign = foreign or {}
+                foreign[field] = text(value)[:_LENGTH_MAX]
     return {**foreign, **own} if foreign else own
 
 
 def _tags(written: str) -> dict[str, str]:
     """`k=v,k=v`; a part without `=` counts as a tag whose value is `true`."""
-    if not written:
-        return {}
     parts = [part.strip() for part in written.split(",") if part.strip()]
     pairs = (part.partition("=") for part in parts[:_TAGS_MAX])
     return {name.strip(): value.strip() if mark else "true" for name, mark, value in pairs}

@@ -34,6 +34,11 @@ class Breaker:
         self._opened_us = 0
         self.state = BreakerState.CLOSED
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls pass whatever the time."""
+        return self.state is BreakerState.CLOSED
+
     def admits(self, now_us: int) -> bool:
         """Whether a call may pass now; turns an open breaker into a probing one when it is time."""
         if self.state is BreakerState.CLOSED:
@@ -46,8 +51,9 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The provider answered, be it with an error that the client caused."""
-        self._failures = 0
-        self.state = BreakerState.CLOSED
+        if self._failures:
+            self._failures = 0
+            self.state = BreakerState.CLOSED
 
     def failed(self, now_us: int) -> None:
         """The provider failed: unreachable, too late, a 5xx, or broken off."""

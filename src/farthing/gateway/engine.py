@@ -53,7 +53,7 @@ class Engine:
     async def handle(self, request: Request) -> Reply:
         """Answer one request; never raises but when it is cancelled."""
         arrived_us = self._clock.monotonic_us()
-        codec = self._codecs.get(request.path)
+        codec = self._codecs.get(request.target) or self._codecs.get(request.path)
         if codec is None or request.method != "POST":
             return await self._page(request)
         try:

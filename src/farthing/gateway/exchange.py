@@ -99,7 +99,9 @@ class Exchange:
         kind = first(response.headers, b"content-type") or b""
         if is_good and kind.startswith(b"text/event-stream"):
             return await self._streamed(trial, response)
-        body = await response.read(self._answer_bytes_max)
+        body = response.whole(self._answer_bytes_max)
+        if body is None:
+            body = await response.read(self._answer_bytes_max)
         outcome = Outcome(status=response.status, headers=for_client(response.headers), body=body)
         if is_good:
             answer = trial.inbound.codec.read_answer(body, trial.inbound.view)

@@ -108,15 +108,17 @@ class Settlement:
         """The booked cost in USD for people and headers, or `unpriced`."""
         return "unpriced" if self._cost is None else str(self._cost)
 
-    def dispatching(self, reserved: Attempt, price: Price) -> None:
-        """Journal the intent: `reserved`, interrupted, is how the attempt stands if we die now."""
+    def dispatching(self, reserved: Attempt, price: Price, begun_us: int) -> None:
+        """Journal the intent: `reserved`, interrupted, is how the attempt stands if we die now.
+
+        `begun_us` is now on the monotonic clock.
+        """
+        journal = self._desk.journal
         if price.card is not None:
-            self._desk.journal.note_card(price.card)
-        self._desk.journal.intend(
-            self._made(
-                CallStatus.INTERRUPTED, (*self._attempts, reserved), self._with(reserved), ""
-            )
-        )
+            journal.note_card(price.card)
+        attempts = (*self._attempts, reserved)
+        baseline = self._with(reserved)
+        journal.intend(self._made(CallStatus.INTERRUPTED, attempts, baseline, "", begun_us))
 
     def ended(self, attempt: Attempt, price: Price) -> None:
         """An attempt ended; it stands in the entry whatever comes after it."""
@@ -129,7 +131,8 @@ class Settlement:
     def close(self, status: CallStatus, detail: str = "") -> Entry:
         """Settle the call, once; later closings return the entry that stands."""
         if self.entry is None:
-            self.entry = self._made(status, self._attempts, self._cost, detail)
+            now_us = self._desk.clock.monotonic_us()
+            self.entry = self._made(status, self._attempts, self._cost, detail, now_us)
             self._desk.post(self.entry)
         return self.entry
 
@@ -145,9 +148,10 @@ class Settlement:
         attempts: tuple[Attempt, ...],
         baseline: Money | None,
         detail: str,
+        now_us: int,
     ) -> Entry:
         call = self._call
-        duration_us = self._desk.clock.monotonic_us() - self._arrived_us
+        duration_us = now_us - self._arrived_us
         return Entry(
             call_id=call.id,
             endpoint=call.endpoint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import msgspec
 
@@ -12,6 +13,9 @@ from farthing.config import Config, ModelSettings, ProviderSettings
 from farthing.errors import CallerError, ConfigError
 
 __all__ = ["NoTarget", "Target", "Targets", "protocol_of"]
+
+
+_PROTOCOLS = MappingProxyType({e: e.value.partition(".")[0] for e in Endpoint})
 
 
 class NoTarget(CallerError):
@@ -30,7 +34,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 def protocol_of(endpoint: Endpoint) -> str:
     """The protocol an endpoint belongs to: `openai` or `anthropic`."""
-    return endpoint.value.partition(".")[0]
+    return _PROTOCOLS[endpoint]
 
 
 class Targets:

@@ -45,9 +45,21 @@ class Trial:
         Raises:
             UnknownPrice: no price is known and the policy is to refuse; nothing is journaled.
         """
-        usage, price = self._pricer.reserve(self.inbound.call, self.inbound.view, self.target)
-        attempt = self._attempt(AttemptStatus.INTERRUPTED, Answer(usage=usage), price)
-        self.inbound.settlement.dispatching(attempt, price)
+        inbound, target = self.inbound, self.target
+        usage, price = self._pricer.reserve(inbound.call, inbound.view, target)
+        reserved = Attempt(
+            number=inbound.settlement.attempts + 1,
+            provider=target.provider,
+            model=target.model,
+            status=AttemptStatus.INTERRUPTED,
+            usage=usage,
+            pricing=price.pricing,
+            cost=price.cost,
+            card_cost=price.card_cost,
+            card_id="" if price.card is None else price.card.id,
+            started_us=self._started_us,
+        )
+        inbound.settlement.dispatching(reserved, price, self._begun_us)
 
     def first_byte(self) -> None:
         """The answer's head is here."""
@@ -108,10 +120,11 @@ class Trial:
         headers: Headers | None = None,
         detail: str = "",
     ) -> Attempt:
+        target = self.target
         return Attempt(
             number=self.inbound.settlement.attempts + 1,
-            provider=self.target.provider,
-            model=self.target.model,
+            provider=target.provider,
+            model=target.model,
             status=status,
             model_served=answer.model_served,
             http_status=http_status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 from farthing.call import Endpoint
@@ -44,22 +44,17 @@ class Upstream:
             total_s=times.total_s,
         )
         self._origin = Origin.parse(settings.base_url)
+        self._targets = {e: self._origin.prefix + path for e, path in _PATHS.items()}
 
-    async def send(self, inbound: Inbound, model: str) -> Response:
-        """Send the call under the model name `model`; returns when the answer's head is in."""
+    def send(self, inbound: Inbound, model: str) -> Awaitable[Response]:
+        """Send the call under the model name `model`; done when the answer's head is in."""
         body = inbound.codec.write_request(inbound.body, inbound.view, model)
         headers = for_provider(inbound.headers, is_body_decoded=inbound.is_body_decoded)
         headers.append(self._credential(inbound.credential))
-        query = inbound.target.partition("?")[2]
-        path = self._origin.prefix + _PATHS[inbound.call.endpoint]
-        return await self._client.send(
-            self._origin,
-            "POST",
-            f"{path}?{query}" if query else path,
-            headers,
-            body,
-            self._timeouts,
-        )
+        path = self._targets[inbound.call.endpoint]
+        if "?" in inbound.target:
+            path += "?" + inbound.target.partition("?")[2]
+        return self._client.send(self._origin, "POST", path, headers, body, self._timeouts)
 
     async def get(
         self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes

@@ -78,6 +78,12 @@ class Response:
                 return value.strip(b" \t")
         return None
 
+    def whole(self, limit: int) -> bytes | None:
+        """The whole body where all of it is here already, at most `limit` bytes; else None."""
+        if self.is_whole and self.bytes_held <= limit:
+            return self._take()
+        return None
+
     async def read(self, limit: int) -> bytes:
         """What is left of the body, whole.
 

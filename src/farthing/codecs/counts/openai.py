@@ -144,6 +144,12 @@ def _by_total(counts: ChatCounts) -> Usage:
     Raises:
         UsageError: the total is less than prompt and completion.
     """
+    prompt = counts.prompt_tokens or 0
+    completion = counts.completion_tokens or 0
+    if counts.total_tokens == prompt + completion and counts.server_tool_use is None:
+        usage = _of_text(prompt, completion, counts)
+        if usage is not None:
+            return usage
     if counts.total_tokens:
         surplus = remainder(
             "total_tokens",
@@ -154,6 +160,32 @@ def _by_total(counts: ChatCounts) -> Usage:
         if surplus:
             return read_total_outside(counts, surplus)
     return read_openai_chat(counts)
+
+
+def _of_text(prompt: int, completion: int, counts: ChatCounts) -> Usage | None:
+    """What `read_openai_chat` gives where only text was read and nothing written to a cache.
+
+    None: there is more to it.
+    """
+    cached = reasoning = 0
+    into = counts.prompt_tokens_details
+    if into is not None:
+        if into.audio_tokens or into.image_tokens or into.cache_write_tokens:
+            return None
+        cached = into.cached_tokens or 0
+    out = counts.completion_tokens_details
+    if out is not None:
+        if out.audio_tokens:
+            return None
+        reasoning = out.reasoning_tokens or 0
+    if cached > prompt or reasoning > completion:
+        return None
+    return Usage(
+        input=prompt - cached,
+        cache_read=cached,
+        output=completion - reasoning,
+        reasoning=reasoning,
+    )
 
 
 def read_openai_chat(counts: ChatCounts) -> Usage:
