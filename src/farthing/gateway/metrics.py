@@ -7,15 +7,22 @@ Users, sessions and traces are never labels.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import add
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec.structs import astuple
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from farthing.call import UNATTRIBUTED
+from farthing.call import UNATTRIBUTED, Attempt
 from farthing.gateway.vitals import WorkerVitals
 from farthing.ledger import DrainReport, Entry, StoreState
 from farthing.money import NANODOLLARS_PER_USD
@@ -24,97 +31,118 @@ from farthing.usage import NO_USAGE, TOKEN_UNITS
 __all__ = ["LedgerMetrics", "write_metrics"]
 
 _FILE = "ledger.prom"
-_TOKENS: Final = tuple(unit.value for unit in TOKEN_UNITS)  # the order of a Usage's first counts
-_Where = tuple[str, str, str]  # feature, provider, model
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SECONDS_US: Final = tuple(int(bound * 1_000_000) for bound in _SECONDS)
 _VALUES_MAX = 500  # distinct features or models that become labels; the rest count as `other`
 
 
-class LedgerMetrics:
-    """Counts posted entries; `save` leaves the text for the workers to serve."""
+class _Where(msgspec.Struct):
+    """What one feature used of one model: sums over its attempts."""
+
+    spent_nanodollars: int = 0
+    unpriced: int = 0
+    tokens: list[int] = msgspec.field(default_factory=lambda: [0] * len(TOKEN_UNITS))
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one attempt."""
+        if attempt.cost is None:
+            self.unpriced += 1
+        else:
+            self.spent_nanodollars += attempt.cost.nanodollars
+        if attempt.usage is not NO_USAGE:
+            self.tokens = list(map(add, self.tokens, astuple(attempt.usage)))
+
+
+class _Durations(msgspec.Struct):
+    """How long calls took: how many ended within each of `_SECONDS`, and in all."""
+
+    within: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
+    sum_us: int = 0
+
+    def add(self, duration_us: int) -> None:
+        """Count one call."""
+        self.within[bisect_left(_SECONDS_US, duration_us)] += 1
+        self.sum_us += duration_us
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """The cumulative counts as Prometheus wants them."""
+        bounds = [*map(str, map(float, _SECONDS)), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.within)), strict=True))
+
+
+class LedgerMetrics(Collector):
+    """Counts posted entries; `save` leaves the text for the workers to serve.
+
+    Plain sums that become metrics only when they are written: counting is on the way of each call.
+    """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        labels = ["feature", "provider", "model"]
-        self._calls = Counter(
-            "farthing_calls", "Calls ended.", ["feature", "status"], registry=self._registry
-        )
-        self._attempts = Counter(
-            "farthing_attempts",
-            "Tries at providers.",
-            ["provider", "model", "status"],
-            registry=self._registry,
-        )
-        self._cost = Counter(
-            "farthing_cost_usd", "Booked cost in USD.", labels, registry=self._registry
-        )
-        self._unpriced = Counter(
-            "farthing_unpriced_attempts", "Tries without a price.", labels, registry=self._registry
-        )
-        self._tokens = Counter(
-            "farthing_tokens",
-            "Tokens by bucket.",
-            ["feature", "provider", "model", "unit"],
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "farthing_call_duration_seconds",
-            "From request to the answer's end.",
-            ["feature"],
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._seen: set[tuple[str, str]] = set()
+        self._calls = Tally[tuple[str, str]]()
+        self._attempts = Tally[tuple[str, str, str]]()
+        self._where: dict[tuple[str, str, str], _Where] = defaultdict(_Where)
+        self._durations: dict[str, _Durations] = defaultdict(_Durations)
+        self._known: dict[str, set[str]] = {"feature": set(), "model": set()}
 
     def count(self, entries: Sequence[Entry]) -> None:
         """Count entries that were just posted."""
-        calls, attempts = Tally[tuple[str, str]](), Tally[tuple[str, str, str]]()
-        unpriced, spent = Tally[_Where](), Tally[_Where]()
-        tokens = Tally[tuple[str, str, str, str]]()
         for entry in entries:
             feature = self._bounded("feature", entry.attribution.feature or UNATTRIBUTED)
-            calls[feature, entry.status.value] += 1
-            self._seconds.labels(feature).observe(entry.duration_us / 1_000_000)
+            self._calls[feature, entry.status] += 1
+            self._durations[feature].add(entry.duration_us)
             for attempt in entry.attempts:
                 model = self._bounded("model", attempt.model)
-                where = (feature, attempt.provider, model)
-                attempts[attempt.provider, model, attempt.status.value] += 1
-                if attempt.cost is None:
-                    unpriced[where] += 1
-                else:
-                    spent[where] += attempt.cost.nanodollars
-                if attempt.usage is not NO_USAGE:
-                    for name, count in zip(_TOKENS, astuple(attempt.usage), strict=False):
-                        if count:
-                            tokens[*where, name] += count
-        _add(self._calls, calls)
-        _add(self._attempts, attempts)
-        _add(self._unpriced, unpriced)
-        _add(self._tokens, tokens)
-        for where, nanodollars in spent.items():
-            usd = max(0.0, nanodollars / NANODOLLARS_PER_USD)
-            self._cost.labels(*where).inc(usd)
+                self._attempts[attempt.provider, model, attempt.status] += 1
+                self._where[feature, attempt.provider, model].add(attempt)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they stand."""
+        labels = ["feature", "provider", "model"]
+        calls = CounterMetricFamily("farthing_calls", "Calls ended.", labels=["feature", "status"])
+        for key, count in self._calls.items():
+            calls.add_metric(key, count)
+        attempts = CounterMetricFamily(
+            "farthing_attempts", "Tries at providers.", labels=["provider", "model", "status"]
+        )
+        for key, count in self._attempts.items():
+            attempts.add_metric(key, count)
+        cost = CounterMetricFamily("farthing_cost_usd", "Booked cost in USD.", labels=labels)
+        unpriced = CounterMetricFamily(
+            "farthing_unpriced_attempts", "Tries without a price.", labels=labels
+        )
+        tokens = CounterMetricFamily(
+            "farthing_tokens", "Tokens by bucket.", labels=[*labels, "unit"]
+        )
+        for key, where in self._where.items():
+            cost.add_metric(key, max(0, where.spent_nanodollars) / NANODOLLARS_PER_USD)
+            unpriced.add_metric(key, where.unpriced)
+            for unit, count in zip(TOKEN_UNITS, where.tokens, strict=True):
+                tokens.add_metric([*key, unit.value], count)
+        seconds = HistogramMetricFamily(
+            "farthing_call_duration_seconds",
+            "From request to the answer's end.",
+            labels=["feature"],
+        )
+        for feature, durations in self._durations.items():
+            seconds.add_metric([feature], durations.buckets(), durations.sum_us / 1_000_000)
+        yield from (calls, attempts, cost, unpriced, tokens, seconds)
 
     def save(self, directory: Path) -> None:
         """Renew the file that workers serve."""
+        registry = CollectorRegistry()
+        registry.register(self)
         directory.mkdir(parents=True, exist_ok=True)
         temporary = directory / (_FILE + ".tmp")
-        temporary.write_bytes(generate_latest(self._registry))
+        temporary.write_bytes(generate_latest(registry))
         temporary.replace(directory / _FILE)
 
     def _bounded(self, kind: str, value: str) -> str:
         """`value`, or `other` once there are too many: names come from callers."""
-        if (kind, value) in self._seen:
-            return value
-        if sum(seen[0] == kind for seen in self._seen) >= _VALUES_MAX:
-            return "other"
-        self._seen.add((kind, value))
+        known = self._known[kind]
+        if value not in known:
+            if len(known) >= _VALUES_MAX:
+                return "other"
+            known.add(value)
         return value
-
-
-def _add(counter: Counter, tally: Mapping[tuple[str, ...], int]) -> None:
-    for labels, count in tally.items():
-        counter.labels(*labels).inc(count)
 
 
 def write_metrics(

@@ -147,15 +147,18 @@ def rows_of(entry: Entry) -> list[Row]:
     return rows
 
 
+# `_value_` is a member's value without the descriptor behind `value`, which takes six times as long.
+
+
 def _shared(entry: Entry) -> Row:
     whom = entry.attribution
     where = entry.conversation
     return (
         entry.started_us,
-        entry.endpoint.value,
+        entry.endpoint._value_,
         entry.model,
         int(entry.is_streamed),
-        entry.status.value,
+        entry.status._value_,
         whom.feature,
         whom.user,
         whom.tenant,
@@ -205,7 +208,7 @@ def _attempt(attempt: Attempt) -> Row:
         attempt.provider,
         attempt.model,
         attempt.model_served,
-        attempt.status.value,
+        attempt.status._value_,
         attempt.http_status,
         attempt.detail,
         attempt.request_id,
@@ -225,7 +228,7 @@ def _attempt(attempt: Attempt) -> Row:
         int(terms.is_batch),
         terms.region,
         terms.speed,
-        attempt.pricing.value,
+        attempt.pricing._value_,
         None if cost is None else cost.nanodollars,
         None if card is None else card.nanodollars,
         None if provider is None else provider.nanodollars,
