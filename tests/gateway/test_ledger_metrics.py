@@ -22,7 +22,10 @@ def a_call(number, *attempts, feature="support", duration_us=300_000):
     )
 
 
-def an_attempt(cost=Money(1_500_000_000), model="gpt-4o", **usage):
+A_DOLLAR_AND_A_HALF = Money(1_500_000_000)
+
+
+def an_attempt(cost=A_DOLLAR_AND_A_HALF, model="gpt-4o", **usage):
     return Attempt(
         number=1,
         provider="openai",
