@@ -1,4 +1,14 @@
-from farthing.gateway.headers import first, for_client, for_provider, text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farthing.gateway.headers import (
+    UNENCODED,
+    Sieve,
+    first,
+    for_client,
+    for_provider,
+    text,
+)
 
 
 def test_credentials_and_our_own_headers_stay_here():
@@ -65,3 +75,24 @@ def test_header_text_survives_any_bytes():
     assert text("fünf".encode()) == "fünf"
     assert text(b"f\xfcnf") == "fünf"
     assert text(b"a\x01b") == "ab"
+
+
+NAMES = st.sampled_from(
+    [b"a", b"cookie", b"x-farthing-user", b"content-length", b"user-agent", b"set-cookie", b"host"]
+)
+
+
+@given(st.lists(st.lists(st.tuples(NAMES, st.binary(max_size=3))), max_size=5))
+def test_a_sieve_keeps_what_it_would_keep_without_its_memory(requests):
+    upstream, back = Sieve.for_provider(), Sieve.for_client()
+    for headers in requests:
+        sent = for_provider(headers, is_body_decoded=False)
+        assert [*upstream(headers), UNENCODED] == sent
+        assert back(headers) == for_client(headers)
+
+
+def test_a_sieve_forgets_rather_than_grows():
+    sieve = Sieve.for_provider()
+    for number in range(3000):
+        assert sieve([(b"x-%d" % number, b""), (b"cookie", b"")]) == [(b"x-%d" % number, b"")]
+    assert len(sieve._known) <= 1000

@@ -36,7 +36,7 @@ _HEADERS = MappingProxyType(
         b"traceparent": "traceparent",
     }
 )
-_FIELD_OF = _HEADERS.get
+_NAMES = _HEADERS.keys()
 _OWN = b"x-farthing-"
 _BODY_NAMES = MappingProxyType(
     {
@@ -96,14 +96,15 @@ def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     """What headers say, ours over those of other products."""
     own: dict[str, str] = {}
     foreign: dict[str, str] | None = None
-    for name, value in headers.items():
-        field = _FIELD_OF(name)
-        if field is not None and value:
-            if name.startswith(_OWN):
-                own[field] = text(value)[:_LENGTH_MAX]
-            else:
-                foreign = foreign or {}
-                foreign[field] = text(value)[:_LENGTH_MAX]
+    for name in _NAMES & headers.keys():
+        value = headers[name]
+        if not value:
+            continue
+        if name.startswith(_OWN):
+            own[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
+        else:
+            foreign = foreign or {}
+            foreign[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
     return {**foreign, **own} if foreign else own
 
 

@@ -10,7 +10,7 @@ import msgspec
 from farthing.call import AttemptStatus
 from farthing.clock import Clock
 from farthing.config import Config
-from farthing.gateway.headers import first, for_client
+from farthing.gateway.headers import Sieve, first
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.streaming import MeteredStream
@@ -63,6 +63,7 @@ class Exchange:
         self._upstreams = upstreams
         self._pricer = pricer
         self._clock = clock
+        self._sieve = Sieve.for_client()
         self._answer_bytes_max = config.gateway.answer_bytes_max
         self._stream_cost = config.gateway.stream_cost
 
@@ -102,7 +103,7 @@ class Exchange:
         body = response.whole(self._answer_bytes_max)
         if body is None:
             body = await response.read(self._answer_bytes_max)
-        outcome = Outcome(status=response.status, headers=for_client(response.headers), body=body)
+        outcome = Outcome(status=response.status, headers=self._sieve(response.headers), body=body)
         if is_good:
             answer = trial.inbound.codec.read_answer(body, trial.inbound.view)
             trial.answered(answer, response.status, response.headers)
@@ -119,6 +120,6 @@ class Exchange:
             self._stream_cost == "auto" and trial.inbound.knows_farthing
         )
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
-        headers = for_client(response.headers)
+        headers = self._sieve(response.headers)
         headers.append((b"x-accel-buffering", b"no"))
         return Outcome(status=response.status, headers=headers, body=stream)

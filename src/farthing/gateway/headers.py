@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import itemgetter
 
-__all__ = ["Headers", "first", "for_client", "for_provider", "text"]
+__all__ = ["UNENCODED", "Headers", "Sieve", "first", "for_client", "for_provider", "text"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -37,24 +39,75 @@ _NEVER_UPSTREAM = _HOP_BY_HOP | {
     b"forwarded",
 }
 _NEVER_BACK = _HOP_BY_HOP | {b"set-cookie"}
+UNENCODED = (b"accept-encoding", b"identity")
+_NAME = itemgetter(0)
+_KNOWN_MAX = 1000
 
 
 def for_provider(headers: Iterable[tuple[bytes, bytes]], *, is_body_decoded: bool) -> Headers:
     """The client's headers that the provider gets; ours and the client's credentials stay here."""
-    kept = [
-        pair
-        for pair in headers
-        if pair[0] not in _NEVER_UPSTREAM and not pair[0].startswith(b"x-farthing-")
-    ]
+    kept = [pair for pair in headers if _goes_upstream(pair[0])]
     if is_body_decoded:
         kept = [pair for pair in kept if pair[0] != b"content-encoding"]
-    kept.append((b"accept-encoding", b"identity"))
+    kept.append(UNENCODED)
     return kept
 
 
 def for_client(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The provider's headers that the client gets."""
     return [pair for pair in headers if pair[0] not in _NEVER_BACK]
+
+
+def _goes_upstream(name: bytes) -> bool:
+    return name not in _NEVER_UPSTREAM and not name.startswith(b"x-farthing-")
+
+
+class Sieve:
+    """Keeps the headers whose names pass `test`; remembers which, by the names that came together.
+
+    One caller's SDK sends the same names in the same order each time.
+    """
+
+    __slots__ = ("_known", "_test")
+
+    def __init__(self, test: Callable[[bytes], bool]) -> None:
+        self._test = test
+        self._known: dict[
+            tuple[bytes, ...], Callable[[Headers], Iterable[tuple[bytes, bytes]]]
+        ] = {}
+
+    @classmethod
+    def for_provider(cls) -> Sieve:
+        """Keeps what `for_provider` keeps."""
+        return cls(_goes_upstream)
+
+    @classmethod
+    def for_client(cls) -> Sieve:
+        """Keeps what `for_client` keeps."""
+        return cls(lambda name: name not in _NEVER_BACK)
+
+    def __call__(self, headers: Headers) -> Headers:
+        """The headers that pass, as a new list."""
+        names = tuple(map(_NAME, headers))
+        pick = self._known.get(names)
+        if pick is None:
+            pick = self._learn(names)
+        return list(pick(headers))
+
+    def _learn(
+        self, names: tuple[bytes, ...]
+    ) -> Callable[[Headers], Iterable[tuple[bytes, bytes]]]:
+        kept = [place for place, name in enumerate(names) if self._test(name)]
+        # itemgetter gives a bare value for one place, and none for none.
+        pick = itemgetter(*kept) if len(kept) > 1 else partial(_at, kept)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()  # names come from callers
+        self._known[names] = pick
+        return pick
+
+
+def _at(places: list[int], headers: Headers) -> Headers:
+    return [headers[place] for place in places]
 
 
 def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

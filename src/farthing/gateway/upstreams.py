@@ -8,7 +8,7 @@ from pathlib import Path
 from farthing.call import Endpoint
 from farthing.config import Config, ProviderSettings
 from farthing.gateway.breaker import Breaker
-from farthing.gateway.headers import for_provider
+from farthing.gateway.headers import UNENCODED, Sieve, for_provider
 from farthing.gateway.inbound import Inbound
 from farthing.wire import Client, ClientLimits, Origin, Response, Timeouts, trust
 
@@ -31,7 +31,8 @@ class Upstream:
         self.name = name
         self.protocol = settings.protocol
         self.breaker = Breaker(config.breaker)
-        self._key = key.encode("latin-1")
+        self._own = self._credential(key.encode("latin-1")) if key else None
+        self._sieve = Sieve.for_provider()
         self._client = Client(
             ClientLimits(connections_most=settings.connections_max),
             tls=trust(Path(settings.ca_file)) if settings.ca_file else None,
@@ -49,8 +50,12 @@ class Upstream:
     def send(self, inbound: Inbound, model: str) -> Awaitable[Response]:
         """Send the call under the model name `model`; done when the answer's head is in."""
         body = inbound.codec.write_request(inbound.body, inbound.view, model)
-        headers = for_provider(inbound.headers, is_body_decoded=inbound.is_body_decoded)
-        headers.append(self._credential(inbound.credential))
+        if inbound.is_body_decoded:
+            headers = for_provider(inbound.headers, is_body_decoded=True)
+        else:
+            headers = self._sieve(inbound.headers)
+            headers.append(UNENCODED)
+        headers.append(self._own or self._credential(inbound.credential))
         path = self._targets[inbound.call.endpoint]
         if "?" in inbound.target:
             path += "?" + inbound.target.partition("?")[2]
@@ -61,7 +66,7 @@ class Upstream:
     ) -> Response:
         """Fetch a listing, for example of models; nothing that is billed."""
         headers = for_provider(inbound_headers, is_body_decoded=False)
-        headers.append(self._credential(credential))
+        headers.append(self._own or self._credential(credential))
         return await self._client.send(
             self._origin, "GET", self._origin.prefix + target, headers, b"", self._timeouts
         )
@@ -70,8 +75,7 @@ class Upstream:
         """Drop all connections."""
         self._client.close()
 
-    def _credential(self, passed_on: bytes) -> tuple[bytes, bytes]:
-        key = self._key or passed_on
+    def _credential(self, key: bytes) -> tuple[bytes, bytes]:
         if self.protocol == "anthropic":
             return (b"x-api-key", key)
         return (b"authorization", b"Bearer " + key)

@@ -38,10 +38,11 @@ class MappedFile:
         """
         start = self.size
         end = start + len(record)
-        if self._map is None or end > self._room:
-            self._map = self._grow(end)
-        self._map[start + 1 : end] = record[1:]
-        self._map[start] = record[0]
+        memory = self._map
+        if memory is None or end > self._room:
+            memory = self._map = self._grow(end)
+        memory[start + 1 : end] = record[1:]
+        memory[start] = record[0]
         self.size = end
 
     def finish(self) -> None:
