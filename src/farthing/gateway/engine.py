@@ -96,13 +96,15 @@ class Engine:
         entry = inbound.settlement.entry
         if entry is not None:  # a stream is settled when it closes, after these headers
             cost = inbound.settlement.cost_told.encode()
-            headers.append((b"x-farthing-cost", cost))
-            headers.append((b"x-farthing-baseline", cost))
-            headers.append((b"x-farthing-overhead-us", b"%d" % entry.overhead_us))
+            headers += (
+                (b"x-farthing-cost", cost),
+                (b"x-farthing-baseline", cost),
+                (b"x-farthing-overhead-us", b"%d" % entry.overhead_us),
+            )
             if entry.attempts:
                 last = entry.attempts[-1]
                 headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
-        return _reply(outcome)
+        return Reply(status=outcome.status, headers=headers, body=outcome.body)
 
 
 async def _no_page(request: Request) -> Reply:

@@ -87,7 +87,16 @@ class Desk:
 class Settlement:
     """The account of one call; not shared between tasks."""
 
-    __slots__ = ("_arrived_us", "_attempts", "_call", "_cost", "_desk", "entry", "upstream_us")
+    __slots__ = (
+        "_arrived_us",
+        "_attempts",
+        "_call",
+        "_cost",
+        "_desk",
+        "_noted",
+        "entry",
+        "upstream_us",
+    )
 
     def __init__(self, desk: Desk, call: Call, arrived_us: int) -> None:
         self._desk = desk
@@ -95,6 +104,7 @@ class Settlement:
         self._arrived_us = arrived_us
         self._attempts: tuple[Attempt, ...] = ()
         self._cost: Money | None = ZERO  # None once an attempt has no price
+        self._noted: RateCard | None = None
         self.upstream_us = 0
         self.entry: Entry | None = None
 
@@ -113,17 +123,15 @@ class Settlement:
 
         `begun_us` is now on the monotonic clock.
         """
-        journal = self._desk.journal
-        if price.card is not None:
-            journal.note_card(price.card)
+        self._note(price.card)
         attempts = (*self._attempts, reserved)
-        baseline = self._with(reserved)
-        journal.intend(self._made(CallStatus.INTERRUPTED, attempts, baseline, "", begun_us))
+        entry = self._made(CallStatus.INTERRUPTED, attempts, self._with(reserved), "", begun_us)
+        self._desk.journal.intend(entry)
 
     def ended(self, attempt: Attempt, price: Price) -> None:
         """An attempt ended; it stands in the entry whatever comes after it."""
-        if price.card is not None:
-            self._desk.journal.note_card(price.card)
+        if price.card is not self._noted:
+            self._note(price.card)
         self._attempts = (*self._attempts, attempt)
         self._cost = self._with(attempt)
         self.upstream_us += attempt.duration_us
@@ -136,11 +144,17 @@ class Settlement:
             self._desk.post(self.entry)
         return self.entry
 
+    def _note(self, card: RateCard | None) -> None:
+        """Keep the card's content in the journal, before an entry names it."""
+        if card is not None:
+            self._desk.journal.note_card(card)
+        self._noted = card
+
     def _with(self, attempt: Attempt) -> Money | None:
         """The cost of the call with one more attempt."""
         if self._cost is None or attempt.cost is None:
             return None
-        return self._cost + attempt.cost
+        return self._cost + attempt.cost if self._attempts else attempt.cost
 
     def _made(
         self,

@@ -136,7 +136,7 @@ class Journal:
         Raises:
             JournalError: nothing was written.
         """
-        if card.id not in self._noted:
+        if card.id not in self._noted:  # ids are content hashes
             self._write(card_line(card.id, card.to_json()))
             self._noted.add(card.id)
 
