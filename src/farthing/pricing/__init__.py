@@ -1,8 +1,10 @@
 """Prices: rate cards, and the book that finds the one for a provider, a model and an instant."""
 
-from farthing.pricing.book import Catalogue, PriceBook, read_catalogue
-from farthing.pricing.card import Price, RateCard, RateSet
+from farthing.pricing.book import PriceBook
+from farthing.pricing.card import RateCard, RateSet
+from farthing.pricing.catalogue import Catalogue, Quarantined, read_catalogue
 from farthing.pricing.cost import Cost, Line, Priced, Unpriced, UnpricedReason
+from farthing.pricing.price import Price
 from farthing.pricing.projection import DAYS_PER_MONTH, Projection, Volume, project
 from farthing.pricing.settings import PriceOverride, PricingSettings
 
@@ -17,6 +19,7 @@ __all__ = [
     "Priced",
     "PricingSettings",
     "Projection",
+    "Quarantined",
     "RateCard",
     "RateSet",
     "Unpriced",
