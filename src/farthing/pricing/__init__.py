@@ -3,6 +3,7 @@
 from farthing.pricing.book import PriceBook
 from farthing.pricing.card import RateCard, RateSet
 from farthing.pricing.catalogue import Catalogue, Quarantined, read_catalogue
+from farthing.pricing.checks import CostGap, Finding, Signal, check_prices, cost_gap
 from farthing.pricing.cost import Cost, Line, Priced, Unpriced, UnpricedReason
 from farthing.pricing.price import Price
 from farthing.pricing.projection import DAYS_PER_MONTH, Projection, Volume, project
@@ -12,6 +13,8 @@ __all__ = [
     "DAYS_PER_MONTH",
     "Catalogue",
     "Cost",
+    "CostGap",
+    "Finding",
     "Line",
     "Price",
     "PriceBook",
@@ -22,9 +25,12 @@ __all__ = [
     "Quarantined",
     "RateCard",
     "RateSet",
+    "Signal",
     "Unpriced",
     "UnpricedReason",
     "Volume",
+    "check_prices",
+    "cost_gap",
     "project",
     "read_catalogue",
 ]

@@ -131,9 +131,9 @@ class PriceBook:
                 if query.lower() in model:
                     yield who, model, self._rows(who, model)
 
-    def own_rows(self) -> list[tuple[PriceOverride, Row]]:
-        """The user's own rates, each with the row it stands for."""
-        return [(o, _contract(o)) for o in self._settings.overrides if not o.discount_percent]
+    def own_prices(self) -> tuple[PriceOverride, ...]:
+        """The user's own prices and discounts, as they were given."""
+        return self._settings.overrides
 
     def quarantined(self, query: str = "", provider: str = "") -> list[Quarantined]:
         """The rows that look wrong and price nothing."""
@@ -181,7 +181,7 @@ class PriceBook:
             valid_from_us=max((e for e in edges if e <= at_us), default=None),
             valid_to_us=min((e for e in edges if e > at_us), default=None),
             note="; ".join([*hour.notes, *retired]),
-            discount=_percent(discount),
+            discount=_percent(discount) if len(found) > len(own) else "",
         )
         return msgspec.structs.replace(bounded, id=card_id(bounded))
 

@@ -69,10 +69,12 @@ class _Plan(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """What `model` at `provider` costs from `valid_from_us` (included) to `valid_to_us` (not).
 
-    Instants are microseconds since the epoch, UTC; None: open. `source` says who quotes the
-    standard rates, `layer` how far it is trusted (contract, verified, history, catalogue),
-    `kind` why it came to be (see `rows.Row`; `contract` and `estimate` besides). `discount` is
-    the text of the user's own discount in the rates, `note` what the reader ought to know.
+    Instants are microseconds since the epoch, UTC; None: open. They bound the whole card: tiers,
+    hours and announced ends included. `source` says who quotes the standard rates, `since` from
+    which day or time (empty: nobody noted it), `layer` how far it is trusted (contract, verified,
+    history, catalogue), `kind` why it came to be (see `rows.Row`; `contract` and `estimate`
+    besides). `discount` is the user's own discount in the rates, `note` what the reader ought to
+    know.
     """
 
     id: str
@@ -82,6 +84,7 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     source: str
     sets: tuple[RateSet, ...]
     kind: str = "price"
+    since: str = ""
     valid_from_us: int | None = None
     valid_to_us: int | None = None
     regions: tuple[Region, ...] = ()

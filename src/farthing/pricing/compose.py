@@ -75,6 +75,7 @@ def compose(provider: str, model: str, rows: Sequence[Row], view: View) -> RateC
         layer=top.layer.name.lower(),
         source=top.source,
         kind=top.kind,
+        since=top.valid_from,
         sets=_complete(model, sets),
         regions=regions_of(provider, model.lower()),
     )

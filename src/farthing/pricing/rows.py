@@ -97,7 +97,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def rates(self) -> dict[str, str]:
         """Its rates for short prompts."""
-        return next((quote.rates for quote in self.quotes if not quote.context_over), {})
+        none: dict[str, str] = {}
+        return next((quote.rates for quote in self.quotes if not quote.context_over), none)
 
 
 def _or_never(day: str) -> int:
