@@ -89,9 +89,9 @@ _OPENAI: Mapping[str, tuple[Row, ...]] = {
     ),
     # The alias moved to gpt-3.5-turbo-0613 on 2023-06-27, and twice again with new prices.
     "gpt-3.5-turbo": (
-        _row(_CHATGPT_API, "2023-03-01", _rates("2", "2")),
+        _row(_CHATGPT_API, "2023-03-01", _rates("2", "2"), by="record"),
         _row(_FUNCTIONS, "2023-06-13", _rates("1.5", "2"), kind="change"),
-        _row(_DEVDAY, "2023-11-06", _rates("1", "2"), kind="change"),
+        _row(_DEVDAY, "2023-11-06", _rates("1", "2"), kind="change", by="record"),
         _row(_NEW_MODELS, "2024-01-25", _rates("0.5", "1.5"), kind="change"),
     ),
     "gpt-3.5-turbo-0613": (_row(_FUNCTIONS, "2023-06-13", _rates("1.5", "2")),),
@@ -154,11 +154,11 @@ _MODELS_35 = f"{_NEWS}/3-5-models-and-computer-use (2024-10-22)"
 _HAIKU_CUT = f"{_NEWS}/trainium2-and-distillation (2024-12-03)"
 
 _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
-    **_each(
-        ("claude-2", "claude-2.0"),
+    "claude-2": (
         _row(_CLAUDE_2, "2023-07-11", _rates("11.02", "32.68"), by="record"),
         _row(_CLAUDE_21, "2023-11-21", _rates("8", "24"), kind="change"),
     ),
+    "claude-2.0": (_row(_CLAUDE_21, "2023-11-21", _rates("8", "24")),),
     "claude-2.1": (_row(_CLAUDE_21, "2023-11-21", _rates("8", "24")),),
     **_each(
         ("claude-3-opus", "claude-3-opus-latest", "claude-3-opus-20240229"),
