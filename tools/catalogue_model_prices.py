@@ -88,7 +88,8 @@ def _chain(
     for step in steps:
         quotes = _quotes(step.rates, terms, left_out)
         wrong += _recorded_instead(step)
-        if quotes == standing or not (quotes or standing):
+        is_withdrawn = step.rates is None and standing
+        if quotes == standing or not (quotes or is_withdrawn):
             continue
         is_first, standing = not any(row.quotes[0].rates for row in made), quotes
         is_correction = step.recorded is not None and not _same(step.rates, step.recorded)
