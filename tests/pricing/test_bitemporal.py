@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pricing_samples import BOOK, MILLION, NOW, book_of, row, usd
+from pricing_samples import BOOK, MILLION, book_of, row, usd
 
 from farthing.pricing import PriceBook, PricingSettings, RateCard
 from farthing.pricing.rows import Layer, day_us

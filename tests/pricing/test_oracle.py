@@ -76,10 +76,8 @@ def listed(rows, unit):
 
 def a_usage(chance, rows):
     """A usage of the units that the model has prices for, of any length of prompt."""
-    units = ["input", "output"]
-    for unit in ("cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "audio_output"):
-        if listed(rows, unit) and chance.random() < 0.5:
-            units.append(unit)
+    rarer = ("cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "audio_output")
+    units = ["input", "output", *(unit for unit in rarer if chance.random() < 0.5)]
     most = chance.choice([5, 150, 300, 1500])
     counts = {unit: 1000 * chance.randint(0, most) for unit in units if listed(rows, unit)}
     if listed(rows, "web_search"):

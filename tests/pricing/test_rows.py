@@ -29,7 +29,7 @@ def test_a_day_begins_at_midnight_utc_and_a_time_says_its_zone(text, us):
 
 @pytest.mark.parametrize("text", ["", "2026-13-01", "yesterday-1"])
 def test_what_is_no_day_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"Invalid isoformat|month must be"):
         day_us(text)
 
 

@@ -246,6 +246,16 @@ _GOOGLE: Mapping[str, tuple[Row, ...]] = {
             by="record",
         ),
     ),
+    # models.dev listed the price of the preview before it for the first three weeks.
+    "gemini-2.5-flash-preview-09-2025": (
+        _row(
+            "https://developers.googleblog.com/en/"
+            "continuing-to-bring-you-our-latest-models-with-an-improved-gemini-2-5-flash-and-flash-lite-release/"
+            " (2025-09-25)",
+            "2025-09-25",
+            _rates("0.3", "2.5"),
+        ),
+    ),
 }
 
 VERIFIED: Mapping[str, Mapping[str, tuple[Row, ...]]] = MappingProxyType(
