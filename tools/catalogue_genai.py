@@ -40,6 +40,9 @@ UNITS = {
     "input_image_mtok": "image_input",
     "web_searches_kcount": "web_search",
 }
+# Answers in pictures have no bucket of their own: all output of such a model is billed at the
+# dearest of its kinds, which is the most that it can cost.
+PICTURES = ("output_image_mtok", "output_video_mtok")
 TERMS: dict[tuple[str, str], dict[str, Any]] = {
     ("processing", "batch"): {"is_batch": True},
     ("service_tier", "flex"): {"service_tier": "flex"},
@@ -156,14 +159,19 @@ def _quotes(prices: Any, terms: dict[str, Any], left_out: Counter[str]) -> tuple
             continue
         if name == "requests_kcount":
             tiers[0]["request"] = text(float(price) / 1000)
-        elif name not in UNITS:
+        elif name not in UNITS and name not in PICTURES:
             left_out[f"unit {name}"] += 1
+        elif name in PICTURES:
+            continue
         elif isinstance(price, TieredPrices):
             tiers[0][UNITS[name]] = text(price.base)
             for tier in price.tiers:
                 tiers.setdefault(tier.start, {})[UNITS[name]] = text(tier.price)
         else:
             tiers[0][UNITS[name]] = text(price)
+    pictures = [float(found) for name in PICTURES if (found := getattr(prices, name)) is not None]
+    if pictures:
+        tiers[0]["output"] = text(max(*pictures, float(tiers[0].get("output", 0))))
     return tuple(
         Quote(rates=rates, context_over=over, **terms)
         for over, rates in sorted(tiers.items())

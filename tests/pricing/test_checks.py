@@ -45,6 +45,11 @@ def test_a_disagreement_names_the_figures_and_both_sources():
     assert found.source == "second"
 
 
+def test_a_change_since_the_other_source_was_read_is_no_disagreement():
+    snapshot = row("1", layer=HISTORY, checked="2026-10-26")
+    assert signals(book_of(row("2", valid_from="2026-10-29"), snapshot)) == []
+
+
 def test_rows_that_no_longer_hold_do_not_disagree():
     older = row("9", layer=HISTORY, valid_from="2026-01-01")
     newer = row("1", layer=HISTORY, valid_from="2026-02-01")

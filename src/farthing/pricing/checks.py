@@ -16,6 +16,7 @@ import msgspec
 
 from farthing.money import Money
 from farthing.pricing.book import PriceBook
+from farthing.pricing.compose import overtakes
 from farthing.pricing.price import exact_text
 from farthing.pricing.rows import Layer, Row, day_us
 
@@ -140,6 +141,8 @@ def _disagreements(who: str, model: str, rows: Sequence[Row], at_us: int) -> lis
     found: list[Finding] = []
     layers = sorted(standing)
     for lower, higher in pairwise(layers):
+        if overtakes(standing[lower], standing[higher]):
+            continue  # a change since, not a disagreement
         ours, theirs = standing[higher].rates(), standing[lower].rates()
         differing = [
             f"{unit} ${ours[unit]} and ${theirs[unit]}"

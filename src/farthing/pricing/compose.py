@@ -26,7 +26,7 @@ from farthing.pricing.regions import regions_of
 from farthing.pricing.rows import Layer, Row, day_us
 from farthing.usage import TOKEN_UNITS, Unit
 
-__all__ = ["View", "compose"]
+__all__ = ["View", "compose", "overtakes"]
 
 _Key = tuple[str, bool, str]
 _Rates = dict[Unit, Price]
@@ -90,7 +90,7 @@ def _standing(rows: Sequence[Row], known_us: int | None) -> list[tuple[Row, bool
     dropped = {
         layer
         for layer, row in standard.items()
-        if any(low < layer and _overtakes(other, row, known_us) for low, other in standard.items())
+        if any(low < layer and overtakes(other, row, known_us) for low, other in standard.items())
     }
     kept = [layer for layer in standard if layer not in dropped]
     head = standard[max(kept)] if kept else None
@@ -101,8 +101,8 @@ def _standing(rows: Sequence[Row], known_us: int | None) -> list[tuple[Row, bool
     ]
 
 
-def _overtakes(lower: Row, higher: Row, known_us: int | None) -> bool:
-    """Whether the lower row begins after the higher one was last seen to stand."""
+def overtakes(lower: Row, higher: Row, known_us: int | None = None) -> bool:
+    """Whether the lower layer's row begins after the higher one was last seen to stand."""
     if not higher.checked or not lower.valid_from:
         return False
     checked = day_us(higher.checked)
