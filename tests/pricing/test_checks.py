@@ -46,8 +46,12 @@ def test_a_disagreement_names_the_figures_and_both_sources():
 
 
 def test_a_change_since_the_other_source_was_read_is_no_disagreement():
-    snapshot = row("1", layer=HISTORY, checked="2026-10-26")
-    assert signals(book_of(row("2", valid_from="2026-10-29"), snapshot)) == []
+    snapshot = row("1", "1", layer=HISTORY, checked="2026-10-26")
+    change = row("2", "2", valid_from="2026-10-29")
+    coming = row("3", "3", valid_from="2026-12-01")
+    assert signals(book_of(change, snapshot)) == []
+    (found,) = check_prices(book_of(change, snapshot, coming), NOW, provider="house")
+    assert found.detail == "input and output $2/$2 now, $3/$3 then"
 
 
 def test_rows_that_no_longer_hold_do_not_disagree():
@@ -64,6 +68,28 @@ def test_a_price_more_than_eight_times_off_the_usual(amount, expected):
     hosts = {name: {"maker/m": (row("1"),)} for name in ("a", "b", "c")}
     catalogue = Catalogue(note="", rows=hosts | {"house": {"m": (row(amount),)}}, aliases={})
     assert signals(PriceBook(catalogue, PricingSettings())) == expected
+
+
+@pytest.mark.parametrize(("amount", "expected"), [("8", []), ("9", [Signal.JUMP])])
+def test_a_price_more_than_eight_times_off_its_own_past(amount, expected):
+    past = [row("1", valid_from=f"2026-0{month}-01") for month in (1, 2, 3)]
+    book = book_of(*past, row(amount, valid_from="2026-04-01"))
+    assert signals(book) == expected
+    assert signals(book_of(*past[:1], row(amount, valid_from="2026-04-01"))) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [(("1", "2"), [Signal.HALF_PRICE]), (("1", "4"), []), (("2", "4"), []), (("1", ""), [])],
+)
+def test_exactly_half_of_the_maker_s_price(ours, expected):
+    hosts = {
+        "deepseek": {"deepseek-x": (row("2", "4"),)},
+        "house": {"org/deepseek-x": (row(*ours),)},
+    }
+    book = PriceBook(Catalogue(note="", rows=hosts, aliases={}), PricingSettings())
+    assert signals(book) == expected
+    assert signals(book, only="deepseek") == []
 
 
 def test_two_hosts_are_no_usual_price():

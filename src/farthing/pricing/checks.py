@@ -17,6 +17,7 @@ import msgspec
 from farthing.money import Money
 from farthing.pricing.book import PriceBook
 from farthing.pricing.compose import overtakes
+from farthing.pricing.names import maker_of
 from farthing.pricing.price import exact_text
 from farthing.pricing.rows import Layer, Row, day_us
 
@@ -28,6 +29,7 @@ DAYS_UNCHECKED: Final = 90  # how long a price may stand without a look
 _TOLERANCE: Final = Fraction(1, 100)
 _JUMP: Final = 8
 _HOSTS_LEAST: Final = 3
+_ROWS_LEAST: Final = 3
 _COMPARED: Final = ("input", "output", "cache_read")
 
 
@@ -37,7 +39,7 @@ class Signal(enum.StrEnum):
     UNIT_SLIP = "unit_slip"  # in quarantine: no model ever cost that
     HALF_PRICE = "half_price"  # exactly half of the maker's price: a batch price or a promotion
     DISAGREEMENT = "disagreement"  # two catalogues differ by more than 1 %
-    JUMP = "jump"  # more than 8x from what the model costs elsewhere
+    JUMP = "jump"  # more than 8x from what the model costs elsewhere, or used to cost
     SCHEDULED = "scheduled"  # an announced change within 90 days
     PROMO_END = "promo_end"  # an introductory price that ends within 90 days
     CONTRACT_END = "contract_end"  # a price of your own that ends within 90 days
@@ -92,11 +94,12 @@ def check_prices(book: PriceBook, at_us: int, query: str = "", provider: str = "
         for held in book.quarantined(query, provider)
     ]
     listings = list(book.listings(query, provider))
-    typical = _typical(list(book.listings()), at_us)
+    everywhere = _elsewhere(list(book.listings()), at_us)
     for who, model, rows in listings:
         known = [row for row in rows if not row.superseded]
         found += _disagreements(who, model, known, at_us)
-        found += _jumps(who, model, known, at_us, typical)
+        found += _jumps(who, model, known, at_us, everywhere)
+        found += _halves(who, model, known, at_us, everywhere)
         found += _ahead(who, model, known, at_us)
     found += _stale(listings, at_us)
     found += _contracts_ending(book, at_us, query, provider)
@@ -113,6 +116,16 @@ def _standing(rows: Sequence[Row], at_us: int) -> dict[Layer, Row]:
     return {row.layer: row for row in sorted(held, key=lambda row: row.age)}
 
 
+def _winner(standing: dict[Layer, Row]) -> Row:
+    """The price that counts: of the highest layer that no change since has overtaken."""
+    layers = sorted(standing, reverse=True)
+    return next(
+        standing[layer]
+        for layer in layers
+        if not any(low < layer and overtakes(standing[low], standing[layer]) for low in layers)
+    )
+
+
 def _bare(model: str) -> str:
     """A model's name without its maker's folder."""
     return model.rsplit("/", 1)[-1]
@@ -123,17 +136,28 @@ def _input(row: Row) -> Fraction | None:
     return None if amount is None else Fraction(amount)
 
 
-def _typical(
-    listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int
-) -> dict[str, Fraction]:
-    """The median price of input by model, where at least three hosts list it."""
+class _Elsewhere(msgspec.Struct, frozen=True):
+    """What models cost in general: input's median at three hosts or more, and at their makers."""
+
+    typical: dict[str, Fraction]
+    makers: dict[str, Row]
+
+
+def _elsewhere(listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int) -> _Elsewhere:
     hosts: dict[str, list[Fraction]] = {}
-    for _, model, rows in listings:
+    makers: dict[str, Row] = {}
+    for who, model, rows in listings:
         standing = _standing([row for row in rows if not row.superseded], at_us)
-        amount = _input(standing[max(standing)]) if standing else None
+        if not standing:
+            continue
+        row, name = _winner(standing), _bare(model)
+        amount = _input(row)
         if amount is not None:
-            hosts.setdefault(_bare(model), []).append(amount)
-    return {name: median(found) for name, found in hosts.items() if len(found) >= _HOSTS_LEAST}
+            hosts.setdefault(name, []).append(amount)
+        if who == maker_of(name):
+            makers[name] = row
+    typical = {name: median(found) for name, found in hosts.items() if len(found) >= _HOSTS_LEAST}
+    return _Elsewhere(typical, makers)
 
 
 def _disagreements(who: str, model: str, rows: Sequence[Row], at_us: int) -> list[Finding]:
@@ -161,24 +185,53 @@ def _differ(one: str, other: str) -> bool:
 
 
 def _jumps(
-    who: str, model: str, rows: Sequence[Row], at_us: int, typical: dict[str, Fraction]
+    who: str, model: str, rows: Sequence[Row], at_us: int, elsewhere: _Elsewhere
 ) -> list[Finding]:
+    """Prices more than 8x from what the model costs elsewhere, or from what it used to cost."""
     standing = _standing(rows, at_us)
-    usual = typical.get(_bare(model))
-    if not standing or usual is None:
+    amount = _input(_winner(standing)) if standing else None
+    if amount is None:
         return []
-    row = standing[max(standing)]
-    amount = _input(row)
-    if amount is None or usual / _JUMP <= amount <= usual * _JUMP:
+    past = [_input(row) for row in _standard(rows) if row.holds(at_us)]
+    begun = [found for found in past if found is not None]
+    usual = {
+        "elsewhere": elsewhere.typical.get(_bare(model)),
+        "in its own past": median(begun) if len(begun) >= _ROWS_LEAST else None,
+    }
+    return [
+        _finding(
+            Signal.JUMP,
+            who,
+            model,
+            f"input ${exact_text(amount)} per million; {where} ${exact_text(middle)} (median)",
+            _winner(standing),
+        )
+        for where, middle in usual.items()
+        if middle is not None and not middle / _JUMP <= amount <= middle * _JUMP
+    ]
+
+
+def _halves(
+    who: str, model: str, rows: Sequence[Row], at_us: int, elsewhere: _Elsewhere
+) -> list[Finding]:
+    """Hosts that ask exactly half of the maker's price, where that did not put them in quarantine."""
+    standing, maker = _standing(rows, at_us), elsewhere.makers.get(_bare(model))
+    if not standing or maker is None or who == maker_of(_bare(model)):
         return []
-    detail = f"input ${exact_text(amount)} per million; elsewhere ${exact_text(usual)} (median)"
-    return [_finding(Signal.JUMP, who, model, detail, row)]
+    row = _winner(standing)
+    ours, theirs = row.rates(), maker.rates()
+    is_half = all(
+        unit in ours and unit in theirs and Fraction(ours[unit]) * 2 == Fraction(theirs[unit])
+        for unit in ("input", "output")
+    )
+    detail = f"{_pair(row)} is exactly half of the maker's {_pair(maker)}"
+    return [_finding(Signal.HALF_PRICE, who, model, detail, row)] if is_half else []
 
 
 def _ahead(who: str, model: str, rows: Sequence[Row], at_us: int) -> list[Finding]:
     """Announced changes and retirements."""
     standing = _standing(rows, at_us)
-    current = standing[max(standing)] if standing else None
+    current = _winner(standing) if standing else None
     found: list[Finding] = []
     for row in rows:
         if not row.valid_from or not _is_near(row.valid_from, at_us):
@@ -208,7 +261,7 @@ def _stale(listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int) -> 
     unread: dict[tuple[str, str], list[str]] = {}
     for who, model, rows in listings:
         standing = _standing([row for row in rows if not row.superseded], at_us)
-        row = standing[max(standing)] if standing else None
+        row = _winner(standing) if standing else None
         if row and row.checked and at_us - day_us(row.checked) > DAYS_UNCHECKED * _DAY_US:
             source = row.source.partition(":")[0] if row.layer < Layer.VERIFIED else "verified rows"
             unread.setdefault((row.checked[:10], source), []).append(f"{who}/{model}")
