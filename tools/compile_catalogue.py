@@ -1,6 +1,6 @@
 """Compiles genai-prices and model-prices, at pinned versions, to our own catalogue.
 
-    python tools/compile_catalogue.py
+    python tools/compile_catalogue.py [FILE]
 
 Deterministic: the same versions give the same bytes. Prints what it left out, and why.
 """
@@ -8,243 +8,203 @@ Deterministic: the same versions give the same bytes. Prints what it left out, a
 from __future__ import annotations
 
 import gzip
-import json
+import sys
 from collections import Counter
-from importlib import metadata, resources
+from fractions import Fraction
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+import catalogue_genai as genai
+import catalogue_model_prices as dated
 import msgspec
-from genai_prices.data import providers
-from genai_prices.types import (
-    ClauseEquals,
-    ClauseOr,
-    StartDateConstraint,
-    TieredPrices,
-    TimeOfDateConstraint,
-)
 
-from farthing.pricing.book import Catalogue
-from farthing.pricing.rows import Layer, Quote, Row, Window
+from farthing.pricing.catalogue import Catalogue, Quarantined
+from farthing.pricing.rows import Layer, Row
 
 OUT = Path(__file__).parent.parent / "src/farthing/pricing/data/catalogue.json.gz"
-UNITS = {
-    "input_mtok": "input",
-    "cache_read_mtok": "cache_read",
-    "cache_write_mtok": "cache_write_5m",
-    "cache_write_1h_mtok": "cache_write_1h",
-    "output_mtok": "output",
-    "output_reasoning_mtok": "reasoning",
-    "input_audio_mtok": "audio_input",
-    "output_audio_mtok": "audio_output",
-    "input_image_mtok": "image_input",
-    "web_searches_kcount": "web_search",
-}
-HISTORY_UNITS = {
-    "input": "input",
-    "output": "output",
-    "cache_read": "cache_read",
-    "cache_write": "cache_write_5m",
-}
-MODEL_PRICES_PROVIDERS = {"xai": "x-ai", "amazon-bedrock": "aws"}
-left_out: Counter[str] = Counter()
-
-
-def text(amount: Any) -> str:
-    """A decimal text; float artefacts (0.18000000000000002) are cut off at twelve digits."""
-    return f"{float(amount):.12f}".rstrip("0").rstrip(".") or "0"
-
-
-def quotes(prices: Any, terms: dict[str, Any]) -> list[Quote]:
-    """A model's prices as quotes, one for each context tier."""
-    tiers: dict[int, dict[str, str]] = {0: {}}
-    for name, price in vars(prices).items():
-        if price is None or name.startswith("_"):
-            continue
-        if name == "requests_kcount":
-            tiers[0]["request"] = text(float(price) / 1000)
-        elif name not in UNITS:
-            left_out[f"unit {name}"] += 1
-        elif isinstance(price, TieredPrices):
-            tiers[0][UNITS[name]] = text(price.base)
-            for tier in price.tiers:
-                tiers.setdefault(tier.start, {})[UNITS[name]] = text(tier.price)
-        else:
-            tiers[0][UNITS[name]] = text(price)
-    return [
-        Quote(rates=rates, context_over=over, **terms)
-        for over, rates in sorted(tiers.items())
-        if rates
-    ]
-
-
-def variant_terms(when: dict[str, str]) -> dict[str, Any] | None:
-    """The terms of a variant; None: not one that we bill by."""
-    if when == {"processing": "batch"}:
-        return {"is_batch": True}
-    if set(when) == {"service_tier"} and when["service_tier"] in ("flex", "priority"):
-        return {"service_tier": when["service_tier"]}
-    if when == {"speed": "fast"}:
-        return {"speed": "fast"}
-    return None
-
-
-def catalogue_rows(model: Any) -> list[Row]:
-    """The rows of one model of genai-prices."""
-    version = metadata.version("genai-prices")
-    conditional = model.prices if isinstance(model.prices, list) else None
-    found: list[tuple[Any, Any]] = (
-        [(c.constraint, c.prices) for c in conditional] if conditional else [(None, model.prices)]
-    )
-    extra: list[Quote] = []
-    for variant in model.price_variants or []:
-        terms = variant_terms(variant.when)
-        if terms is None:
-            left_out[f"variant {variant.when}"] += 1
-        else:
-            extra += quotes(variant.prices, terms)
-    starts = sorted(str(c.start_date) for c, _ in found if isinstance(c, StartDateConstraint))
-    rows = []
-    for constraint, prices in found:
-        since = str(constraint.start_date) if isinstance(constraint, StartDateConstraint) else ""
-        windows: tuple[Window, ...] = ()
-        if isinstance(constraint, TimeOfDateConstraint):
-            windows = (
-                Window(
-                    start_minute=_minute(constraint.start_time),
-                    end_minute=_minute(constraint.end_time),
-                    weekdays=True,
-                ),
-            )
-            since = starts[-1] if starts else ""
-        until = "" if windows else next((s for s in starts if s > since), "")
-        rows.append(
-            Row(
-                layer=Layer.CATALOGUE,
-                source=f"genai-prices {version}",
-                kind="scheduled" if since > "2026-11-24" else "price",
-                valid_from=since,
-                valid_to=until,
-                windows=windows,
-                recorded=since,
-                quotes=(*quotes(prices, {}), *(extra if not windows else ())),
-            )
-        )
-    return rows
-
-
-def _minute(time: Any) -> int:
-    return time.hour * 60 + time.minute
-
-
-def equals(match: Any) -> list[str]:
-    """The names that a match spells out; patterns are left to our own dated-suffix rule."""
-    if isinstance(match, ClauseEquals):
-        return [match.equals.lower()]
-    if isinstance(match, ClauseOr):
-        return [name for clause in match.or_ for name in equals(clause)]
-    return []
-
-
-def history_rows(modes: dict[str, Any], provider: str) -> list[Row]:
-    """The dated rows of one model of model-prices."""
-    version = metadata.version("model-prices")
-    names = {"standard": {}, "batch": {"is_batch": True}, "flex": {"service_tier": "flex"}}
-    names["fast"] = {"speed": "fast"} if provider == "anthropic" else {"service_tier": "priority"}
-    rows = []
-    for mode, entries in modes.items():
-        if mode not in names:
-            left_out[f"mode {mode}"] += 1
-            continue
-        for index, entry in enumerate(entries):
-            rates = entry["rates"]
-            if rates is None:
-                continue
-            since = (entry["start"] or "")[:10]
-            until = (entries[index + 1]["start"] or "")[:10] if index + 1 < len(entries) else ""
-            if since and since == until:
-                continue
-            made = [Quote(rates=_history(rates), **names[mode])]
-            made += [
-                Quote(rates=_history(t), context_over=t["above"], **names[mode])
-                for t in rates.get("tiers", ())
-            ]
-            rows.append(
-                Row(
-                    layer=Layer.HISTORY,
-                    source=f"model-prices {version}: {rates['source']}",
-                    kind="change" if entry["start"] else "price",
-                    valid_from=since,
-                    valid_to=until,
-                    recorded=rates["valid_from"][:10],
-                    quotes=tuple(made),
-                )
-            )
-    return rows
-
-
-def _history(rates: dict[str, Any]) -> dict[str, str]:
-    return {
-        unit: text(rates[name])
-        for name, unit in HISTORY_UNITS.items()
-        if rates.get(name) is not None
-    }
-
-
-def is_slip(row: Row, typical: float) -> bool:
-    """A unit slip: over $700 per million tokens, or more than 8x from the model's own median."""
-    amounts = [
-        float(q.rates["input"]) for q in row.quotes if "input" in q.rates and not q.context_over
-    ]
-    return any(
-        a > 700 or (typical > 0 and a > 8 * typical and len(amounts) == 1 and a > 200)
-        for a in amounts
-    )
+Rows = dict[str, dict[str, list[Row]]]
+# No model was ever sold for more, or for less, per million tokens. Source: o1-pro's output was
+# $600 (https://platform.openai.com/docs/models/o1-pro, 2025-03-19), the dearest that we know.
+DEAREST, CHEAPEST = Fraction(700), Fraction(3, 1000)
+SLIP = 100  # times the median of the same model at three hosts or more
+# Makers whose models nobody else can host at a price of their own.
+CLOSED = {"openai": "openai/", "anthropic": "anthropic/", "google": "google/", "x-ai": "x-ai/"}
 
 
 def main() -> None:
     """Compile, report, write."""
-    rows: dict[str, dict[str, list[Row]]] = {}
-    aliases: dict[str, dict[str, str]] = {}
-    for provider in providers:
-        for model in provider.models:
-            name = model.id.lower()
-            rows.setdefault(provider.id, {}).setdefault(name, []).extend(catalogue_rows(model))
-            for other in equals(model.match):
-                if other != name:
-                    aliases.setdefault(provider.id, {}).setdefault(other, name)
-    snapshot = json.loads(resources.files("model_prices").joinpath("snapshot.json").read_text())
-    for lab, models in snapshot["prices"].items():
-        provider = MODEL_PRICES_PROVIDERS.get(lab, lab)
-        for model, modes in models.items():
-            name = model.lower()
-            if name in aliases.get(provider, {}) and name not in rows.get(provider, {}):
-                base = aliases[provider].pop(name)
-                rows[provider][name] = list(rows[provider][base])  # its own history from here on
-            rows.setdefault(provider, {}).setdefault(name, []).extend(history_rows(modes, provider))
-    for models in rows.values():
-        for name, found in models.items():
-            inputs = [
-                float(q.rates["input"]) for r in found for q in r.quotes if "input" in q.rates
-            ]
-            typical = median(inputs) if inputs else 0.0
-            kept = [row for row in found if not is_slip(row, typical)]
-            left_out["unit slip"] += len(found) - len(kept)
-            models[name] = kept
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
+    left_out: Counter[str] = Counter()
+    rows, aliases = gathered(left_out)
+    quarantine = [*unit_slips(rows), *half_prices(rows)]
+    for held in quarantine:
+        rows[held.provider][held.model].remove(held.row)
+        left_out[f"quarantined: {held.reason}"] += 1
     catalogue = Catalogue(
         note="Generated by tools/compile_catalogue.py from genai-prices and model-prices (MIT).",
         rows={
             p: {m: tuple(r) for m, r in sorted(ms.items()) if r} for p, ms in sorted(rows.items())
         },
         aliases={p: dict(sorted(a.items())) for p, a in sorted(aliases.items())},
+        quarantine=tuple(sorted(quarantine, key=lambda q: (q.provider, q.model, q.detail))),
     )
-    OUT.parent.mkdir(exist_ok=True)
     packed = gzip.compress(msgspec.json.encode(catalogue), 9, mtime=0)
-    OUT.write_bytes(packed)
-    print(f"{OUT.name}: {len(packed)} bytes, {sum(map(len, rows.values()))} models")
+    out.parent.mkdir(exist_ok=True)
+    out.write_bytes(packed)
+    print(f"{out.name}: {len(packed)} bytes, {sum(map(len, rows.values()))} models")
     for what, count in left_out.most_common():
         print(f"  left out {count:5d}  {what}")
+
+
+def gathered(left_out: Counter[str]) -> tuple[Rows, dict[str, dict[str, str]]]:
+    """All rows, and the names that stand for others."""
+    rows: Rows = {}
+    aliases: dict[str, dict[str, str]] = {}
+    for provider, name, model in genai.models():
+        rows.setdefault(provider, {}).setdefault(name, []).extend(
+            genai.rows(provider, model, left_out)
+        )
+        for other in genai.spelled(model.match):
+            if other and other != name:
+                aliases.setdefault(provider, {}).setdefault(other, name)
+    for provider, models in rows.items():
+        for other in [o for o in aliases.get(provider, {}) if o in models]:
+            del aliases[provider][other]  # a model of its own
+    for provider, models in dated.labs().items():
+        for model, modes in models.items():
+            _add_history(rows, aliases, (provider, model.lower()), modes, left_out)
+    return rows, aliases
+
+
+def _add_history(
+    rows: Rows,
+    aliases: dict[str, dict[str, str]],
+    at: tuple[str, str],
+    modes: dict[str, object],
+    left_out: Counter[str],
+) -> None:
+    provider, name = at
+    if name not in rows.setdefault(provider, {}) and name in aliases.get(provider, {}):
+        base = aliases[provider].pop(name)
+        rows[provider][name] = list(rows[provider][base])  # its own history from here on
+    listed = rows[provider].setdefault(name, [])
+    changes = [row.valid_from for row in listed if row.kind == "change" and _is_standard(row)]
+    history = dated.rows(modes, provider, min(changes, default=""), left_out)
+    tiers = {q.context_over for row in listed if _is_standard(row) for q in row.quotes}
+    verified = [row for row in listed if not _is_standard(row)]
+    listed += [_threshold_mended(row, tiers) for row in history]
+    listed += _verified_tiers(verified, {row.terms for row in history})
+
+
+def _verified_tiers(verified: list[Row], derived: set[tuple[str, bool, str]]) -> list[Row]:
+    """Tiers that genai-prices read from the vendor's table, over those that model-prices derives.
+
+    They count from the day on which they were read.
+    """
+    return [
+        msgspec.structs.replace(
+            row,
+            layer=Layer.HISTORY,
+            valid_from=row.valid_from if row.kind == "scheduled" else row.recorded,
+        )
+        for row in verified
+        if row.terms in derived
+    ]
+
+
+def _is_standard(row: Row) -> bool:
+    return row.terms == ("default", False, "")
+
+
+def _threshold_mended(row: Row, listed: set[int]) -> Row:
+    """models.dev had OpenAI's long-context threshold at 200,000 until May 2026; it is 272,000.
+
+    Source: https://developers.openai.com/api/docs/models/gpt-5.4 (genai-prices 0.2.3).
+    """
+    if listed != {0, 272_000} or not any(q.context_over == 200_000 for q in row.quotes):
+        return row
+    quotes = tuple(
+        msgspec.structs.replace(q, context_over=272_000) if q.context_over == 200_000 else q
+        for q in row.quotes
+    )
+    return msgspec.structs.replace(row, kind="correction", quotes=quotes)
+
+
+def unit_slips(rows: Rows) -> list[Quarantined]:
+    """Prices that no model ever had: off by the unit they are counted in."""
+    typical: dict[str, list[Fraction]] = {}
+    for models in rows.values():
+        for name, found in models.items():
+            amounts = [a for row in found if (a := _amount(row, "input")) is not None]
+            if amounts:
+                typical.setdefault(name.rsplit("/", 1)[-1], []).append(median(amounts))
+    held: list[Quarantined] = []
+    for provider, models in rows.items():
+        for name, found in models.items():
+            hosts = typical.get(name.rsplit("/", 1)[-1], [])
+            for row in found:
+                reason = _slip(row, median(hosts) if len(hosts) >= 3 else None)
+                if reason:
+                    held.append(_held(provider, name, "unit_slip", reason, row))
+    return held
+
+
+def _slip(row: Row, typical: Fraction | None) -> str:
+    for unit in ("input", "output"):
+        amount = _amount(row, unit)
+        if amount is None:
+            continue
+        if not CHEAPEST <= amount <= DEAREST:
+            return f"${_usd(amount)} per million {unit} tokens"
+    amount = _amount(row, "input")
+    if amount and typical and not typical / SLIP <= amount <= typical * SLIP:
+        return f"${_usd(amount)} per million input tokens, elsewhere ${_usd(typical)}"
+    return ""
+
+
+def half_prices(rows: Rows) -> list[Quarantined]:
+    """Hosts that list a closed model at exactly half of its maker's price of the same time."""
+    held: list[Quarantined] = []
+    for provider, models in rows.items():
+        for name, found in models.items():
+            for maker, prefix in CLOSED.items():
+                own = rows[maker].get(name.removeprefix(prefix)) or rows[maker].get(
+                    name.removeprefix(prefix).replace(".", "-")
+                )
+                if provider != maker and own and (provider != "openrouter" or prefix in name):
+                    held += [
+                        _held(provider, name, "half_price", reason, row)
+                        for row in found
+                        if (reason := _half(row, own, maker))
+                    ]
+    return held
+
+
+def _half(row: Row, own: list[Row], maker: str) -> str:
+    """How a row halves the maker's price that stood when it began, or nothing."""
+    if not _is_standard(row):
+        return ""
+    when = row.valid_from or row.checked
+    before = [r for r in own if _is_standard(r) and not r.superseded and r.valid_from <= when]
+    latest = max(before, key=lambda r: r.age, default=None)
+    pairs = [(_amount(row, u), latest and _amount(latest, u)) for u in ("input", "output")]
+    if any(ours is None or not theirs or ours * 2 != theirs for ours, theirs in pairs):
+        return ""
+    (ours, theirs), _ = pairs
+    return f"${_usd(ours)} per million input tokens is half of {maker}'s ${_usd(theirs)}"
+
+
+def _amount(row: Row, unit: str) -> Fraction | None:
+    amount = row.rates().get(unit)
+    return None if amount is None else Fraction(amount)
+
+
+def _usd(amount: Fraction | None) -> str:
+    return genai.text(amount or 0)
+
+
+def _held(provider: str, model: str, reason: str, detail: str, row: Row) -> Quarantined:
+    return Quarantined(provider=provider, model=model, reason=reason, detail=detail, row=row)
 
 
 if __name__ == "__main__":

@@ -1,226 +1,174 @@
-"""The price book against hand-computed figures, and against the failures that peers had."""
+"""The book: which rows count, the user's own prices over them, and what it remembers."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pricing_samples import BOOK, MILLION, NOW, book_of, cost, own, row, usd
 
-from farthing.money import Money
 from farthing.pricing import (
     PriceBook,
-    Priced,
-    PriceOverride,
     PricingSettings,
+    Quarantined,
     RateCard,
     Unpriced,
     UnpricedReason,
-    Volume,
-    project,
 )
 from farthing.pricing.rows import day_us
 from farthing.usage import Terms, Unit, Usage
 
-BOOK = PriceBook.load()
-NOW = day_us("2026-11-24")
-MILLION = 1_000_000
+
+def test_a_lookup_is_remembered_and_the_same():
+    book = book_of(row("1"), row("2", valid_from="2026-06-01"))
+    early, late = day_us("2026-01-01"), day_us("2026-07-01")
+    first = book.card("house", "m", early)
+    assert book.card("house", "m", early + 1) is first
+    assert book.card("house", "m", late) != first
+    assert book.card("house", "m", early) == first
 
 
-def cost(model, usage, *, provider="", at="2026-11-24", terms=None, book=BOOK):
-    return book.cost(
-        usage, provider=provider, model=model, at_us=day_us(at), terms=terms or Terms()
-    )
+def test_what_is_unknown_is_asked_again_at_another_instant():
+    book = book_of(row("1", valid_from="2026-06-01"))
+    assert isinstance(book.card("house", "m", day_us("2026-01-01")), Unpriced)
+    assert isinstance(book.card("house", "m", day_us("2026-07-01")), RateCard)
 
 
-def usd(amount):
-    return Money.usd(amount)
+def test_names_that_callers_invent_fill_no_memory():
+    book = book_of(row("1"))
+    book._cards.update({("house", str(n)): (0, 0, None) for n in range(50_000)})
+    assert isinstance(book.card("house", "m", NOW), RateCard)
+    assert len(book._cards) == 50_000
+
+
+def test_an_alias_is_the_model_it_stands_for():
+    book = book_of(row("1"), aliases={"m-latest": "m"})
+    assert book.card("house", "m-latest", NOW).sets == book.card("house", "m", NOW).sets
+
+
+def test_a_provider_may_stand_before_the_model():
+    assert BOOK.card("", "openai/gpt-4o", NOW).sets == BOOK.card("openai", "gpt-4o", NOW).sets
+    assert isinstance(BOOK.card("", "nobody/gpt-4o", NOW), Unpriced)
 
 
 @pytest.mark.parametrize(
-    ("model", "at", "fresh", "out"),
-    [
-        ("gpt-4o", "2024-06-01", "5", "15"),  # the alias before it moved
-        ("gpt-4o", "2026-11-24", "2.5", "10"),
-        ("gpt-4o-2024-05-13", "2026-11-24", "5", "15"),
-        ("gpt-4o-2024-08-06", "2024-09-01", "2.5", "10"),
-        ("gpt-4o-mini-2024-07-18", "2026-11-24", "0.15", "0.6"),
-        ("gpt-3.5-turbo", "2023-12-01", "1", "2"),
-        ("gpt-3.5-turbo", "2024-06-01", "0.5", "1.5"),
-        ("claude-haiku-4-5-20251001", "2026-11-24", "1", "5"),
-        ("gpt-5.6-sol", "2026-08-01", None, "30"),  # cut on 2026-08-21
-        ("gpt-5.4-mini", "2026-11-24", "0.75", "4.5"),  # never gpt-5
-    ],
-)
-def test_a_call_is_priced_with_the_card_of_its_day(model, at, fresh, out):
-    small = Usage(output=1000)
-    assert cost(model, small, at=at).total.nanodollars == Fraction(out) * 10**6
-    if fresh is not None:
-        assert cost(model, Usage(input=1000), at=at).total.nanodollars == Fraction(fresh) * 10**6
+    ("provider", "model", "lister"),
+    [("azure", "gpt-5.4", "openai"), ("azure", "claude-opus-5-5", "anthropic"),
+     ("google", "claude-3-sonnet-20240229", "anthropic")],
+)  # fmt: skip
+def test_a_cloud_without_a_price_of_its_own_resells_at_the_list(provider, model, lister):
+    card = BOOK.card(provider, model, NOW)
+    assert card.provider == provider
+    assert card.sets[0] == BOOK.card(lister, model, NOW).sets[0]
 
 
-def test_a_context_tier_is_a_cliff_for_the_whole_call():
-    below = cost("gpt-5.4", Usage(input=272_000))
-    above = cost("gpt-5.4", Usage(input=272_001, output=1000))
-    assert below.total == usd("0.68")
-    assert above.lines[0].cost.nanodollars == 272_001 * 5000
-    assert above.lines[1].cost == usd("0.0225")
-
-
-def test_cached_tokens_count_towards_the_tier_and_are_billed_once():
-    found = cost("gpt-5.4", Usage(input=1000, cache_read=300_000))
-    assert [line.cost for line in found.lines] == [usd("0.005"), usd("0.15")]
-
-
-def test_an_hour_of_cache_costs_more_to_write_than_five_minutes():
-    usage = Usage(cache_write_5m=MILLION // 10, cache_write_1h=MILLION // 10)
-    found = cost("claude-haiku-4-5", usage)
-    assert [line.cost for line in found.lines] == [usd("0.125"), usd("0.2")]
-
-
-def test_batch_is_half_price_and_flex_and_priority_have_their_own():
-    usage = Usage(output=MILLION)
-    assert cost("gpt-4o", usage, terms=Terms(is_batch=True)).total == usd("5")
-    assert cost("gpt-5", usage, terms=Terms(service_tier="flex")).total == usd("5")
-    assert cost("gpt-5", usage, terms=Terms(service_tier="priority")).total == usd("20")
-
-
-def test_reasoning_is_billed_as_output():
-    assert cost("gpt-5", Usage(reasoning=MILLION)).total == usd("10")
-
-
-def test_an_unknown_tier_is_unpriced_and_never_the_base_price():
-    found = cost("gpt-4o", Usage(input=1), terms=Terms(service_tier="bogus"))
-    assert isinstance(found, Unpriced)
-    assert found.reason is UnpricedReason.CONDITION
-
-
-def test_an_unknown_region_is_unpriced_and_the_us_uplift_is_for_new_models_only():
-    usage = Usage(output=MILLION)
-    plain = cost("claude-sonnet-5-5", usage).total.nanodollars
-    uplifted = cost("claude-sonnet-5-5", usage, terms=Terms(region="us")).total.nanodollars
-    assert uplifted * 10 == plain * 11
-    assert isinstance(cost("claude-haiku-4-5", usage, terms=Terms(region="us")), Unpriced)
-    assert isinstance(cost("claude-sonnet-5-5", usage, terms=Terms(region="mars")), Unpriced)
-
-
-@pytest.mark.parametrize("model", ["nope", "gpt-4o-nope", "gpt-5.4-mini-turbo", ""])
-def test_an_unknown_model_is_unpriced(model):
-    found = cost(model, Usage(input=1))
+def test_an_unknown_model_says_so_and_close_names_are_offered():
+    found = cost("gpt-4oo", Usage(input=1))
     assert isinstance(found, Unpriced)
     assert found.reason is UnpricedReason.MODEL
+    assert found.detail == "no price is known for 'gpt-4oo' at provider 'openai'"
+    assert "gpt-4o" in BOOK.near("", "gpt-4oo")
+    assert BOOK.near("nobody", "gpt-4oo")
+    assert "unknown" in cost("what", Usage(input=1)).detail
 
 
-def test_peak_hours_end_with_the_week():
-    usage = Usage(output=MILLION)
-    monday = cost("deepseek-v4-pro", usage, at="2026-11-23T02:00:00+00:00").total
-    sunday = cost("deepseek-v4-pro", usage, at="2026-11-22T02:00:00+00:00").total
-    assert monday.nanodollars == 2 * sunday.nanodollars
+def test_a_listing_in_quarantine_prices_nothing_and_is_named():
+    held = Quarantined(
+        provider="house", model="m", reason="unit_slip", detail="$2000 per million", row=row("2000")
+    )
+    book = book_of(quarantine=(held,))
+    found = book.card("house", "M", NOW)
+    assert "its listing is in quarantine ($2000 per million)" in found.detail
+    assert "quarantine" not in book.card("house", "other", NOW).detail
+    assert book.quarantined("m", "house") == [held]
+    assert book.quarantined("x") == book.quarantined("m", "other") == []
 
 
-def test_a_web_search_has_its_fee():
-    found = cost("claude-haiku-4-5", Usage(input=1, web_search=3))
-    assert found.lines[-1].unit is Unit.WEB_SEARCH
-    assert found.lines[-1].cost == usd("0.03")
-
-
-OWN = PricingSettings(
-    overrides=(
-        PriceOverride(
-            model="house-1", provider="house", input="0.2", output="0.6", request="0.001"
-        ),
-        PriceOverride(model="gpt-4o", provider="openai", input="1", valid_from="2026-11-01"),
-        PriceOverride(model="claude-*", discount_percent="12.5", valid_from="2026-11-01"),
+MINE = PriceBook.load(
+    PricingSettings(
+        overrides=(
+            own("house-1", provider="house", input="0.2", output="0.6", request="0.001"),
+            own("gpt-4o", provider="openai", input="1", valid_from="2026-11-01"),
+            own("gpt-4o", provider="openai", discount_percent="50", valid_from="2026-11-01"),
+            own(
+                "claude-*", discount_percent="12.5", valid_from="2026-11-01", valid_to="2026-12-01"
+            ),
+            own("claude-*", discount_percent="7.5", provider="anthropic"),
+            own("gpt-5.4", input="9", context_above=272_000),
+        )
     )
 )
-MINE = PriceBook.load(OWN)
 
 
 def test_a_price_of_ones_own_wins_while_it_is_valid():
+    usage = Usage(input=MILLION // 10)
+    assert cost("gpt-4o", usage, book=MINE).total == usd("0.1")
+    assert cost("gpt-4o", usage, book=MINE, at="2026-10-31").total == usd("0.25")
+
+
+def test_a_model_of_ones_own_needs_no_catalogue():
     usage = Usage(input=MILLION // 10, output=MILLION // 10)
-    assert cost("gpt-4o", usage, book=MINE).total == usd("1.1")
-    assert cost("gpt-4o", usage, book=MINE, at="2026-10-31").total == usd("1.25")
     assert cost("house-1", usage, provider="house", book=MINE).total == usd("0.081")
+    assert MINE.card("house", "house-1", NOW).discount == ""
 
 
-def test_a_discount_multiplies_before_the_one_rounding():
-    found = cost("claude-haiku-4-5", Usage(output=1), book=MINE)
-    assert found.total.nanodollars == 4375
-    assert cost("claude-haiku-4-5", Usage(output=1), book=MINE, at="2026-10-31").total == usd(
-        "0.000005"
-    )
+def test_a_discount_is_off_the_list_and_not_off_ones_own_price():
+    assert cost("gpt-4o", Usage(output=MILLION), book=MINE).total == usd("5")
+    assert MINE.card("openai", "gpt-4o", NOW).discount == "50 %"
+
+
+@pytest.mark.parametrize(
+    ("at", "rate", "discount"),
+    [
+        ("2026-10-31", "4.625", "7.5 %"),
+        ("2026-11-01", "4.046875", "19.0625 %"),  # both, multiplied: 1 - 0.875 x 0.925
+        ("2026-12-01", "4.625", "7.5 %"),
+    ],
+)
+def test_discounts_multiply_and_their_rates_are_exact(at, rate, discount):
+    card = MINE.card("", "claude-haiku-4-5", day_us(at))
+    (line,) = card.cost(Usage(output=MILLION)).lines
+    assert (line.usd_per_million, card.discount) == (rate, discount)
+
+
+def test_a_tier_of_ones_own_leaves_the_others():
+    card = MINE.card("", "gpt-5.4", NOW)
+    lines = [card.cost(Usage(input=n)).lines[0].usd_per_million for n in (272_000, 272_001)]
+    assert lines == ["2.5", "9"]
+
+
+def test_a_price_of_ones_own_may_name_the_model_with_its_provider():
+    book = book_of(overrides=(own("house/m", input="3"),))
+    assert cost("house/m", Usage(input=MILLION), book=book, provider="house").total == usd("3")
 
 
 def test_the_ceiling_prices_what_is_unknown_and_says_so():
     card = BOOK.substitute("x", "nope", NOW)
     assert card.kind == "estimate"
-    assert card.cost(Usage(input=MILLION)).total == usd("75")
+    usage = Usage(input=MILLION, reasoning=MILLION, web_search=10)
+    assert card.total(usage) == usd("226")  # $75 in, $150 out, $0.10 a search
+    assert isinstance(card.total(usage, Terms(is_batch=True)), Unpriced)
 
 
-COUNTS = st.integers(0, 10**7)
-MODELS = ["gpt-4o", "gpt-5.4", "claude-sonnet-5-5", "claude-haiku-4-5", "gemini-2.5-flash"]
+def test_models_are_listed_by_provider_and_name():
+    cards = BOOK.models(NOW, "GPT-4o", "openai")
+    assert [card.model for card in cards] == sorted(card.model for card in cards)
+    assert {card.provider for card in cards} == {"openai"}
+    assert all("gpt-4o" in card.model for card in cards)
+    assert BOOK.models(NOW, "gpt-4-32k")  # listed although no catalogue has it any more
 
 
-@given(st.sampled_from(MODELS), COUNTS, COUNTS, COUNTS, COUNTS)
-def test_each_line_is_rounded_once_half_to_even(model, fresh, read, out, reasoning):
-    usage = Usage(input=fresh, cache_read=read, output=out, reasoning=reasoning)
-    card = BOOK.card("", model, NOW)
-    found = card.cost(usage)
-    for line in found.lines:
-        exact = Fraction(line.count) * line.nanodollars / line.per
-        assert line.cost.nanodollars == round(exact)  # Python rounds Fractions half to even
-    assert found.total.nanodollars == sum(line.cost.nanodollars for line in found.lines)
-    assert card.total(usage) == found.total
+def test_every_card_listed_prices_what_it_lists():
+    for card in BOOK.models(NOW):
+        known = {u.value: 1000 for u, p in zip(Unit, card.sets[0].rates, strict=True) if p}
+        assert not isinstance(card.total(Usage(**known)), Unpriced)
 
 
-@given(st.sampled_from(MODELS), st.integers(0, NOW))
-def test_repricing_at_the_same_instant_is_the_identity(model, at_us):
-    other = PriceBook(BOOK._catalogue, PricingSettings())
-    assert other.card("", model, at_us) == BOOK.card("", model, at_us)
+def test_own_prices_are_told_as_they_were_given():
+    assert len(MINE.own_prices()) == 6
+    assert BOOK.own_prices() == ()
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_card_can_be_stored_and_read_back(model):
-    card = BOOK.card("", model, NOW)
-    assert msgspec.json.decode(card.to_json(), type=RateCard) == card
-
-
-def test_an_override_needs_rates_or_a_discount():
-    with pytest.raises(ValueError, match="either rates or discount"):
-        PriceOverride(model="x")
-    with pytest.raises(ValueError, match="either rates or discount"):
-        PriceOverride(model="x", input="1", discount_percent="5")
-    with pytest.raises(ValueError, match="valid_to must come after"):
-        PriceOverride(model="x", input="1", valid_from="2026-02-01", valid_to="2026-01-01")
-
-
-def test_the_seeds_example_a_cent_a_request_is_ten_thousand_dollars_a_day():
-    grown = project(usd("0.01"), Volume(per_day="1000000"))
-    assert grown.per_day == usd("10000")
-    assert grown.per_month == usd("300000")
-    multiplied = project(
-        usd("0.01"), Volume(per_day="1", regenerations="1.3", steps="4", turns="6")
-    )
-    assert (multiplied.per_request, multiplied.per_conversation) == (usd("0.052"), usd("0.312"))
-    with pytest.raises(ValueError, match="negative"):
-        project(usd("1"), Volume(steps="-1"))
-
-
-def test_priced_results_name_their_card():
-    found = cost("gpt-4o", Usage(input=1))
-    assert isinstance(found, Priced)
-    assert found.card_id == BOOK.card("", "gpt-4o", NOW).id
-
-
-@pytest.mark.parametrize(
-    ("provider", "model"),
-    [("azure", "gpt-4o"), ("xai", "grok-4"), ("gemini", "gemini-2.5-flash"), ("", "openai/gpt-4o")],
-)
-def test_providers_are_known_by_the_names_that_people_write(provider, model):
-    assert isinstance(BOOK.card(provider, model, NOW), RateCard)
-
-
-def test_close_names_are_offered_for_an_unknown_model():
-    assert "gpt-4o" in BOOK.near("openai", "gpt-4oo")
+def test_a_retired_model_keeps_its_price_and_says_that_it_is_gone():
+    card = BOOK.card("", "claude-2.1", NOW)
+    assert "retired on 2025-07-21" in card.note
+    assert BOOK.card("", "claude-2.1", day_us("2025-07-20")).note == ""
+    assert card.cost(Usage(input=MILLION)).total == usd("8")

@@ -1,8 +1,6 @@
-"""`farthing models`: which models have a price, and who says so."""
+"""`farthing models`: which models have a price, who says so, and what deserves a look."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 import click
 
@@ -10,7 +8,7 @@ from farthing.cli.output import console, print_json, table
 from farthing.cli.price import day_of, price_book
 from farthing.clock import SystemClock
 from farthing.ledger import instant_us
-from farthing.pricing import RateCard
+from farthing.pricing import Finding, RateCard, check_prices
 from farthing.pricing.card import UNITS
 
 __all__ = ["models"]
@@ -22,15 +20,35 @@ _ROWS_MOST = 60
 @click.argument("query", default="")
 @click.option("--provider", default="", help="Only this provider.")
 @click.option("--at", help="Date or RFC 3339 time [default: now].")
+@click.option("--check", "is_check", is_flag=True, help="Show what deserves a look; exit 1 if any.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.pass_obj
+@click.pass_context
 def models(
-    config_path: str | None, query: str, provider: str, at: str | None, *, as_json: bool
+    context: click.Context,
+    query: str,
+    provider: str,
+    at: str | None,
+    *,
+    is_check: bool,
+    as_json: bool,
 ) -> None:
-    """List models whose name holds QUERY, with their standard prices in USD per million tokens."""
+    """List models whose name holds QUERY, with their standard prices in USD per million tokens.
+
+    --check shows instead what deserves a look before a bill is bet on these prices: listings in
+    quarantine, catalogues that disagree, prices far from the usual, announced changes and
+    retirements within 90 days, prices that nobody has read for 90 days.
+    """
     now_us = SystemClock().now_us()
     at_us = now_us if at is None else instant_us(at, now_us)
-    cards = price_book(config_path).models(at_us, query, provider)
+    book = price_book(context.obj)
+    if is_check:
+        found = check_prices(book, at_us, query, provider)
+        _print_findings(found, as_json=as_json)
+        context.exit(1 if found else 0)
+    _print_cards(book.models(at_us, query, provider), as_json=as_json)
+
+
+def _print_cards(cards: list[RateCard], *, as_json: bool) -> None:
     if as_json:
         print_json([_document(card) for card in cards])
         return
@@ -44,12 +62,34 @@ def models(
     console().print(made)
 
 
-def _rates(card: RateCard) -> dict[str, str]:
-    """The standard rates by bucket, in USD per million units."""
+def _print_findings(found: list[Finding], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"findings": [_finding(finding) for finding in found]})
+        return
+    if not found:
+        console().print("Nothing about these prices deserves a look.")
+        return
+    made = table(f"{len(found)} findings", "signal", "model", "day", "what", numeric=4)
+    for one in found:
+        made.add_row(one.signal.value, f"{one.provider}/{one.model}", one.day, one.detail)
+    console().print(made)
+
+
+def _finding(found: Finding) -> dict[str, object]:
     return {
-        unit.value: format(
-            (Decimal(price.nanodollars) / Decimal(price.per) / 1000).normalize(), "f"
-        )
+        "signal": found.signal.value,
+        "provider": found.provider,
+        "model": found.model,
+        "day": found.day or None,
+        "detail": found.detail,
+        "source": found.source,
+    }
+
+
+def _rates(card: RateCard) -> dict[str, str]:
+    """The standard rates by bucket, in USD per million units, exact."""
+    return {
+        unit.value: price.per_million
         for unit, price in zip(UNITS, card.sets[0].rates, strict=True)
         if price is not None
     }
@@ -62,6 +102,8 @@ def _document(card: RateCard) -> dict[str, object]:
         "usd_per_million": _rates(card),
         "layer": card.layer,
         "source": card.source,
-        "valid_from": day_of(card.valid_from_us),
+        "kind": card.kind,
+        "valid_from": card.since[:10] or None,
         "valid_to": day_of(card.valid_to_us),
+        "note": card.note or None,
     }

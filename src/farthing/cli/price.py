@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import click
 
@@ -15,7 +14,6 @@ from farthing.errors import CallerError
 from farthing.ledger import instant_us
 from farthing.pricing import (
     DAYS_PER_MONTH,
-    Line,
     PriceBook,
     Priced,
     Projection,
@@ -80,6 +78,7 @@ def day_of(instant_us: int | None) -> str | None:
 @click.option("--service-tier", default="default", help="flex, priority, ...")
 @click.option("--region", default="", help="Inference region, where it carries a price.")
 @click.option("--at", help="Date or RFC 3339 time [default: now].")
+@click.option("--known-at", help="As the book knew it then, before later changes and corrections.")
 @click.option("--per-day", default="0", help="Requests a day, for a projection.")
 @click.option("--regenerations", default="1", help="Calls made per answer kept.")
 @click.option("--steps", default="1", help="Agent steps a request.")
@@ -93,13 +92,15 @@ def price(
     provider: str,
     as_json: bool,
     at: str | None,
+    known_at: str | None,
     **given: object,
 ) -> None:
     """Price a call of MODEL: its lines, the card behind them, and what it grows to."""
     now_us = SystemClock().now_us()
     at_us = now_us if at is None else instant_us(at, now_us)
+    known_us = None if known_at is None else instant_us(known_at, now_us)
     book = price_book(config_path)
-    card = book.card(provider, model, at_us)
+    card = book.card(provider, model, at_us, as_known_at_us=known_us)
     if not isinstance(card, RateCard):
         near = ", ".join(book.near(provider, model)) or "none"
         raise CallerError(
@@ -153,12 +154,6 @@ def _usage(given: dict[str, object]) -> Usage:
     )
 
 
-def _per_million(line: Line) -> str:
-    """The rate in USD per million units, exact."""
-    amount = Decimal(line.nanodollars) * 1_000_000 / Decimal(line.per) / 1_000_000_000
-    return format(amount.normalize(), "f")
-
-
 def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> dict[str, object]:
     return {
         "model": card.model,
@@ -169,7 +164,7 @@ def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> d
             {
                 "bucket": line.unit.value,
                 "quantity": line.count,
-                "usd_per_million": _per_million(line),
+                "usd_per_million": line.usd_per_million,
                 "cost_usd": line.cost,
             }
             for line in priced.lines
@@ -178,8 +173,11 @@ def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> d
             "id": card.id,
             "layer": card.layer,
             "source": card.source,
-            "valid_from": day_of(card.valid_from_us),
+            "kind": card.kind,
+            "valid_from": card.since[:10] or None,
             "valid_to": day_of(card.valid_to_us),
+            "discount": card.discount or None,
+            "note": card.note or None,
         },
         "projection": {
             "per_request_usd": grown.per_request,
@@ -200,13 +198,17 @@ def _show(card: RateCard, priced: Priced, grown: Projection, when: str) -> None:
         "cost",
     )
     for line in priced.lines:
-        made.add_row(line.unit.value, f"{line.count:,}", _per_million(line), usd(line.cost))
+        made.add_row(line.unit.value, f"{line.count:,}", line.usd_per_million, usd(line.cost))
     made.add_row("total", "", "", usd(priced.total), style="bold")
     out = console()
     out.print(made)
-    since = day_of(card.valid_from_us) or "the first record"
+    since = card.since[:10] or "the first record"
     until = f" until {day_of(card.valid_to_us)}" if card.valid_to_us else ""
     out.print(f"\ncard     {card.layer}: {card.source}\n         valid from {since}{until}")
+    if card.discount:
+        out.print(f"discount {card.discount} off the list price, in the rates above")
+    if card.note:
+        out.print(f"note     {card.note}")
     if grown.per_day or grown.per_conversation != grown.per_call:
         out.print(f"\nper request       {usd(grown.per_request)}")
         out.print(f"per conversation  {usd(grown.per_conversation)}")

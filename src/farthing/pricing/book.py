@@ -8,19 +8,22 @@ after that a lookup is one dictionary access.
 from __future__ import annotations
 
 import difflib
-import gzip
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from importlib import resources
+from types import MappingProxyType
 
 import msgspec
 
 from farthing.pricing.card import UNITS, RateCard, RateSet, card_id
-from farthing.pricing.compose import compose
+from farthing.pricing.catalogue import Catalogue, Quarantined, read_catalogue
+from farthing.pricing.compose import View, compose
 from farthing.pricing.cost import Cost, Unpriced, UnpricedReason
 from farthing.pricing.names import canonical_provider, maker_of, spellings
-from farthing.pricing.rows import Layer, Quote, Row, day_us, price_of
+from farthing.pricing.price import exact_text, price_of
+from farthing.pricing.retired import RETIRED
+from farthing.pricing.rows import Layer, Quote, Row, day_us
+from farthing.pricing.schedules import SCHEDULES, rush
 from farthing.pricing.settings import PriceOverride, PricingSettings
 from farthing.pricing.verified import VERIFIED
 from farthing.usage import STANDARD, Terms, Unit, Usage
@@ -28,23 +31,13 @@ from farthing.usage import STANDARD, Terms, Unit, Usage
 __all__ = ["Catalogue", "PriceBook", "read_catalogue"]
 
 _OPEN_FROM, _OPEN_TO = -(2**62), 2**62
+_CARDS_MOST = 50_000  # names come from callers
 # Where a host lists no price of its own it resells at the maker's list price.
-# Source: https://azure.microsoft.com/pricing/details/cognitive-services/openai-service/ (2026-11).
-_LISTS_OF: Mapping[str, tuple[str, ...]] = {"azure": ("openai",)}
-
-
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
-    """The compiled data: rows by provider and model, and the models other names stand for."""
-
-    note: str
-    rows: dict[str, dict[str, tuple[Row, ...]]]
-    aliases: dict[str, dict[str, str]]
-
-
-def read_catalogue() -> Catalogue:
-    """The catalogue that this version of Farthing ships."""
-    packed = resources.files("farthing.pricing").joinpath("data/catalogue.json.gz").read_bytes()
-    return msgspec.json.decode(gzip.decompress(packed), type=Catalogue)
+# Source: https://azure.microsoft.com/pricing/details/cognitive-services/openai-service/ (2026-11);
+# genai-prices 0.2.3, `fallback_model_providers` of azure and google.
+_LISTS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"azure": ("openai", "anthropic"), "google": ("anthropic",)}
+)
 
 
 class PriceBook:
@@ -65,14 +58,16 @@ class PriceBook:
     ) -> RateCard | Unpriced:
         """The card at an instant; `provider` may be empty where the model tells its maker.
 
-        `as_known_at_us` asks for what the book knew then, before later corrections.
+        `as_known_at_us` asks for what the book would have said then: rows recorded since are
+        left out, rows superseded since still stand.
         """
-        if as_known_at_us is None:
-            cached = self._cards.get((provider, model))
-            if cached is not None and cached[0] <= at_us < cached[1]:
-                return cached[2]
-        found = self._compose(provider, model, at_us, as_known_at_us)
-        if as_known_at_us is None and len(self._cards) < 50_000:  # names come from callers
+        if as_known_at_us is not None:
+            return self._compose(provider, model, at_us, as_known_at_us)
+        cached = self._cards.get((provider, model))
+        if cached is not None and cached[0] <= at_us < cached[1]:
+            return cached[2]
+        found = self._compose(provider, model, at_us, None)
+        if len(self._cards) < _CARDS_MOST:
             bounds = (at_us, at_us + 1)
             if isinstance(found, RateCard):
                 start, end = found.valid_from_us, found.valid_to_us
@@ -120,21 +115,39 @@ class PriceBook:
 
     def models(self, at_us: int, query: str = "", provider: str = "") -> list[RateCard]:
         """The cards at an instant whose model holds `query`, by provider and model."""
+        cards = (self.card(who, model, at_us) for who, model, _ in self.listings(query, provider))
+        return [card for card in cards if isinstance(card, RateCard)]
+
+    def listings(
+        self, query: str = "", provider: str = ""
+    ) -> Iterator[tuple[str, str, tuple[Row, ...]]]:
+        """Each listed provider and model with all its rows, those of the past included."""
         wanted = canonical_provider(provider)
-        cards: list[RateCard] = []
-        for name, models in sorted(self._catalogue.rows.items()):
-            if wanted and name != wanted:
+        known = self._catalogue.rows
+        for who in sorted({*known, *VERIFIED}):
+            if wanted and who != wanted:
                 continue
-            for model in sorted(models):
+            for model in sorted({*known.get(who, {}), *VERIFIED.get(who, {})}):
                 if query.lower() in model:
-                    card = self.card(name, model, at_us)
-                    cards += [card] if isinstance(card, RateCard) else []
-        return cards
+                    yield who, model, self._rows(who, model)
+
+    def own_prices(self) -> tuple[PriceOverride, ...]:
+        """The user's own prices and discounts, as they were given."""
+        return self._settings.overrides
+
+    def quarantined(self, query: str = "", provider: str = "") -> list[Quarantined]:
+        """The rows that look wrong and price nothing."""
+        wanted = canonical_provider(provider)
+        return [
+            found
+            for found in self._catalogue.quarantine
+            if query.lower() in found.model and wanted in ("", found.provider)
+        ]
 
     def near(self, provider: str, model: str) -> list[str]:
         """Known models whose names come close to one that is unknown."""
-        makers = (canonical_provider(provider) or maker_of(model.lower()),)
-        known = [m for p in makers for m in self._catalogue.rows.get(p, {})]
+        maker = canonical_provider(provider) or maker_of(model.lower())
+        known = list(self._catalogue.rows.get(maker, {}))
         known = known or [m for models in self._catalogue.rows.values() for m in models]
         return difflib.get_close_matches(model.lower(), known, n=3, cutoff=0.5)
 
@@ -142,32 +155,44 @@ class PriceBook:
         self, provider: str, model: str, at_us: int, known_us: int | None
     ) -> RateCard | Unpriced:
         who, name = self._resolve(provider, model)
-        rows: list[Row] = []
-        for lister in (who, *_LISTS_OF.get(who, ())):
-            all_rows = self._rows(lister, name)
-            if all_rows:
-                rows = [row for row in all_rows if row.is_valid(at_us, known_us)]
-                edges = [edge for row in all_rows for edge in row.edges_us(at_us)]
-                break
-        else:
-            edges = []
-        own = [row for o in self._settings.overrides if (row := _contract(o, who, model, name))]
-        rows += [row for row in own if row.is_valid(at_us, known_us)]
-        edges += [edge for row in own for edge in row.edges_us(at_us)]
+        own = [
+            _contract(o)
+            for o in self._settings.overrides
+            if not o.discount_percent and (_is_meant(o, who, name) or _is_meant(o, who, model))
+        ]
+        found = [*self._listed(who, name), *own]
+        rows = [row for row in found if row.is_known(known_us)]
+        edges = [edge for row in rows for edge in row.edges_us()]
+        held = [row for row in rows if row.holds(at_us)]
+        hour = rush(SCHEDULES.get(who, ()), name.lower(), at_us, known_us)
         discount, cuts = self._discount(who, name, at_us)
-        card = compose(who, name, rows, at_us, discount)
+        view = View(known_us=known_us, rush=hour.factor, discount=discount)
+        card = compose(who, name, held, view)
         if card is None:
-            detail = f"no price is known for {model!r} at provider {who or provider or 'unknown'!r}"
-            return Unpriced(
-                provider=provider, model=model, reason=UnpricedReason.MODEL, detail=detail
-            )
-        edges += cuts
+            return self._unknown(provider, model, who)
+        edges += [*hour.edges_us, *cuts]
+        retired = [
+            f"retired on {row.valid_from[:10]}: {row.source}"
+            for row in held
+            if row.kind == "retired"
+        ]
         bounded = msgspec.structs.replace(
             card,
             valid_from_us=max((e for e in edges if e <= at_us), default=None),
             valid_to_us=min((e for e in edges if e > at_us), default=None),
+            note="; ".join([*hour.notes, *retired]),
+            discount=_percent(discount) if len(found) > len(own) else "",
         )
         return msgspec.structs.replace(bounded, id=card_id(bounded))
+
+    def _unknown(self, provider: str, model: str, who: str) -> Unpriced:
+        detail = f"no price is known for {model!r} at provider {who or provider or 'unknown'!r}"
+        low = model.lower()
+        for held in self._catalogue.quarantine:
+            if held.provider == who and held.model == low:
+                detail += f"; its listing is in quarantine ({held.detail})"
+                break
+        return Unpriced(provider=provider, model=model, reason=UnpricedReason.MODEL, detail=detail)
 
     def _resolve(self, provider: str, model: str) -> tuple[str, str]:
         """The book's provider and the model's own name."""
@@ -176,17 +201,28 @@ class PriceBook:
             return canonical_provider(head), rest
         return canonical_provider(provider) or maker_of(model.lower()), model
 
+    def _listed(self, who: str, model: str) -> tuple[Row, ...]:
+        """The rows of a model at a provider, or at the maker whose prices the provider lists."""
+        for lister in (who, *_LISTS_OF.get(who, ())):
+            rows = self._rows(lister, model)
+            if rows:
+                return rows
+        return ()
+
     def _rows(self, provider: str, model: str) -> tuple[Row, ...]:
         models = self._catalogue.rows.get(provider, {})
         aliases = self._catalogue.aliases.get(provider, {})
         verified = VERIFIED.get(provider, {})
+        retired = RETIRED.get(provider, {})
         for name in spellings(provider, model):
-            found = models.get(name) or models.get(aliases.get(name, ""), ())
+            alias = aliases.get(name, "")
+            found = models.get(name) or models.get(alias, ())
             if found or name in verified:
-                return (*found, *verified.get(name, ()))
+                own = verified.get(name) or verified.get(alias, ())
+                return (*found, *own, *(retired.get(name) or retired.get(alias, ())))
         return ()
 
-    def _discount(self, provider: str, model: str, at_us: int) -> tuple[tuple[int, int], list[int]]:
+    def _discount(self, provider: str, model: str, at_us: int) -> tuple[Fraction, list[int]]:
         """All discounts that hold, multiplied; and the instants at which any begins or ends."""
         factor, edges = Fraction(1), list[int]()
         for given in self._settings.overrides:
@@ -197,7 +233,12 @@ class PriceBook:
             begun = not given.valid_from or at_us >= day_us(given.valid_from)
             if begun and (not given.valid_to or at_us < day_us(given.valid_to)):
                 factor *= 1 - Fraction(given.discount_percent) / 100
-        return (factor.numerator, factor.denominator), edges
+        return factor, edges
+
+
+def _percent(factor: Fraction) -> str:
+    """A discount's factor in words, or nothing."""
+    return "" if factor == 1 else f"{exact_text((1 - factor) * 100)} %"
 
 
 def _is_meant(given: PriceOverride, provider: str, model: str) -> bool:
@@ -205,12 +246,8 @@ def _is_meant(given: PriceOverride, provider: str, model: str) -> bool:
     return named and fnmatchcase(model.lower(), given.model.lower())
 
 
-def _contract(given: PriceOverride, provider: str, written: str, model: str) -> Row | None:
-    """The row that a `[[price]]` of rates stands for, where it is about this model."""
-    if given.discount_percent or not (
-        _is_meant(given, provider, model) or _is_meant(given, provider, written)
-    ):
-        return None
+def _contract(given: PriceOverride) -> Row:
+    """The row that a `[[price]]` of rates stands for."""
     units = {unit.value: getattr(given, unit.value) for unit in Unit}
     quote = Quote(
         rates={unit: amount for unit, amount in units.items() if amount},

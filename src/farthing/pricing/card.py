@@ -8,24 +8,19 @@ tiers are cliffs, the whole call is billed at the rates of the tier that its pro
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 
 import msgspec
 
 from farthing.money import Money, round_half_even
 from farthing.pricing.cost import Cost, Line, Priced, Unpriced, UnpricedReason
-from farthing.usage import STANDARD, Terms, Unit, Usage
+from farthing.pricing.price import UNITS, Price
+from farthing.usage import STANDARD, TOKEN_UNITS, Terms, Unit, Usage
 
-__all__ = ["UNITS", "Price", "RateCard", "RateSet", "card_id"]
+__all__ = ["UNITS", "Price", "RateCard", "RateSet", "Region", "card_id"]
 
-UNITS = tuple(Unit)  # the order of a set's rates, and of the counts in a `Usage`
 _REQUEST = UNITS.index(Unit.REQUEST)
-
-
-class Price(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An amount as the vendor quotes it: `nanodollars` for `per` units."""
-
-    nanodollars: int
-    per: int
+_PLANS_MOST = 64  # terms come from answers: a provider that invents some fills no memory
 
 
 class RateSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,20 +42,39 @@ class RateSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Region(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An inference region that multiplies all rates by numerator/denominator."""
+    """An inference region that multiplies the rates of tokens by numerator/denominator."""
 
     name: str
     numerator: int
     denominator: int
 
 
-class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Plan(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The rates of one tier, made ready to multiply.
+
+    `rates` in the order of `UNITS`, region included. Where the four common ones are a whole
+    number of nanodollars a token and no fee is due per request, `is_plain` holds and they stand
+    apart as integers: most calls are then four multiplications, and nothing needs rounding.
+    """
+
+    context_over: int
+    rates: tuple[Price | None, ...]
+    is_plain: bool
+    input: int
+    cache_read: int
+    output: int
+    reasoning: int
+
+
+class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """What `model` at `provider` costs from `valid_from_us` (included) to `valid_to_us` (not).
 
-    Instants are microseconds since the epoch, UTC; None: open. `source` says who quotes the
-    standard rates, `layer` how far it is trusted (contract, verified, history, catalogue),
-    `kind` why it came to be (price, change, correction, promo, scheduled, estimate). `discount`
-    multiplies every rate, as (numerator, denominator).
+    Instants are microseconds since the epoch, UTC; None: open. They bound the whole card: tiers,
+    hours and announced ends included. `source` says who quotes the standard rates, `since` from
+    which day or time (empty: nobody noted it), `layer` how far it is trusted (contract, verified,
+    history, catalogue), `kind` why it came to be (see `rows.Row`; `contract` and `estimate`
+    besides). `discount` is the user's own discount in the rates, `note` what the reader ought to
+    know.
     """
 
     id: str
@@ -70,10 +84,12 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     sets: tuple[RateSet, ...]
     kind: str = "price"
+    since: str = ""
     valid_from_us: int | None = None
     valid_to_us: int | None = None
     regions: tuple[Region, ...] = ()
-    discount: tuple[int, int] = (1, 1)
+    discount: str = ""
+    note: str = ""
 
     def to_json(self) -> bytes:
         """The card as JSON; `msgspec.json.decode(..., type=RateCard)` reads it back."""
@@ -85,30 +101,22 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Source of the tiers' rule: https://ai.google.dev/gemini-api/docs/pricing and
         https://developers.openai.com/api/docs/pricing (the whole prompt decides, 2026-11).
         """
-        found = self._set(usage, terms)
-        if isinstance(found, Unpriced):
-            return found
-        factor = self._factor(terms)
-        if factor is None:
-            return self._no(f"no price is known for the region {terms.region!r}")
+        plan = self._plan(usage, terms)
+        if isinstance(plan, Unpriced):
+            return plan
         lines: list[Line] = []
-        for unit, price, count in zip(UNITS, found.rates, self._counts(usage, found), strict=False):
+        for unit, price, count in zip(UNITS, plan.rates, _counts(usage, plan), strict=True):
             if not count:
                 continue
             if price is None:
                 return self._no(f"the card has no price for {unit.value} on these terms")
-            numerator, denominator = factor
-            cost = Money(
-                round_half_even(count * price.nanodollars * numerator, price.per * denominator)
-            )
-            rate = price.nanodollars * numerator
             lines.append(
                 Line(
                     unit=unit,
                     count=count,
-                    nanodollars=rate if denominator == 1 else rate // denominator,
+                    nanodollars=price.nanodollars,
                     per=price.per,
-                    cost=cost,
+                    cost=price.of(count),
                 )
             )
         total = Money(sum(line.cost.nanodollars for line in lines))
@@ -116,67 +124,79 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def total(self, usage: Usage, terms: Terms = STANDARD) -> Money | Unpriced:
         """The sum alone: what `cost` says, without its lines."""
-        found = self._set(usage, terms)
-        factor = self._factor(terms)
-        if isinstance(found, Unpriced) or factor is None:
-            cost = self.cost(usage, terms)
-            return cost if isinstance(cost, Unpriced) else cost.total
-        numerator, denominator = factor
+        tiers = self._plans.get(terms)
+        if (
+            tiers is None
+            or usage.cache_write_5m
+            or usage.cache_write_1h
+            or usage.web_search
+            or usage.audio_input
+            or usage.audio_output
+            or usage.image_input
+            or usage.request
+        ):
+            return self._sum(usage, terms)
+        plan = tiers[0]
+        fresh, read = usage.input, usage.cache_read
+        if len(tiers) > 1:
+            plan = _tier(tiers, fresh + read)
+        if not plan.is_plain:
+            return self._sum(usage, terms)
+        return Money(
+            fresh * plan.input
+            + read * plan.cache_read
+            + usage.output * plan.output
+            + usage.reasoning * plan.reasoning
+        )
+
+    def _sum(self, usage: Usage, terms: Terms) -> Money | Unpriced:
+        """`total` in every other case, and the first time on its terms."""
+        plan = self._plan(usage, terms)
+        if isinstance(plan, Unpriced):
+            return plan
         nanodollars = 0
-        for price, count in zip(found.rates, self._counts(usage, found), strict=False):
+        for unit, price, count in zip(UNITS, plan.rates, _counts(usage, plan), strict=True):
             if count:
                 if price is None:
-                    return self._missing(usage, terms)
-                nanodollars += round_half_even(
-                    count * price.nanodollars * numerator, price.per * denominator
-                )
+                    return self._no(f"the card has no price for {unit.value} on these terms")
+                nanodollars += round_half_even(count * price.nanodollars, price.per)
         return Money(nanodollars)
 
-    def _missing(self, usage: Usage, terms: Terms) -> Unpriced:
-        cost = self.cost(usage, terms)
-        return cost if isinstance(cost, Unpriced) else self._no("a unit has no price")
+    @cached_property
+    def _plans(self) -> dict[Terms, tuple[_Plan, ...]]:
+        """The plans made so far, by terms; tiers by rising context."""
+        return {}
 
-    def _counts(self, usage: Usage, found: RateSet) -> tuple[int, ...]:
-        """The counts in the order of `UNITS`; a fee per request is due once if nobody counted."""
-        counts = msgspec.structs.astuple(usage)
-        if not usage.request and found.rates[_REQUEST] is not None:
-            return (*counts[:_REQUEST], 1)
-        return counts
+    def _plan(self, usage: Usage, terms: Terms) -> _Plan | Unpriced:
+        tiers = self._plans.get(terms)
+        if tiers is None:
+            made = self._make_plans(terms)
+            if isinstance(made, Unpriced):
+                return made
+            tiers = made
+            if len(self._plans) < _PLANS_MOST:
+                self._plans[terms] = tiers
+        return _tier(tiers, usage.prompt_tokens)
 
-    def _set(self, usage: Usage, terms: Terms) -> RateSet | Unpriced:
-        first = self.sets[0]
-        if terms is STANDARD and len(self.sets) == 1:
-            return first
+    def _make_plans(self, terms: Terms) -> tuple[_Plan, ...] | Unpriced:
         wanted = (terms.service_tier, terms.is_batch, terms.speed)
-        prompt = usage.prompt_tokens
-        found: RateSet | None = None
-        for rates in self.sets:  # by rising context_over: the last that fits counts
-            if rates.terms == wanted and (prompt > rates.context_over or not rates.context_over):
-                found = rates
-        if found is None:
-            said = ", ".join(
-                text
-                for text in (
-                    f"service tier {terms.service_tier!r}",
-                    "batch" if terms.is_batch else "",
-                    f"speed {terms.speed!r}" if terms.speed else "",
-                )
-                if text
-            )
-            return self._no(f"the card has no rates for {said}")
-        return found
+        sets = [rates for rates in self.sets if rates.terms == wanted]
+        if not sets:
+            return self._no(f"the card has no rates for {_said(terms)}")
+        factor = self._factor(terms)
+        if factor is None:
+            return self._no(f"no price is known for the region {terms.region!r}")
+        return tuple(
+            _planned(rates, factor) for rates in sorted(sets, key=lambda s: s.context_over)
+        )
 
     def _factor(self, terms: Terms) -> tuple[int, int] | None:
-        """What multiplies the rates; None: the region is not known."""
+        """What multiplies the rates of tokens; None: the region is not known."""
         if not terms.region:
-            return self.discount
-        for region in self.regions:
-            if region.name == terms.region:
-                return (
-                    self.discount[0] * region.numerator,
-                    self.discount[1] * region.denominator,
-                )
-        return None
+            return (1, 1)
+        return next(
+            ((r.numerator, r.denominator) for r in self.regions if r.name == terms.region), None
+        )
 
     def _no(self, detail: str) -> Unpriced:
         return Unpriced(
@@ -185,6 +205,51 @@ class RateCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             reason=UnpricedReason.CONDITION,
             detail=f"{detail} ({self.id})",
         )
+
+
+def _tier(tiers: tuple[_Plan, ...], prompt_tokens: int) -> _Plan:
+    """The tier of the highest threshold that the prompt exceeds; the first has none."""
+    found = tiers[0]
+    for plan in tiers:
+        if prompt_tokens > plan.context_over:
+            found = plan
+    return found
+
+
+def _counts(usage: Usage, plan: _Plan) -> tuple[int, ...]:
+    """The counts in the order of `UNITS`; a fee per request is due once if nobody counted."""
+    counts = msgspec.structs.astuple(usage)[:-1]
+    if not usage.request and plan.rates[_REQUEST] is not None:
+        return (*counts[:_REQUEST], 1)
+    return counts
+
+
+def _planned(rates: RateSet, factor: tuple[int, int]) -> _Plan:
+    """The tier's plan; a region raises the price of tokens, never a fee.
+
+    Source: https://platform.claude.com/docs/en/about-claude/pricing ("all token pricing
+    categories", 2026-11).
+    """
+    priced = tuple(
+        price.times(*factor) if price is not None and unit in TOKEN_UNITS else price
+        for unit, price in zip(UNITS, rates.rates, strict=True)
+    )
+    common = [
+        priced[UNITS.index(u)] for u in (Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING)
+    ]
+    whole = [p.nanodollars // p.per for p in common if p is not None and not p.nanodollars % p.per]
+    is_plain = len(whole) == len(common) and priced[_REQUEST] is None
+    return _Plan(rates.context_over, priced, is_plain, *(whole if is_plain else (0, 0, 0, 0)))
+
+
+def _said(terms: Terms) -> str:
+    """The terms in words."""
+    said = (
+        f"service tier {terms.service_tier!r}",
+        "batch" if terms.is_batch else "",
+        f"speed {terms.speed!r}" if terms.speed else "",
+    )
+    return ", ".join(text for text in said if text)
 
 
 def card_id(card: RateCard) -> str:

@@ -1,106 +1,167 @@
 """Makes the card for one instant out of rows: the most trusted source wins, rate by rate.
 
-Every set of a card is complete. A rate that no source gives is filled in only where providers
-bill so; each rule names its source. Whatever remains unknown stays None, and is never zero.
+Within a layer the latest row stands. Layers are laid over one another, lowest first, with two
+exceptions that keep a price from being put together of pieces that never held together:
+
+- A source speaks for the time up to the day it was last checked. Where a lower layer has a price
+  that begins after that day, the higher layer is out of date and drops out.
+- A layer whose standard price differs from the one that wins has an old or a wrong price list;
+  its tiers, batch and cache rates drop out with it, and only its fees per search or request stay.
+
+The user's own rates come last, and neither discounts nor peak hours touch them. Every set of a
+card is complete: a rate that no source gives is filled in only where providers bill so; each rule
+names its source. Whatever remains unknown stays None, and is never zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from fractions import Fraction
 
 import msgspec
 
-from farthing.pricing.card import UNITS, Price, RateCard, RateSet, Region, card_id
-from farthing.pricing.rows import Layer, Row, price_of
-from farthing.usage import Unit
+from farthing.pricing.card import RateCard, RateSet
+from farthing.pricing.price import UNITS, Price, price_of
+from farthing.pricing.regions import regions_of
+from farthing.pricing.rows import Layer, Row, day_us
+from farthing.usage import TOKEN_UNITS, Unit
 
-__all__ = ["compose"]
+__all__ = ["View", "compose", "overtakes"]
 
 _Key = tuple[str, bool, str]
+_Rates = dict[Unit, Price]
+_Sets = dict[tuple[_Key, int], _Rates]
 _STANDARD: _Key = ("default", False, "")
 _BATCH: _Key = ("default", True, "")
-_TOKENS = tuple(unit for unit in UNITS if unit not in (Unit.WEB_SEARCH, Unit.REQUEST))
 
 # Both publish their batch price as half of the standard one, for all token rates.
 # Source: https://developers.openai.com/api/docs/guides/batch and
 # https://platform.claude.com/docs/en/build-with-claude/batch-processing (2026-11).
 _HALF_PRICE_BATCH = frozenset({"openai", "anthropic"})
-# US-only inference costs 1.1x from Claude Opus 4.6 on; older models have no such uplift.
-# Source: https://platform.claude.com/docs/en/about-claude/pricing#data-residency-pricing (2026-11).
-_US_UPLIFT = (Region("us", 11, 10),)
-_BEFORE_UPLIFT = (
-    "claude-2*", "claude-3*", "claude-instant*", "claude-opus-4", "claude-opus-4-0*",
-    "claude-opus-4-1*", "claude-opus-4-2*", "claude-opus-4-5*", "claude-sonnet-4",
-    "claude-sonnet-4-0*", "claude-sonnet-4-2*", "claude-sonnet-4-5*", "claude-haiku-4-5*",
-)  # fmt: skip
 
 
-def compose(
-    provider: str, model: str, rows: Sequence[Row], at_us: int, discount: tuple[int, int]
-) -> RateCard | None:
-    """The card at an instant from rows that hold then; None where none prices the model."""
-    if not rows:
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What a card is made of beside rows: factors on list prices, and what is known when.
+
+    `rush` multiplies the list rates of tokens (peak hours), `discount` all list rates.
+    """
+
+    known_us: int | None = None
+    rush: Fraction = Fraction(1)
+    discount: Fraction = Fraction(1)
+
+
+def compose(provider: str, model: str, rows: Sequence[Row], view: View) -> RateCard | None:
+    """The card from rows that hold and are known; None where none prices the model."""
+    listed = [row for row in rows if row.quotes and row.layer is not Layer.CONTRACT]
+    own = sorted((r for r in rows if r.layer is Layer.CONTRACT), key=lambda row: row.age)
+    sets: _Sets = {}
+    standing = _standing(listed, view.known_us)
+    for row, is_whole in standing:
+        _lay(sets, row, is_whole=is_whole)
+    sets = {key: _listed(rates, view) for key, rates in sets.items()}
+    for row in own:
+        _lay(sets, row, is_whole=True)
+    if not sets.get((_STANDARD, 0)):
         return None
-    best: dict[tuple[_Key, int], dict[Unit, Price]] = {}
-    for row in sorted(rows, key=_rank):
-        for quote in row.quotes:
-            key = ((quote.service_tier, quote.is_batch, quote.speed), quote.context_over)
-            known = best.setdefault(key, {})
-            known.update({Unit(u): price_of(Unit(u), a) for u, a in quote.rates.items()})
-    if (_STANDARD, 0) not in best:
-        return None
-    if provider in _HALF_PRICE_BATCH and (_BATCH, 0) not in best:
-        for (key, over), rates in list(best.items()):
-            if key == _STANDARD:
-                best[_BATCH, over] = _halved(rates)
-    top = max(rows, key=_rank)
-    edges = [edge for row in rows for edge in row.edges_us(at_us)]
-    card = RateCard(
+    if provider in _HALF_PRICE_BATCH and (_BATCH, 0) not in sets:
+        halves = {over: rates for (key, over), rates in sets.items() if key == _STANDARD}
+        sets |= {(_BATCH, over): _halved(rates) for over, rates in halves.items()}
+    top = _top(standing, own)
+    return RateCard(
         id="",
         provider=provider,
         model=model,
         layer=top.layer.name.lower(),
         source=top.source,
         kind=top.kind,
-        sets=_complete(provider, best),
-        valid_from_us=max((edge for edge in edges if edge <= at_us), default=None),
-        valid_to_us=min((edge for edge in edges if edge > at_us), default=None),
-        regions=_regions(provider, model),
-        discount=discount,
+        since=top.valid_from,
+        sets=_complete(model, sets),
+        regions=regions_of(provider, model.lower()),
     )
-    return msgspec.structs.replace(card, id=card_id(card))
 
 
-def _rank(row: Row) -> tuple[float, str]:
-    """How much a row counts; a peak hour counts above any flat price of its own layers."""
-    layer = max(float(row.layer), Layer.HISTORY + 0.5) if row.windows else float(row.layer)
-    return (layer, row.recorded or row.valid_from)
+def _standing(rows: Sequence[Row], known_us: int | None) -> list[tuple[Row, bool]]:
+    """The rows that count, lowest layer first, and whether they count for all their rates."""
+    leaders: dict[tuple[Layer, _Key], Row] = {}
+    for row in sorted(rows, key=lambda row: row.age):
+        leaders[row.layer, row.terms] = row
+    standard = {layer: row for (layer, key), row in leaders.items() if key == _STANDARD}
+    dropped = {
+        layer
+        for layer, row in standard.items()
+        if any(low < layer and overtakes(other, row, known_us) for low, other in standard.items())
+    }
+    kept = [layer for layer in standard if layer not in dropped]
+    head = standard[max(kept)] if kept else None
+    return [
+        (row, head is None or _agrees(standard.get(layer), head))
+        for (layer, _), row in sorted(leaders.items(), key=lambda item: item[0])
+        if layer not in dropped
+    ]
 
 
-def _halved(rates: dict[Unit, Price]) -> dict[Unit, Price]:
+def overtakes(lower: Row, higher: Row, known_us: int | None = None) -> bool:
+    """Whether the lower layer's row begins after the higher one was last seen to stand."""
+    if not higher.checked or not lower.valid_from:
+        return False
+    checked = day_us(higher.checked)
+    return day_us(lower.valid_from) > (checked if known_us is None else min(checked, known_us))
+
+
+def _agrees(row: Row | None, head: Row) -> bool:
+    """Whether a layer's standard price is that of the winning one, where both give it."""
+    if row is None:
+        return True
+    ours, theirs = row.rates(), head.rates()
+    return all(
+        price_of(unit, ours[unit.value]) == price_of(unit, theirs[unit.value])
+        for unit in (Unit.INPUT, Unit.OUTPUT)
+        if unit.value in ours and unit.value in theirs
+    )
+
+
+def _lay(sets: _Sets, row: Row, *, is_whole: bool) -> None:
+    """Lay a row's rates over those below it; a row without rates withdraws its terms."""
+    for quote in row.quotes:
+        key = (row.terms, quote.context_over)
+        if not quote.rates:
+            sets.pop(key, None)
+            continue
+        rates = {Unit(unit): price_of(Unit(unit), amount) for unit, amount in quote.rates.items()}
+        if not is_whole:
+            rates = {unit: price for unit, price in rates.items() if unit not in TOKEN_UNITS}
+        if rates:
+            sets.setdefault(key, {}).update(rates)
+
+
+def _listed(rates: _Rates, view: View) -> _Rates:
+    """List rates with the hour's factor and the user's discount on them."""
+    tokens, fees = view.rush * view.discount, view.discount
     return {
-        unit: Price(price.nanodollars, price.per * 2) if unit in _TOKENS else price
+        unit: price.times(*(tokens if unit in TOKEN_UNITS else fees).as_integer_ratio())
         for unit, price in rates.items()
     }
 
 
-def _regions(provider: str, model: str) -> tuple[Region, ...]:
-    if provider != "anthropic" or any(fnmatchcase(model, old) for old in _BEFORE_UPLIFT):
-        return ()
-    return _US_UPLIFT
+def _top(standing: Sequence[tuple[Row, bool]], own: Sequence[Row]) -> Row:
+    """The row that a card names: the highest that gives standard rates."""
+    rows = [row for row, is_whole in standing if is_whole] + list(own)
+    return next(row for row in reversed(rows) if row.terms == _STANDARD and row.rates())
 
 
-def _complete(
-    provider: str, best: dict[tuple[_Key, int], dict[Unit, Price]]
-) -> tuple[RateSet, ...]:
+def _halved(rates: _Rates) -> _Rates:
+    return {
+        unit: price.times(1, 2) if unit in TOKEN_UNITS else price for unit, price in rates.items()
+    }
+
+
+def _complete(model: str, known: _Sets) -> tuple[RateSet, ...]:
     """Sets with every rate that can be known, by terms and rising context."""
     sets: list[RateSet] = []
-    for key in sorted({key for key, _ in best}, key=lambda key: (key != _STANDARD, key)):
-        overs = sorted({over for known, over in best if known == key} | {0})
-        for over in overs:
-            inherited = _inherit(best, key, over)
-            rates = _filled(provider, inherited)
+    for key in sorted({key for key, _ in known}, key=lambda key: (key != _STANDARD, key)):
+        for over in sorted({over for terms, over in known if terms == key} | {0}):
+            rates = _filled(model, _inherited(known, key, over))
             sets.append(
                 RateSet(
                     rates=tuple(rates.get(unit) for unit in UNITS),
@@ -113,28 +174,29 @@ def _complete(
     return tuple(sets)
 
 
-def _inherit(
-    best: dict[tuple[_Key, int], dict[Unit, Price]], key: _Key, over: int
-) -> dict[Unit, Price]:
+def _inherited(known: _Sets, key: _Key, over: int) -> _Rates:
     """The rates of a tier: its own, else those of lower tiers, else the standard ones.
 
     Tables of batch and tier prices leave out what keeps its standard price.
+    Source: https://developers.openai.com/api/docs/pricing (2026-10-14: the batch table gives no
+    cached rate for gpt-4o), https://ai.google.dev/gemini-api/docs/pricing (2026-10-14).
     """
-    found: dict[Unit, Price] = {}
+    found: _Rates = {}
     chain: Iterable[tuple[_Key, int]] = (
-        *((_STANDARD, o) for o in sorted({o for k, o in best if k == _STANDARD}) if o <= over),
-        *((key, o) for o in sorted({o for k, o in best if k == key}) if o <= over),
+        *((_STANDARD, o) for o in sorted({o for k, o in known if k == _STANDARD}) if o <= over),
+        *((key, o) for o in sorted({o for k, o in known if k == key}) if o <= over),
     )
     for step in chain:
-        found.update(best[step])
+        found.update(known[step])
     return found
 
 
-def _filled(provider: str, rates: dict[Unit, Price]) -> dict[Unit, Price]:
+def _filled(model: str, rates: _Rates) -> _Rates:
     """What providers bill where they publish no rate of its own.
 
-    Reasoning is billed as output, images as input, a cache read or write without a price as plain
-    input. Anthropic writes cache for 1.25x (5 m) and 2x (1 h) of input.
+    Reasoning is billed as output, images as input, a cache read or a five-minute write without a
+    price as plain input. Claude writes cache for 1.25x (5 m) and 2x (1 h) of input, wherever it
+    is served; nobody else writes for an hour.
     Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing,
     https://developers.openai.com/api/docs/guides/reasoning (2026-11).
     """
@@ -145,9 +207,8 @@ def _filled(provider: str, rates: dict[Unit, Price]) -> dict[Unit, Price]:
         plain = full[Unit.INPUT]
         full.setdefault(Unit.IMAGE_INPUT, plain)
         full.setdefault(Unit.CACHE_READ, plain)
-        if provider == "anthropic":
-            full.setdefault(Unit.CACHE_WRITE_5M, Price(plain.nanodollars * 5, plain.per * 4))
-            full.setdefault(Unit.CACHE_WRITE_1H, Price(plain.nanodollars * 2, plain.per))
+        if "claude" in model.lower():
+            full.setdefault(Unit.CACHE_WRITE_5M, plain.times(5, 4))
+            full.setdefault(Unit.CACHE_WRITE_1H, plain.times(2, 1))
         full.setdefault(Unit.CACHE_WRITE_5M, plain)
-        full.setdefault(Unit.CACHE_WRITE_1H, full[Unit.CACHE_WRITE_5M])
     return full

@@ -7,19 +7,28 @@ import enum
 import msgspec
 
 from farthing.money import Money
+from farthing.pricing.price import Price
 from farthing.usage import Unit
 
 __all__ = ["Cost", "Line", "Priced", "Unpriced", "UnpricedReason"]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One bucket of a bill: `count` units at `nanodollars` per `per` units."""
+    """One bucket of a bill: `count` units at `nanodollars` per `per` units.
+
+    The line reproduces: count x nanodollars / per, rounded once, half to even, is its cost.
+    """
 
     unit: Unit
     count: int
     nanodollars: int
     per: int
     cost: Money
+
+    @property
+    def usd_per_million(self) -> str:
+        """The rate in USD per million units, exactly (see `Price.per_million`)."""
+        return Price(self.nanodollars, self.per).per_million
 
 
 class Priced(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,8 @@
-"""Which model a name means: exact ids, explicit aliases, and dated snapshots of a known id.
+"""Which model a name means: exact ids, explicit aliases, and snapshots of a known id.
 
-Nothing is matched by prefix or part: `gpt-5.4-mini` is never `gpt-5`.
+Nothing is matched by prefix or part: `gpt-5.4-mini` is never `gpt-5`. What may be taken off a
+name are frames with a fixed form: the path and version of a cloud platform, a fine-tune's owner,
+a snapshot's date.
 """
 
 from __future__ import annotations
@@ -32,7 +34,14 @@ _MAKERS = (
     ("zai", re.compile(r"glm-")),
 )
 _DATED = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
-_BEDROCK = re.compile(r"^(?:(?:us|eu|apac|global)\.)?([a-z0-9]+)\.(.+?)(?:-v\d+(?::\d+)?)?$")
+_FINE_TUNE = re.compile(r"^(ft:[^:]+):.*$")
+# arn:aws:bedrock:REGION:ACCOUNT:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0
+# Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+_BEDROCK_VERSION = re.compile(r"(-v\d+)?(:\d+)?(:\d+k)?$")
+_BEDROCK_GEO = re.compile(r"^(global|us-gov|us|eu|apac|au|ca|in|jp|sa|regional)\.(?=[a-z0-9-]+\.)")
+# projects/P/locations/L/publishers/anthropic/models/claude-sonnet-4-5@20250929; a Gemini version
+# is three digits. Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/models
+_VERTEX_VERSION = re.compile(r"(-\d{3}|@default|@latest)$")
 
 
 def canonical_provider(name: str) -> str:
@@ -47,10 +56,28 @@ def maker_of(model: str) -> str:
 
 
 def spellings(provider: str, model: str) -> list[str]:
-    """The ids to look for, in order: as written, without a bedrock frame, without its date."""
+    """The ids to look for, in order: as written, out of its frame, then without its date."""
     low = model.lower()
-    found = [low]
-    framed = _BEDROCK.match(low) if provider == "aws" else None
-    if framed:
-        found += [framed[2], f"{framed[1]}.{framed[2]}"]
-    return found + [_DATED.sub("", name) for name in found if _DATED.search(name)]
+    if provider == "aws":
+        found = _bedrock(low)
+    elif provider == "google":
+        tail = low.rsplit("/", 1)[-1]
+        found = [low, tail, _VERTEX_VERSION.sub("", tail)]
+    else:
+        found = [low, _FINE_TUNE.sub(r"\1", low)]
+    found += [_DATED.sub("", name) for name in found if _DATED.search(name)]
+    return list(dict.fromkeys(found))
+
+
+def _bedrock(model: str) -> list[str]:
+    """The ids a Bedrock id may stand under: `regional.` covers all of its regions but `global.`."""
+    tail = model.rsplit("/", 1)[-1]
+    bare = _BEDROCK_VERSION.sub("", tail)
+    geo = _BEDROCK_GEO.match(tail)
+    names = [tail, bare]
+    if geo is None:
+        return [model, *names, *(f"regional.{name}" for name in names)]
+    inner = [name[geo.end() :] for name in names]
+    if geo[1] == "global":  # its own, lower price: never that of a region
+        return [model, *names]
+    return [model, *names, *(f"regional.{name}" for name in inner), *inner]

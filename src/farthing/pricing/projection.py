@@ -50,7 +50,10 @@ def project(call: Money, volume: Volume) -> Projection:
 
 
 def _factor(text: str) -> Fraction:
-    factor = Fraction(text)
+    try:
+        factor = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{text!r} is no number") from error
     if factor < 0:
         raise ValueError(f"{text} must not be negative")
     return factor

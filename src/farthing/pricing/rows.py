@@ -1,24 +1,23 @@
 """Rows of the price book: what one source says that a model costs, since when, and who said so.
 
-Rows are only ever added. Two times count: when a price is valid, and when we came to know it.
-A row that proved wrong is superseded by another of the kind `correction`.
+Rows are only ever added. Two times count: when a price is valid, and when it became known. A row
+has no end of its own: it stands until a later row of its layer and terms begins, so that a book
+asked for what it knew then lets it stand on. A row that proved wrong is superseded by another of
+the kind `correction`.
 """
 
 from __future__ import annotations
 
 import enum
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from typing import Final
 
 import msgspec
 
-from farthing.pricing.card import UNITS, Price
-from farthing.usage import Unit
+__all__ = ["Layer", "Quote", "Row", "day_us"]
 
-__all__ = ["Layer", "Quote", "Row", "Window", "day_us", "price_of"]
-
-_DAY_US = 86_400_000_000
-_PER = {Unit.WEB_SEARCH: 1000, Unit.REQUEST: 1}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Layer(enum.IntEnum):
@@ -28,37 +27,6 @@ class Layer(enum.IntEnum):
     HISTORY = 2
     VERIFIED = 3
     CONTRACT = 4
-
-
-class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Hours of the day, UTC, in minutes from midnight; `weekdays` Monday to Friday only."""
-
-    start_minute: int
-    end_minute: int
-    weekdays: bool = False
-    holidays: tuple[str, ...] = ()
-
-    def holds(self, at_us: int) -> bool:
-        """Whether the instant lies within the window."""
-        when = datetime.fromtimestamp(at_us / 1_000_000, UTC)
-        minute = when.hour * 60 + when.minute
-        inside = (
-            self.start_minute <= minute < self.end_minute
-            if self.start_minute < self.end_minute
-            else minute >= self.start_minute or minute < self.end_minute
-        )
-        is_off = self.weekdays and (when.weekday() >= 5 or when.date().isoformat() in self.holidays)
-        return inside and not is_off
-
-    def edges_us(self, at_us: int) -> tuple[int, int]:
-        """The last edge up to the instant, and the next after it, midnights included."""
-        day = at_us - at_us % _DAY_US
-        minutes = sorted({0, self.start_minute, self.end_minute, 1440})
-        edges = [day + minute * 60_000_000 for minute in minutes]
-        return (
-            max(edge for edge in edges if edge <= at_us),
-            min(edge for edge in edges if edge > at_us),
-        )
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,7 +40,18 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a source says. Days are ISO dates, UTC; `valid_to` is the first day no longer."""
+    """What a source says about one model on one set of terms, one quote a context tier.
+
+    `kind` is why it came to be: `price` (as first listed), `change`, `correction` (of a wrong
+    entry), `promo`, `scheduled` (announced before it begins), `retired` (no longer served from
+    `valid_from` on; the price stands). A quote without rates says that the terms are no longer
+    offered.
+
+    Days are ISO dates or RFC 3339 times, UTC; empty: open, or nobody noted it. `valid_to` is
+    given only where the row itself announced its end. `recorded` is when the source came to
+    say so, `superseded` when it was found to be wrong, `checked` when it was last seen to stand.
+    `verified_by` says how we checked it ourselves (see `verified`); empty: we did not.
+    """
 
     source: str
     quotes: tuple[Quote, ...]
@@ -82,48 +61,55 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_to: str = ""
     recorded: str = ""
     superseded: str = ""
-    windows: tuple[Window, ...] = ()
+    checked: str = ""
+    verified_by: str = ""
 
-    def is_valid(self, at_us: int, known_us: int | None) -> bool:
-        """Whether it holds at an instant, as far as was known at another."""
-        if self.valid_from and at_us < day_us(self.valid_from):
-            return False
-        if self.valid_to and at_us >= day_us(self.valid_to):
-            return False
+    @property
+    def terms(self) -> tuple[str, bool, str]:
+        """The terms that all its quotes share: service tier, batch, speed."""
+        if not self.quotes:
+            return ("default", False, "")
+        quote = self.quotes[0]
+        return (quote.service_tier, quote.is_batch, quote.speed)
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What orders the rows of a layer: when it begins, then when it became known."""
+        return (_or_never(self.valid_from), _or_never(self.recorded))
+
+    def is_known(self, known_us: int | None) -> bool:
+        """Whether the row stood in the book at an instant; None: today."""
         if known_us is None:
-            is_known = not self.superseded
-        else:
-            is_known = (not self.recorded or day_us(self.recorded) <= known_us) and not (
-                self.superseded and day_us(self.superseded) <= known_us
-            )
-        return is_known and (not self.windows or any(w.holds(at_us) for w in self.windows))
+            return not self.superseded
+        return (not self.recorded or day_us(self.recorded) <= known_us) and (
+            not self.superseded or known_us < day_us(self.superseded)
+        )
 
-    def edges_us(self, at_us: int) -> list[int]:
-        """The instants at which it begins or ceases to hold, near `at_us`."""
-        edges = [day_us(day) for day in (self.valid_from, self.valid_to) if day]
-        for window in self.windows:
-            edges += window.edges_us(at_us)
-        return edges
+    def holds(self, at_us: int) -> bool:
+        """Whether it has begun, and not announced its end, at an instant."""
+        return (not self.valid_from or day_us(self.valid_from) <= at_us) and (
+            not self.valid_to or at_us < day_us(self.valid_to)
+        )
+
+    def edges_us(self) -> list[int]:
+        """The instants at which it begins and ends, as far as it says."""
+        return [day_us(day) for day in (self.valid_from, self.valid_to) if day]
+
+    def rates(self) -> dict[str, str]:
+        """Its rates for short prompts."""
+        none: dict[str, str] = {}
+        return next((quote.rates for quote in self.quotes if not quote.context_over), none)
+
+
+def _or_never(day: str) -> int:
+    return day_us(day) if day else -(2**62)
 
 
 def day_us(day: str) -> int:
-    """The first instant of a day, UTC; a longer text is an RFC 3339 time."""
-    if len(day) > 10:
-        return round(datetime.fromisoformat(day).timestamp()) * 1_000_000
-    midnight = datetime.combine(date.fromisoformat(day), time(), UTC)
-    return (midnight - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def price_of(unit: Unit, amount: str) -> Price:
-    """A price in the vendor's form from a decimal text: `2.5` per million is 2.5e9 per 1e6.
-
-    An amount finer than a nanodollar keeps its digits: both sides grow by ten.
-    """
-    value = Decimal(amount).scaleb(9)
-    per = _PER.get(unit, 1_000_000)
-    while value != value.to_integral_value():
-        value, per = value.scaleb(1), per * 10
-    return Price(int(value), per)
-
-
-NO_RATES: tuple[None, ...] = (None,) * len(UNITS)
+    """The first instant of a day, UTC; a longer text is an RFC 3339 time, UTC if it says no zone."""
+    if len(day) == 10:
+        instant = datetime.combine(date.fromisoformat(day), time(), UTC)
+    else:
+        instant = datetime.fromisoformat(day)
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC)
+    return (instant - _EPOCH) // _MICROSECOND
