@@ -54,19 +54,20 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     is_estimated: bool = False
 
     def __post_init__(self) -> None:
+        # The bitwise or of whole numbers is negative exactly where one of them is.
         if (
-            self.input < 0
-            or self.cache_read < 0
-            or self.cache_write_5m < 0
-            or self.cache_write_1h < 0
-            or self.output < 0
-            or self.reasoning < 0
-            or self.audio_input < 0
-            or self.audio_output < 0
-            or self.image_input < 0
-            or self.web_search < 0
-            or self.request < 0
-        ):
+            self.input
+            | self.cache_read
+            | self.cache_write_5m
+            | self.cache_write_1h
+            | self.output
+            | self.reasoning
+            | self.audio_input
+            | self.audio_output
+            | self.image_input
+            | self.web_search
+            | self.request
+        ) < 0:
             negative = {u.value: self.count(u) for u in Unit if self.count(u) < 0}
             raise ValueError(f"usage counts must not be negative: {negative}")
 
