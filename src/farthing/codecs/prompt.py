@@ -148,20 +148,20 @@ def survey(messages: list[Message], *others: msgspec.Raw) -> Survey:
     is_in_turn = False
     last: list[msgspec.Raw] = []
     for message in messages:
-        role = message.role
         content = message.content
-        is_tool_result = False
         if memoryview(content)[0] == _OPENING:
             tally = tally or _Tally()
-            is_tool_result = tally.add(bytes(content))
-        if role == "user" and not is_tool_result:
-            if not is_in_turn:
+            if tally.add(bytes(content)) and message.role == "user":
+                continue
+        if message.role == "user":
+            if is_in_turn:
+                last.append(content)
+            else:
                 turn += 1
                 step = 0
-                last = []
-            last.append(content)
-            is_in_turn = True
-        elif role == "assistant":
+                last = [content]
+                is_in_turn = True
+        elif message.role == "assistant":
             step += 1
             is_in_turn = False
     conversation = Conversation(turn=turn, step=step, last_turn=_digest(last))

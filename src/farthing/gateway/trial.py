@@ -145,7 +145,6 @@ class Trial:
 
 
 def _request_id(headers: Headers) -> str:
-    for name, value in headers:
-        if name in (b"x-request-id", b"request-id"):
-            return value.decode("latin-1")[:128]
-    return ""
+    named = dict(headers)
+    value = named.get(b"x-request-id") or named.get(b"request-id")
+    return "" if value is None else value.decode("latin-1")[:128]
