@@ -12,17 +12,31 @@ B6  A threshold is told once per budget, key and window, whoever crosses it and 
 """
 
 from farthing.budgets.account import Account, account_id, check_names
+from farthing.budgets.purse import Purse, Reservation, Wait
+from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope
 from farthing.budgets.settings import AtLimit, BudgetSettings, Mode
+from farthing.budgets.sqlite import SqliteBudgets
+from farthing.budgets.store import Ask, BudgetStore, Grant
+from farthing.budgets.treasurer import Treasurer
 from farthing.budgets.window import Span, Window
 
 __all__ = [
     "Account",
+    "Ask",
     "AtLimit",
     "BudgetSettings",
+    "BudgetStore",
+    "Grant",
     "Mode",
+    "Purse",
+    "Refused",
+    "Reservation",
     "Scope",
     "Span",
+    "SqliteBudgets",
+    "Treasurer",
+    "Wait",
     "Window",
     "account_id",
     "check_names",

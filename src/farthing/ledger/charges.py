@@ -27,6 +27,7 @@ CREATE TABLE budget_accounts (
     committed INTEGER NOT NULL, wanted_until_us INTEGER NOT NULL
 );
 CREATE INDEX budget_accounts_by_key ON budget_accounts (budget, "key", end_us);
+CREATE INDEX budget_accounts_wanted ON budget_accounts (wanted_until_us);
 CREATE TABLE budget_leases (
     account TEXT NOT NULL, holder TEXT NOT NULL, granted INTEGER NOT NULL, drained INTEGER NOT NULL,
     expires_us INTEGER NOT NULL, PRIMARY KEY (account, holder), CHECK (drained <= granted)
@@ -139,19 +140,20 @@ def _book(connection: sqlite3.Connection, account_id: str, run: str, charge: _Ch
 
 
 def _drain(connection: sqlite3.Connection, account_id: str, run: str, cost: int) -> int:
-    """Use up the run's lease; how much of the cost it covered."""
+    """Use up the run's lease, and note the cost where it has none; how much of it was covered."""
+    if not run:
+        return 0
     lease = (account_id, run)
-    found = connection.execute(
+    connection.execute("INSERT OR IGNORE INTO budget_leases VALUES (?, ?, 0, 0, 0)", lease)
+    granted, before = connection.execute(
         "SELECT granted, drained FROM budget_leases WHERE account = ? AND holder = ?", lease
     ).fetchone()
-    if found is None:
-        return 0
-    granted, drained = found[0], _saturated(found[1] + cost)
+    drained = _saturated(before + cost)
     connection.execute(
         "UPDATE budget_leases SET granted = ?, drained = ? WHERE account = ? AND holder = ?",
         (max(granted, drained), drained, *lease),
     )
-    return min(cost, granted - found[1])
+    return min(cost, granted - before)
 
 
 def _tell_overrun(connection: sqlite3.Connection, account: _Account, at_us: int) -> None:

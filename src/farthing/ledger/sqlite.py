@@ -169,7 +169,9 @@ class SqliteStore:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM parts WHERE day = ?", [(day,) for day in days])
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+    def query(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> Iterator[Row]:
         """The rows of a query, as they come."""
         with self._translated():
             for row in self._open().execute(sql, parameters):  # noqa: UP028 - see below
