@@ -36,6 +36,8 @@ class Holding:
         "_drained",
         "_granted",
         "_granted_at_us",
+        "_is_answered",
+        "_is_idle",
         "_is_wanted",
         "_leased",
         "_moved_us",
@@ -51,6 +53,7 @@ class Holding:
         "key",
         "limit",
         "low",
+        "pins",
         "span",
         "spent",
     )
@@ -63,9 +66,10 @@ class Holding:
         self.limit = budget.limit.nanodollars
         self.free = self.spent = 0
         self.low = _NEVER
+        self.pins = 0  # calls that run and hold nothing yet
         self.is_hungry = False
         self._granted = self._drained = self._leased = self._spent_by_all = 0
-        self._is_wanted = False
+        self._is_wanted = self._is_idle = self._is_answered = False
         self._seen_us = self._asked_again_us = self._granted_at_us = _NEVER
         self._resets_us = span.counts_until_us
         self._stride = 0
@@ -76,6 +80,17 @@ class Holding:
     def reserved(self) -> int:
         """What calls hold that are running."""
         return self._granted - self.spent - self.free
+
+    @property
+    def is_used(self) -> bool:
+        """Whether calls run on it, or it is about to be filled."""
+        return self.is_hungry or self.pins > 0 or self.reserved > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it can be forgotten: the store knows all of it, and tells it again if asked."""
+        is_even = self.free == 0 and self._granted == self.spent == self._drained
+        return self._is_idle and self._is_answered and is_even and not self.is_used
 
     @property
     def spent_by_all(self) -> int:
@@ -104,7 +119,7 @@ class Holding:
         calls need: two remainders that are of no use apart may together serve one call.
         """
         self._stride = max(self._stride, _FIRST_CALLS * least)
-        self.is_hungry = False
+        self.is_hungry = self._is_idle = False
         self.low = _NEVER
         back = max(0, self.free) if self._is_wanted else 0
         self._take(back)
@@ -120,25 +135,21 @@ class Holding:
     def tidy(self, now_us: int) -> Ask | None:
         """What this worker has no use for: after the span's end, when idle, or far too much.
 
-        A lease nobody uses any more is closed, once the ledger has booked what it paid for.
+        A holding that nobody uses any more is done once the ledger has booked what it paid for.
         """
         if self._was != (self.spent, self.free):
             self._was = (self.spent, self.free)
             self._moved_us = now_us
         if now_us >= self.span.end_us or now_us - self._moved_us >= _IDLE_US:
-            back = max(0, self.free)
-            self._take(back)
-            if self.reserved or self.is_hungry:
-                return self._ask(back=back) if back else None
-            return self._ask(back=back, closing=self.spent)
+            self._is_idle = not self.is_used
+            is_open = self._is_idle and not self.is_done
+            return self._return(self.free) or (self._ask() if is_open else None)
         self._stride -= self._stride // 16 if self.free > 2 * self._stride else 0
         return self._return(self.free - 2 * self._stride if self.free > 4 * self._stride else 0)
 
     def close(self) -> Ask:
-        """The worker ends: everything free, and the lease where nothing runs or is undrained."""
-        back = max(0, self.free)
-        self._take(back)
-        return self._ask(back=back, closing=None if self.reserved else self.spent)
+        """The worker ends: everything free goes back."""
+        return self._return(self.free) or self._ask()
 
     def apply(self, grant: Grant, ask: Ask, now_us: int) -> None:
         """Stand where the store says; what calls hold stays theirs."""
@@ -148,9 +159,6 @@ class Holding:
         # What the ledger booked under our name we have spent, though a former life did it.
         self.spent = max(self.spent, self._drained)
         self._granted = grant.granted.nanodollars
-        if grant.is_closed:
-            self.spent -= self._drained
-            self._granted = self._drained = 0
         self.free = self._granted - self.spent - reserved
         self.limit = grant.limit.nanodollars
         self._spent_by_all = grant.spent.nanodollars
@@ -158,6 +166,7 @@ class Holding:
         self._resets_us = grant.resets_us
         self._is_wanted = grant.is_wanted
         self._seen_us = now_us
+        self._is_answered = True
         if ask.want:
             self._asked(gained, ask, now_us)
 
@@ -203,15 +212,8 @@ class Holding:
         self.free -= back
         self._granted -= back
 
-    def _ask(
-        self,
-        *,
-        back: int = 0,
-        least: int = 0,
-        need: int = 0,
-        want: int = 0,
-        closing: int | None = None,
-    ) -> Ask:
+    def _ask(self, *, back: int = 0, least: int = 0, need: int = 0, want: int = 0) -> Ask:
+        self._is_answered = False
         return Ask(
             id=self.id,
             budget=self.budget,
@@ -221,5 +223,4 @@ class Holding:
             least=Money(least),
             need=Money(need),
             want=Money(want),
-            closing=None if closing is None else Money(closing),
         )
