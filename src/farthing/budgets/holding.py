@@ -33,6 +33,7 @@ class Holding:
 
     __slots__ = (
         "_asked_again_us",
+        "_denied",
         "_drained",
         "_granted",
         "_granted_at_us",
@@ -71,6 +72,7 @@ class Holding:
         self._granted = self._drained = self._leased = self._spent_by_all = 0
         self._is_wanted = self._is_idle = self._is_answered = False
         self._seen_us = self._asked_again_us = self._granted_at_us = _NEVER
+        self._denied = 0
         self._resets_us = span.counts_until_us
         self._stride = 0
         self._was = (0, 0)
@@ -108,9 +110,10 @@ class Holding:
         """Whether the store was seen so recently that a refusal need not ask it again."""
         return 0 <= now_us - self._seen_us <= _FRESH_US
 
-    def may_ask(self, now_us: int) -> bool:
-        """Whether asking is of use; just after a denial it is not."""
-        return not 0 < self._asked_again_us - now_us <= _BUSY_US  # though a clock be set back
+    def may_ask(self, needed: int, now_us: int) -> bool:
+        """Whether asking is of use; just after a denial it is not, but for less."""
+        is_denied = 0 < self._asked_again_us - now_us <= _BUSY_US  # though a clock be set back
+        return needed < self._denied or not is_denied
 
     def refill(self, least: int, need: int) -> Ask:
         """What to ask for, where calls wait for `need` in all, and one of them for `least`.
@@ -130,6 +133,10 @@ class Holding:
     def give_back(self) -> Ask | None:
         """Everything free, because somebody else waits for it."""
         self._is_wanted = True
+        return self._return(self.free)
+
+    def end(self) -> Ask | None:
+        """Everything free, because the span is over and the next one may need it."""
         return self._return(self.free)
 
     def tidy(self, now_us: int) -> Ask | None:
@@ -196,6 +203,7 @@ class Holding:
         """Learn from an answer: ask for more at once where it went quickly, pause where nothing came."""
         if gained < max(1, ask.need.nanodollars):
             self._asked_again_us = now_us + _BUSY_US
+            self._denied = self.free + max(1, ask.least.nanodollars)
         if now_us - self._granted_at_us < _QUICK_US:
             self._stride = min(2 * self._stride, max(self._stride, self.limit // 8))
         self._granted_at_us = now_us

@@ -166,6 +166,8 @@ class Purse:
         self.overlooked: Counter[str] = Counter()
         self.overruns = 0
         self._holdings: dict[str, Holding] = {}
+        self._latest: dict[tuple[str, str], Holding] = {}
+        self._over: list[Holding] = []  # their spans are over; what is free serves the next ones
         self._hungry: set[Holding] = set()
         self._matches: dict[object, _Match] = {}
         self.replace_budgets(budgets)
@@ -251,20 +253,26 @@ class Purse:
         total: dict[Holding, int] = {}
         for wait in waits:
             for holding in wait.holdings:
-                if holding.may_ask(now_us):
+                if holding.may_ask(wait.needed, now_us):
                     least[holding] = min(least.get(holding, wait.needed), wait.needed)
                     total[holding] = total.get(holding, 0) + wait.needed
         for holding in self._hungry:
             least.setdefault(holding, 0)
         self._hungry.clear()
-        return [holding.refill(least[holding], total.get(holding, 0)) for holding in least]
+        over, self._over = self._over, []
+        returned = [ask for holding in over if (ask := holding.end())]
+        return returned + [
+            holding.refill(least[holding], total.get(holding, 0)) for holding in least
+        ]
 
     def tidy(self, now_us: int) -> list[Ask]:
         """What to give back because nobody here uses it; holdings that are done are forgotten."""
         asks = [holding.tidy(now_us) for holding in self._holdings.values()]
-        done = [holding.id for holding in self._holdings.values() if holding.is_done]
-        for named in done:
-            del self._holdings[named]
+        done = [holding for holding in self._holdings.values() if holding.is_done]
+        for holding in done:
+            del self._holdings[holding.id]
+            if self._latest.get((holding.budget.name, holding.key)) is holding:
+                del self._latest[holding.budget.name, holding.key]
         if done:
             self._matches.clear()
         return [ask for ask in asks if ask is not None]
@@ -315,13 +323,23 @@ class Purse:
             named = account_id(line.budget.name, key, span)
             holding = self._holdings.get(named)
             if holding is None:
-                holding = self._holdings[named] = Holding(line.budget, key, span)
+                holding = self._opened(Holding(line.budget, key, span))
             holdings.append(holding)
         match = _Match(holdings, until_us)
         if len(self._matches) >= _MATCHES_MAX:
             self._matches.clear()
         self._matches[self._facts(attribution, model)] = match
         return match
+
+    def _opened(self, holding: Holding) -> Holding:
+        """Take up a new holding; the one of the span before goes out of use."""
+        self._holdings[holding.id] = holding
+        place = (holding.budget.name, holding.key)
+        before = self._latest.get(place)
+        if before is not None:
+            self._over.append(before)
+        self._latest[place] = holding
+        return holding
 
     def _short(self, match: _Match, held: int, needed: int, now_us: int) -> Refused | Wait:
         lacking = tuple(h for h in match.enforced if h.free < needed)
