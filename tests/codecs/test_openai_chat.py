@@ -58,6 +58,7 @@ def test_what_is_not_asked_for_has_a_plain_default():
         model="m",
         conversation=got.conversation,
         input_estimate=got.input_estimate,
+        input_most=got.input_most,
     )
 
 

@@ -61,6 +61,7 @@ class Event(msgspec.Struct, gc=False):
     """Any event of the stream, by its `type`."""
 
     type: str = ""
+    index: int | None = None
     delta: Delta | None = None
     message: Message | None = None
     content_block: Block | None = None

@@ -79,6 +79,7 @@ class _AnthropicRequests:
             session=session or session_of(metadata),
             metadata=metadata,
             input_estimate=text_tokens(body, found.media_bytes) + found.media_tokens,
+            input_most=len(body) - found.media_bytes + found.media_tokens,
             cache_write_ttl=ttl,
         )
 

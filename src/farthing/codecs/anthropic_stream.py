@@ -16,19 +16,23 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming and the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from farthing.codecs import tally
 from farthing.codecs.anthropic_answer import EMPTY, Event, answer_of
 from farthing.codecs.codec import Answer, RequestView
 from farthing.codecs.counts.anthropic import MessageCounts, merge, read_terms
-from farthing.codecs.sse import Splitter, data_of, read_event
+from farthing.codecs.sse import Splitter, data_of, first_end, read_event
 
 __all__ = ["MessageStream"]
 
 _ERRORS_MAX = 5
 _events = msgspec.json.Decoder(Event)
 _counts = msgspec.json.Decoder(MessageCounts)
+_encode = msgspec.json.Encoder().encode
 
 
 class MessageStream:
@@ -40,16 +44,51 @@ class MessageStream:
         self._view = view
         self._visible = 0
         self._hidden = 0
+        self._beyond = 0  # bytes of text over one a character
+        self._open: int | None = None  # the content block that has begun and not ended
+        self._open_shown: int | None = None  # the same, but for events that came with the last feed
+        self._was_between = True
         self._model = ""
         self._stop_reason = ""
         self._counts: MessageCounts | None = None
         self._is_final = False
         self._errors: list[str] = []
 
+    @property
+    def output_most(self) -> int:
+        """See `StreamReader.output_most`."""
+        return self._visible + self._hidden + self._beyond
+
+    def finish_early(self, shown: bytes, details: Mapping[str, Any], /) -> bytes | None:
+        """The ends of the open block and of the message, with `stop_reason: "max_tokens"`."""
+        rest = b"" if self._was_between else shown[: first_end(shown)]
+        if not (rest or self._was_between):
+            return None
+        output = tally.estimate(0, self._visible, self._hidden).completion_tokens
+        events: list[dict[str, Any]] = []
+        if self._open_shown is not None:
+            events.append({"type": "content_block_stop", "index": self._open_shown})
+        events += [
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
+                "usage": {"output_tokens": output},
+                "farthing": dict(details),
+            },
+            {"type": "message_stop"},
+        ]
+        self._stop_reason = "max_tokens"
+        written = (b"event: %b\ndata: %b\n\n" % (e["type"].encode(), _encode(e)) for e in events)
+        return rest + b"".join(written)
+
     def feed(self, data: bytes, /) -> bytes:
         """The same bytes; nothing is held back."""
-        for block in self._splitter.split(data):
+        self._was_between = self._splitter.is_between
+        self._open_shown = self._open
+        for place, block in enumerate(self._splitter.split(data)):
             self._learn(data_of(block))
+            if not place and not self._was_between:
+                self._open_shown = self._open
         return data
 
     def close(self) -> tuple[bytes, Answer]:
@@ -71,8 +110,13 @@ class MessageStream:
             return
         delta = event.delta
         if delta is not None:
-            self._visible += len(delta.text or "") + len(delta.partial_json or "")
-            self._hidden += len(delta.thinking or "")
+            seen = (delta.text or "") + (delta.partial_json or "")
+            self._visible += len(seen)
+            if delta.thinking:
+                self._hidden += len(delta.thinking)
+                seen += delta.thinking
+            if not seen.isascii():
+                self._beyond += len(seen.encode()) - len(seen)
             if delta.stop_reason is not None:
                 self._stop_reason = delta.stop_reason
         if event.type != "content_block_delta":
@@ -86,7 +130,10 @@ class MessageStream:
             self._count(event.message.usage)
         elif event.type == "message_delta" and event.usage is not EMPTY:
             self._is_final = self._count(event.usage)
+        elif event.type == "content_block_stop":
+            self._open = None
         elif event.type == "content_block_start" and event.content_block is not None:
+            self._open = event.index
             successor = event.content_block.to
             self._model = (successor.model if successor else None) or self._model
         elif event.type == "error" and event.error is not None:

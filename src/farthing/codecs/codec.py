@@ -6,6 +6,7 @@ socket, reads no clock and keeps no configuration. Raw provider JSON never leave
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -63,7 +64,8 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     `output_most` is the caller's limit on output tokens per choice (0: none given); `choices` how
     many answers were asked for. `wants_usage` says that the client asked for usage in its stream,
     `has_stream_options` that the body has that member. `input_estimate` counts tokens from the
-    length of the body. `cache_write_ttl` is the longest cache lifetime asked for ("", "5m", "1h").
+    length of the body; `input_most` is more than they can be, since each is at least a byte.
+    `cache_write_ttl` is the longest cache lifetime asked for ("", "5m", "1h").
     `user`, `session`, `metadata` and `cache_key` are the caller's own hints.
     """
 
@@ -80,6 +82,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     metadata: dict[str, str] = {}
     cache_key: str = ""
     input_estimate: int = 0
+    input_most: int = 0
     cache_write_ttl: str = ""
 
 
@@ -122,7 +125,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class StreamReader(Protocol):
     """Reads one streamed answer as it passes.
 
-    `is_complete` says that the protocol's terminal event was seen.
+    `is_complete` says that the protocol's terminal event was seen; `output_most` is more than the
+    tokens of output seen so far can be.
     """
 
     @property
@@ -130,8 +134,23 @@ class StreamReader(Protocol):
         """Whether the terminal event was seen."""
         ...
 
+    @property
+    def output_most(self) -> int:
+        """An upper bound on the output tokens seen so far: one for each byte of their text."""
+        ...
+
     def feed(self, data: bytes, /) -> bytes:
         """What the client gets for these bytes: the same object when nothing is to be hidden."""
+        ...
+
+    def finish_early(self, shown: bytes, details: Mapping[str, Any], /) -> bytes | None:
+        """What the client gets last when its stream is stopped for want of money.
+
+        `shown` is what `feed` gave last, which the client does not have yet: of it goes out what
+        ends an event that has begun. Then the stream ends as the protocol ends one whose limit on
+        output is reached, with `details` beside the reason. `close` is still to be called.
+        None: an event has begun that does not end in `shown`; pass that on, feed and ask again.
+        """
         ...
 
     def close(self) -> tuple[bytes, Answer]:

@@ -94,6 +94,7 @@ class OpenAIChat:
             metadata=metadata,
             cache_key=cache_key,
             input_estimate=text_tokens(body, found.media_bytes) + found.media_tokens,
+            input_most=len(body) - found.media_bytes + found.media_tokens,
             cache_write_ttl=found.cache_write_ttl,
         )
 

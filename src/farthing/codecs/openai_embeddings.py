@@ -59,6 +59,7 @@ class OpenAIEmbeddings:
             model=request.model.value,
             user=text(request.user),
             input_estimate=text_tokens(source) if is_text else source.count(b",") + 1,
+            input_most=len(source),
         )
 
     def write_request(

@@ -18,6 +18,8 @@ https://openrouter.ai/docs/use-cases/usage-accounting (read 2026-11-24).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -33,12 +35,24 @@ from farthing.codecs.openai_answer import (
     read_metered,
     read_terms,
 )
-from farthing.codecs.sse import Splitter, data_of, read_event
+from farthing.codecs.sse import Splitter, data_of, first_end, read_event
 from farthing.usage import Usage
 
 __all__ = ["ChatStream", "MeteredChatStream"]
 
 _ERRORS_MAX = 5
+_BYTES_BEYOND = 3  # a character is at most four bytes of UTF-8
+
+
+class _Head(msgspec.Struct, omit_defaults=True):
+    """What all chunks of a stream have in common."""
+
+    id: str = ""
+    object: str = "chat.completion.chunk"
+    created: int = 0
+    model: str = ""
+    system_fingerprint: str | None = None
+
 
 # A "usage": null that only scalar members follow, up to a closing brace that ends the event: so
 # that brace is the outermost, and the member stands directly in it.
@@ -56,14 +70,49 @@ class ChatStream:
         self._input_estimate = view.input_estimate
         self._visible = 0
         self._hidden = 0
+        self._beyond = 0  # bytes of text over one a character
+        self._head = b""  # the data of the first event
+        self._view = view
+        self._was_between = True
         self._model = ""
         self._tier: str | None = None
         self._reasons: dict[int, str] = {}
         self._metered: Metered | None = None
         self._errors: list[str] = []
 
+    @property
+    def output_most(self) -> int:
+        """See `StreamReader.output_most`."""
+        return self._visible + self._hidden + self._beyond
+
+    def finish_early(self, shown: bytes, details: Mapping[str, Any], /) -> bytes | None:
+        """A chunk with `finish_reason: "length"`, usage where the client asked for it, `[DONE]`."""
+        rest = b"" if self._was_between else shown[: first_end(shown)]
+        if not (rest or self._was_between):
+            return None
+        try:
+            head = msgspec.json.decode(self._head, type=_Head)
+        except msgspec.DecodeError:
+            head = _Head()
+        common: dict[str, Any] = msgspec.to_builtins(head)
+        stop: dict[str, Any] = {"index": 0, "delta": {}, "logprobs": None}
+        stop["finish_reason"] = "length"
+        events = [{**common, "choices": [stop], "farthing": dict(details)}]
+        if self._view.wants_usage:
+            usage = self._estimate()
+            told = {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            }
+            events.append({**common, "choices": [], "usage": told})
+        self._reasons[0] = "length"
+        written = b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events)
+        return rest + written + b"data: [DONE]\n\n"
+
     def feed(self, data: bytes, /) -> bytes:
         """The same bytes; nothing is held back."""
+        self._was_between = self._splitter.is_between
         sole = self._splitter.sole_data(data)
         if sole:
             self._learn(sole)
@@ -90,6 +139,8 @@ class ChatStream:
         if data == b"[DONE]":
             self.is_complete = True
             return None
+        if not self._head:
+            self._head = data
         try:
             chunk = read_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -111,9 +162,12 @@ class ChatStream:
             content = delta.content
             if type(content) is str and delta.is_plain():
                 self._visible += len(content)
+                if not content.isascii():
+                    self._beyond += len(content.encode()) - len(content)
             else:
                 self._visible += delta.visible()
                 self._hidden += delta.hidden()
+                self._beyond += _BYTES_BEYOND * (delta.visible() + delta.hidden())
         if choice.finish_reason is not None:
             self._reasons[choice.index] = choice.finish_reason
 
@@ -158,6 +212,7 @@ class MeteredChatStream(ChatStream):
 
     def feed(self, data: bytes, /) -> bytes:
         """The bytes the client would have got had we not asked for usage."""
+        self._was_between = True  # only whole events go out
         splitter = self._splitter
         sole = splitter.sole_data(data)
         if sole:

@@ -13,7 +13,7 @@ import re
 
 import msgspec
 
-__all__ = ["EVENT_BYTES_MAX", "Event", "Splitter", "data_of", "read_event"]
+__all__ = ["EVENT_BYTES_MAX", "Event", "Splitter", "data_of", "first_end", "read_event"]
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -65,6 +65,12 @@ def data_of(block: bytes) -> bytes:
     return read_event(block).data
 
 
+def first_end(data: bytes) -> int:
+    """Where the first event that ends within `data` ends; 0 where none does."""
+    found = _BLANK_LINE.search(data)
+    return 0 if found is None else found.end()
+
+
 class Splitter:
     """Cuts a stream into blocks. Holds at most one incomplete block of `limit` bytes.
 
@@ -88,6 +94,11 @@ class Splitter:
     def held(self) -> int:
         """How many bytes wait for the rest of their block."""
         return len(self._held)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether all that came so far is whole events."""
+        return self._is_plain
 
     def sole_data(self, data: bytes) -> bytes:
         """The data of the one event that `data` is, where it has the form nearly every event has.

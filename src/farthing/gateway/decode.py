@@ -99,7 +99,9 @@ class Decoder:
         except BadRequest:
             if identity.key is not None and identity.key.models:
                 raise
-            return RequestView(model="", input_estimate=len(body) // _BYTES_PER_TOKEN)
+            return RequestView(
+                model="", input_estimate=len(body) // _BYTES_PER_TOKEN, input_most=len(body)
+            )
 
     def _body(self, request: Request) -> tuple[bytes, bool]:
         """The JSON of the request, and whether it had to be decompressed."""

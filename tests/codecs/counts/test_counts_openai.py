@@ -12,7 +12,7 @@ from farthing.codecs.counts import (
     read_embeddings,
     read_responses,
 )
-from farthing.codecs.counts.openai import read_openrouter
+from farthing.codecs.counts.openai import read_openai_chat, read_openrouter
 from farthing.usage import Usage
 
 COUNT = st.integers(0, 10_000)
@@ -284,3 +284,29 @@ def test_embeddings_whose_counts_differ_are_refused_with_both_numbers():
     with pytest.raises(UsageError, match=r"prompt_tokens = 3 and total_tokens = 4"):
         read_embeddings(counts)
     assert counts.rough() == Usage(input=4, is_estimated=True)
+
+
+@given(prompts(), COUNT, COUNT, COUNT)
+def test_the_short_way_for_text_says_what_the_long_way_says(prompt, visible, reasoning, audio):
+    completion = visible + reasoning + audio
+    usage = {
+        "prompt_tokens": prompt[0],
+        "completion_tokens": completion,
+        "total_tokens": prompt[0] + completion,
+        "prompt_tokens_details": prompt[1],
+        "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": audio},
+    }
+    counts = msgspec.convert(usage, ChatCounts)
+    assert read_chat(counts) == read_openai_chat(counts)
+    text = msgspec.convert(usage | {"prompt_tokens_details": None}, ChatCounts)
+    assert read_chat(text) == read_openai_chat(text)
+
+
+def test_text_whose_parts_exceed_their_whole_is_refused_on_the_short_way_too():
+    with pytest.raises(UsageError):
+        chat(
+            prompt_tokens=5,
+            completion_tokens=5,
+            total_tokens=10,
+            prompt_tokens_details={"cached_tokens": 6},
+        )
