@@ -138,7 +138,10 @@ def _superseded(
     found: dict[tuple[str, str], Row] = {}
     for step in wrong:
         quotes = _quotes(step.rates, terms, left_out)
-        stands = any(row.quotes == quotes and row.recorded == step.seen for row in made)
+        stands = any(
+            row.quotes == quotes and row.recorded == step.seen and row.valid_from <= step.start
+            for row in made
+        )
         if quotes and not stands:
             row = _row(
                 quotes,
