@@ -80,14 +80,14 @@ def rows(
 def _chain(
     steps: list[Step], terms: dict[str, Any], listed_since: str, left_out: Counter[str]
 ) -> list[Row]:
-    steps, wrong = _without_baseless(steps)
+    recorded = _as_recorded(steps)
+    steps = _without_baseless(steps)
     if steps and not steps[0].start and listed_since and listed_since <= steps[0].seen:
         steps[0] = steps[0]._replace(start=steps[0].seen)
     made: list[Row] = []
     standing: tuple[Quote, ...] = ()
     for step in steps:
         quotes = _quotes(step.rates, terms, left_out)
-        wrong += _recorded_instead(step)
         is_withdrawn = step.rates is None and standing
         if quotes == standing or not (quotes or is_withdrawn):
             continue
@@ -103,53 +103,60 @@ def _chain(
                 source=(step.rates or {}).get("source", ""),
             )
         )
-    return made + _superseded(made, wrong, terms, left_out)
+    return made + _superseded(made, recorded, terms, left_out)
 
 
-def _without_baseless(steps: list[Step]) -> tuple[list[Step], list[Step]]:
+def _without_baseless(steps: list[Step]) -> list[Step]:
     """Leave out prices first seen no sooner than their successor begins: it begins in their place.
 
     The snapshot lets its first price reach back to the beginning of time; where it was corrected
     on the day it was first seen, the correction is what reaches back.
     """
     kept: list[Step] = []
-    wrong: list[Step] = []
     for step in steps:
         last = kept[-1] if kept else None
         if last and last.rates and step.rates and last.seen >= step.start:
             kept.pop()
-            wrong += [] if _same(last.rates, step.rates) else [last]
             step = step._replace(start=last.start)  # noqa: PLW2901
         kept.append(step)
-    return kept, wrong
+    return kept
 
 
-def _recorded_instead(step: Step) -> list[Step]:
-    """What was believed at the time of a step that has been corrected since."""
-    if step.recorded is None or _same(step.rates, step.recorded):
-        return []
-    seen = _instant(step.recorded["valid_from"])
-    return [Step(seen, step.recorded, None, seen)]
+def _as_recorded(steps: list[Step]) -> list[Step]:
+    """The prices as models.dev had them, each from the day on which it first did."""
+    believed: list[Step] = []
+    for step in steps:
+        rates = step.recorded or step.rates
+        if rates is not None and not (believed and _same(believed[-1].rates, rates)):
+            seen = _instant(rates["valid_from"])
+            believed.append(Step(seen, rates, None, seen))
+    return believed
 
 
 def _superseded(
-    made: list[Row], wrong: list[Step], terms: dict[str, Any], left_out: Counter[str]
+    made: list[Row], recorded: list[Step], terms: dict[str, Any], left_out: Counter[str]
 ) -> list[Row]:
-    found: dict[tuple[str, str], Row] = {}
-    for step in wrong:
+    """What was believed until the snapshot's corrections, where they changed anything."""
+    found: list[Row] = []
+    for index, step in enumerate(recorded):
         quotes = _quotes(step.rates, terms, left_out)
-        stands = any(row.quotes == quotes and row.recorded == step.seen for row in made)
-        if quotes and not stands:
-            row = _row(
-                quotes,
-                "price" if not step.start else "change",
-                step.start,
-                recorded=step.seen,
-                superseded=CHECKED,
-                source=(step.rates or {}).get("source", ""),
+        start = step.start if index else made[0].valid_from if made else ""
+        stands = [
+            row.quotes == quotes and row.recorded == step.seen and row.valid_from == start
+            for row in made
+        ]
+        if quotes and not any(stands):
+            found.append(
+                _row(
+                    quotes,
+                    "change" if index else "price",
+                    start,
+                    recorded=step.seen,
+                    superseded=CHECKED,
+                    source=(step.rates or {}).get("source", ""),
+                )
             )
-            found.setdefault((row.valid_from, row.recorded), row)
-    return list(found.values())
+    return found
 
 
 def _row(

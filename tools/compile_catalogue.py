@@ -86,7 +86,8 @@ def _add_history(
     provider, name = at
     if name not in rows.setdefault(provider, {}) and name in aliases.get(provider, {}):
         base = aliases[provider].pop(name)
-        rows[provider][name] = list(rows[provider][base])  # its own history from here on
+        # Its own history from here on; what the other name costs today is still listed for it.
+        rows[provider][name] = [r for r in rows[provider][base] if r.layer is Layer.CATALOGUE]
     listed = rows[provider].setdefault(name, [])
     changes = [row.valid_from for row in listed if row.kind == "change" and _is_standard(row)]
     history = dated.rows(modes, provider, min(changes, default=""), left_out)

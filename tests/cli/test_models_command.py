@@ -105,6 +105,8 @@ def test_a_check_tells_what_nobody_has_read_for_long():
         f["signal"] for f in document("--check", "--at", "2027-06-01", exit_code=1)["findings"]
     }
     assert "stale" in signals
+    shown = run("--check", "--at", "2027-06-01").stdout
+    assert any(line.split()[:2] == ["stale", "genai-prices"] for line in shown.splitlines())
 
 
 def test_a_bad_day_is_the_caller_s_error():

@@ -110,6 +110,14 @@ def test_a_model_of_ones_own_needs_no_catalogue():
     assert MINE.card("house", "house-1", NOW).discount == ""
 
 
+def test_a_model_may_be_declared_free_and_a_price_may_be_a_fraction():
+    free = own("m", provider="house", input="0", output="0", cache_read="1/12")
+    book = book_of(overrides=(free,))
+    assert cost("m", Usage(input=9, output=9), provider="house", book=book).total == usd("0")
+    (line,) = cost("m", Usage(cache_read=MILLION), provider="house", book=book).lines
+    assert (line.usd_per_million, line.cost) == ("1/12", usd("0.083333333"))
+
+
 def test_a_discount_is_off_the_list_and_not_off_ones_own_price():
     assert cost("gpt-4o", Usage(output=MILLION), book=MINE).total == usd("5")
     assert MINE.card("openai", "gpt-4o", NOW).discount == "50 %"

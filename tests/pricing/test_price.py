@@ -47,6 +47,8 @@ def test_the_text_of_a_rate_reads_back_exactly(price):
         (price_of(Unit.INPUT, "0.15").times(925, 1000), "0.13875"),  # 7.5 % off
         (price_of(Unit.OUTPUT, "4.4").times(11, 10), "4.84"),  # a region's uplift
         (price_of(Unit.INPUT, "1").times(1, 12), "1/12"),  # no decimal is exact
+        (price_of(Unit.CACHE_READ, "1/3"), "1/3"),
+        (price_of(Unit.CACHE_READ, "3/12"), "0.25"),
         (price_of(Unit.WEB_SEARCH, "10"), "10000"),  # quoted per thousand
         (price_of(Unit.REQUEST, "0.001"), "1000"),
     ],

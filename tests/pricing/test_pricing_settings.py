@@ -19,9 +19,22 @@ def test_an_override_ends_after_it_begins():
         PriceOverride(model="x", input="1", valid_from="2026-02-01", valid_to="2026-01-01")
 
 
+def test_a_discount_is_at_most_the_whole_price():
+    assert PriceOverride(model="x", discount_percent="100").discount_percent == "100"
+    with pytest.raises(ValueError, match="must not exceed 100"):
+        PriceOverride(model="x", discount_percent="100.1")
+
+
+@pytest.mark.parametrize("amount", ["1/12", "0", "0.075", "3"])
+def test_an_amount_is_a_decimal_text_or_a_fraction(amount):
+    assert msgspec.convert({"model": "x", "input": amount}, PriceOverride).input == amount
+
+
 @pytest.mark.parametrize(
     "given",
     [
+        {"model": "x", "input": "1/0"},
+        {"model": "x", "input": "1.5/2"},
         {"model": "x", "input": "-1"},
         {"model": "x", "input": "1e3"},
         {"model": "x", "input": 1.5},

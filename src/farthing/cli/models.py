@@ -71,7 +71,8 @@ def _print_findings(found: list[Finding], *, as_json: bool) -> None:
         return
     made = table(f"{len(found)} findings", "signal", "model", "day", "what", numeric=4)
     for one in found:
-        made.add_row(one.signal.value, f"{one.provider}/{one.model}", one.day, one.detail)
+        about = f"{one.provider}/{one.model}" if one.model else one.source
+        made.add_row(one.signal.value, about, one.day, one.detail)
     console().print(made)
 
 

@@ -14,14 +14,15 @@ from typing import Final
 
 import msgspec
 
-from farthing.money import Money
 from farthing.pricing.book import PriceBook
+from farthing.pricing.catalogue import Quarantined
 from farthing.pricing.compose import overtakes
 from farthing.pricing.names import maker_of
 from farthing.pricing.price import exact_text
 from farthing.pricing.rows import Layer, Row, day_us
+from farthing.pricing.settings import PriceOverride
 
-__all__ = ["CostGap", "Finding", "Signal", "check_prices", "cost_gap"]
+__all__ = ["Finding", "Signal", "check_prices"]
 
 _DAY_US: Final = 86_400_000_000
 DAYS_AHEAD: Final = 90  # how far ahead announced changes are told
@@ -58,213 +59,209 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-class CostGap(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider's own cost beside ours: `provider - card`, and as a share of the card's."""
-
-    provider: Money
-    card: Money
-    difference: Money
-    ratio: str
-
-
-def cost_gap(provider: Money, card: Money, tolerance: Fraction = _TOLERANCE) -> CostGap | None:
-    """The gap between a provider's own cost and the card's where it exceeds the tolerance.
-
-    The tolerance is a share of the card's cost; a charge where the card says nothing always
-    exceeds it. `ratio` is provider / card, exactly; empty where the card's cost is zero.
-    """
-    difference = provider - card
-    if abs(difference.nanodollars) <= tolerance * abs(card.nanodollars):
-        return None
-    ratio = exact_text(Fraction(provider.nanodollars, card.nanodollars)) if card else ""
-    return CostGap(provider=provider, card=card, difference=difference, ratio=ratio)
-
-
 def check_prices(book: PriceBook, at_us: int, query: str = "", provider: str = "") -> list[Finding]:
     """All findings about the prices that stand at an instant, by signal, provider and model."""
-    found = [
-        Finding(
-            signal=Signal(held.reason),
-            provider=held.provider,
-            model=held.model,
-            detail=f"{held.detail}: in quarantine",
-            day=held.row.valid_from[:10],
-            source=held.row.source,
-        )
-        for held in book.quarantined(query, provider)
-    ]
-    listings = list(book.listings(query, provider))
-    everywhere = _elsewhere(list(book.listings()), at_us)
-    for who, model, rows in listings:
-        known = [row for row in rows if not row.superseded]
-        found += _disagreements(who, model, known, at_us)
-        found += _jumps(who, model, known, at_us, everywhere)
-        found += _halves(who, model, known, at_us, everywhere)
-        found += _ahead(who, model, known, at_us)
+    listings = [_Listing.at(at_us, *found) for found in book.listings(query, provider)]
+    usual = _usual([_Listing.at(at_us, *found) for found in book.listings()])
+    found = [_held(held) for held in book.quarantined(query, provider)]
+    for listing in listings:
+        found += _disagreements(listing)
+        found += _jumps(listing, usual)
+        found += _halves(listing, usual)
+        found += _ahead(listing, at_us)
     found += _stale(listings, at_us)
-    found += _contracts_ending(book, at_us, query, provider)
+    found += [
+        _ending(own)
+        for own in book.own_prices()
+        if own.valid_to and _is_near(own.valid_to, at_us)
+        if query.lower() in own.model.lower() and provider in ("", own.provider)
+    ]
     return sorted(found, key=lambda f: (list(Signal).index(f.signal), f.provider, f.model, f.day))
 
 
-def _standard(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row.terms == ("default", False, "")]
+class _Listing(msgspec.Struct, frozen=True):
+    """One provider's model: its rows of today's knowledge, and the standard prices that stand.
+
+    `begun` are all standard prices up to now; `standing` the last of each layer; `price` the one
+    that counts.
+    """
+
+    provider: str
+    model: str
+    rows: tuple[Row, ...]
+    begun: tuple[Row, ...]
+    standing: dict[Layer, Row]
+    price: Row | None
+
+    @classmethod
+    def at(cls, at_us: int, provider: str, model: str, rows: tuple[Row, ...]) -> _Listing:
+        known = tuple(row for row in rows if not row.superseded)
+        begun = [row for row in known if _is_standard(row) and row.holds(at_us)]
+        begun.sort(key=lambda row: row.age)
+        standing = {row.layer: row for row in begun}
+        return cls(provider, model, known, tuple(begun), standing, _winner(standing))
+
+    @property
+    def bare(self) -> str:
+        """The model's name without its maker's folder."""
+        return self.model.rsplit("/", 1)[-1]
+
+    def finding(self, signal: Signal, detail: str, row: Row) -> Finding:
+        """A finding about it, for which a row is the reason."""
+        return Finding(
+            signal=signal,
+            provider=self.provider,
+            model=self.model,
+            detail=detail,
+            day=row.valid_from[:10] or row.recorded[:10],
+            source=row.source,
+        )
 
 
-def _standing(rows: Sequence[Row], at_us: int) -> dict[Layer, Row]:
-    """Each layer's standard price at an instant."""
-    held = [row for row in _standard(rows) if row.rates() and row.holds(at_us)]
-    return {row.layer: row for row in sorted(held, key=lambda row: row.age)}
-
-
-def _winner(standing: dict[Layer, Row]) -> Row:
-    """The price that counts: of the highest layer that no change since has overtaken."""
-    layers = sorted(standing, reverse=True)
-    return next(
-        standing[layer]
-        for layer in layers
-        if not any(low < layer and overtakes(standing[low], standing[layer]) for low in layers)
-    )
-
-
-def _bare(model: str) -> str:
-    """A model's name without its maker's folder."""
-    return model.rsplit("/", 1)[-1]
-
-
-def _input(row: Row) -> Fraction | None:
-    amount = row.rates().get("input")
-    return None if amount is None else Fraction(amount)
-
-
-class _Elsewhere(msgspec.Struct, frozen=True):
+class _Usual(msgspec.Struct, frozen=True):
     """What models cost in general: input's median at three hosts or more, and at their makers."""
 
-    typical: dict[str, Fraction]
+    medians: dict[str, Fraction]
     makers: dict[str, Row]
 
 
-def _elsewhere(listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int) -> _Elsewhere:
+def _usual(listings: Sequence[_Listing]) -> _Usual:
     hosts: dict[str, list[Fraction]] = {}
     makers: dict[str, Row] = {}
-    for who, model, rows in listings:
-        standing = _standing([row for row in rows if not row.superseded], at_us)
-        if not standing:
+    for listing in listings:
+        if listing.price is None:
             continue
-        row, name = _winner(standing), _bare(model)
-        amount = _input(row)
+        amount = _amount(listing.price, "input")
         if amount is not None:
-            hosts.setdefault(name, []).append(amount)
-        if who == maker_of(name):
-            makers[name] = row
-    typical = {name: median(found) for name, found in hosts.items() if len(found) >= _HOSTS_LEAST}
-    return _Elsewhere(typical, makers)
+            hosts.setdefault(listing.bare, []).append(amount)
+        if listing.provider == maker_of(listing.bare):
+            makers[listing.bare] = listing.price
+    medians = {name: median(found) for name, found in hosts.items() if len(found) >= _HOSTS_LEAST}
+    return _Usual(medians, makers)
 
 
-def _disagreements(who: str, model: str, rows: Sequence[Row], at_us: int) -> list[Finding]:
-    standing = _standing(rows, at_us)
+def _is_standard(row: Row) -> bool:
+    return bool(row.rates()) and row.terms == ("default", False, "")
+
+
+def _winner(standing: dict[Layer, Row]) -> Row | None:
+    """The price that counts: of the highest layer that no change since has overtaken."""
+    for layer in sorted(standing, reverse=True):
+        below = [row for low, row in standing.items() if low < layer]
+        if not any(overtakes(row, standing[layer]) for row in below):
+            return standing[layer]
+    return None
+
+
+def _amount(row: Row, unit: str) -> Fraction | None:
+    amount = row.rates().get(unit)
+    return None if amount is None else Fraction(amount)
+
+
+def _held(held: Quarantined) -> Finding:
+    return Finding(
+        signal=Signal(held.reason),
+        provider=held.provider,
+        model=held.model,
+        detail=f"{held.detail}: in quarantine",
+        day=held.row.valid_from[:10],
+        source=held.row.source,
+    )
+
+
+def _disagreements(listing: _Listing) -> list[Finding]:
+    """Neighbouring layers that differ, where the lower one is no change since."""
+    standing = listing.standing
     found: list[Finding] = []
-    layers = sorted(standing)
-    for lower, higher in pairwise(layers):
-        if overtakes(standing[lower], standing[higher]):
-            continue  # a change since, not a disagreement
-        ours, theirs = standing[higher].rates(), standing[lower].rates()
+    for low, high in pairwise(sorted(standing)):
+        ours, theirs = standing[high], standing[low]
+        if overtakes(theirs, ours):
+            continue
         differing = [
-            f"{unit} ${ours[unit]} and ${theirs[unit]}"
+            f"{unit} ${ours.rates()[unit]} and ${theirs.rates()[unit]}"
             for unit in _COMPARED
-            if unit in ours and unit in theirs and _differ(ours[unit], theirs[unit])
+            if _differ(_amount(ours, unit), _amount(theirs, unit))
         ]
         if differing:
-            detail = f"{', '.join(differing)} per million (the latter: {standing[lower].source})"
-            found.append(_finding(Signal.DISAGREEMENT, who, model, detail, standing[higher]))
+            detail = f"{', '.join(differing)} per million (the latter: {theirs.source})"
+            found.append(listing.finding(Signal.DISAGREEMENT, detail, ours))
     return found
 
 
-def _differ(one: str, other: str) -> bool:
-    a, b = Fraction(one), Fraction(other)
-    return abs(a - b) > _TOLERANCE * max(a, b)
+def _differ(one: Fraction | None, other: Fraction | None) -> bool:
+    if one is None or other is None:
+        return False
+    return abs(one - other) > _TOLERANCE * max(one, other)
 
 
-def _jumps(
-    who: str, model: str, rows: Sequence[Row], at_us: int, elsewhere: _Elsewhere
-) -> list[Finding]:
+def _jumps(listing: _Listing, usual: _Usual) -> list[Finding]:
     """Prices more than 8x from what the model costs elsewhere, or from what it used to cost."""
-    standing = _standing(rows, at_us)
-    amount = _input(_winner(standing)) if standing else None
-    if amount is None:
+    price = listing.price
+    amount = None if price is None else _amount(price, "input")
+    if price is None or amount is None:
         return []
-    past = [_input(row) for row in _standard(rows) if row.holds(at_us)]
-    begun = [found for found in past if found is not None]
-    usual = {
-        "elsewhere": elsewhere.typical.get(_bare(model)),
-        "in its own past": median(begun) if len(begun) >= _ROWS_LEAST else None,
+    past = [found for row in listing.begun if (found := _amount(row, "input")) is not None]
+    medians = {
+        "elsewhere": usual.medians.get(listing.bare),
+        "in its own past": median(past) if len(past) >= _ROWS_LEAST else None,
     }
     return [
-        _finding(
+        listing.finding(
             Signal.JUMP,
-            who,
-            model,
             f"input ${exact_text(amount)} per million; {where} ${exact_text(middle)} (median)",
-            _winner(standing),
+            price,
         )
-        for where, middle in usual.items()
+        for where, middle in medians.items()
         if middle is not None and not middle / _JUMP <= amount <= middle * _JUMP
     ]
 
 
-def _halves(
-    who: str, model: str, rows: Sequence[Row], at_us: int, elsewhere: _Elsewhere
-) -> list[Finding]:
-    """Hosts that ask exactly half of the maker's price, where that did not put them in quarantine."""
-    standing, maker = _standing(rows, at_us), elsewhere.makers.get(_bare(model))
-    if not standing or maker is None or who == maker_of(_bare(model)):
+def _halves(listing: _Listing, usual: _Usual) -> list[Finding]:
+    """Hosts that ask exactly half of the maker's price, where that is not in quarantine."""
+    price, maker = listing.price, usual.makers.get(listing.bare)
+    if price is None or maker is None or listing.provider == maker_of(listing.bare):
         return []
-    row = _winner(standing)
-    ours, theirs = row.rates(), maker.rates()
-    is_half = all(
-        unit in ours and unit in theirs and Fraction(ours[unit]) * 2 == Fraction(theirs[unit])
-        for unit in ("input", "output")
-    )
-    detail = f"{_pair(row)} is exactly half of the maker's {_pair(maker)}"
-    return [_finding(Signal.HALF_PRICE, who, model, detail, row)] if is_half else []
+    pairs = [(_amount(price, unit), _amount(maker, unit)) for unit in ("input", "output")]
+    if not all(ours is not None and ours * 2 == theirs for ours, theirs in pairs):
+        return []
+    detail = f"{_pair(price)} is exactly half of the maker's {_pair(maker)}"
+    return [listing.finding(Signal.HALF_PRICE, detail, price)]
 
 
-def _ahead(who: str, model: str, rows: Sequence[Row], at_us: int) -> list[Finding]:
+def _ahead(listing: _Listing, at_us: int) -> list[Finding]:
     """Announced changes and retirements."""
-    standing = _standing(rows, at_us)
-    current = _winner(standing) if standing else None
+    is_promo = any(row.kind == "promo" for row in listing.standing.values())
+    change = Signal.PROMO_END if is_promo else Signal.SCHEDULED
+    now = _pair(listing.price) if listing.price else "nothing"
     found: list[Finding] = []
-    for row in rows:
+    for row in listing.rows:
         if not row.valid_from or not _is_near(row.valid_from, at_us):
             continue
         if row.kind == "retired":
-            detail = "will no longer be served"
-            found.append(_finding(Signal.RETIREMENT, who, model, detail, row))
-        elif row.rates() and row.terms == ("default", False, ""):
-            is_promo = any(held.kind == "promo" for held in standing.values())
-            detail = f"input and output {_pair(current)} now, {_pair(row)} then"
-            signal = Signal.PROMO_END if is_promo else Signal.SCHEDULED
-            found.append(_finding(signal, who, model, detail, row))
+            found.append(listing.finding(Signal.RETIREMENT, "will no longer be served", row))
+        elif _is_standard(row):
+            detail = f"input and output {now} now, {_pair(row)} then"
+            found.append(listing.finding(change, detail, row))
     return found
 
 
-def _pair(row: Row | None) -> str:
-    rates = Row(source="", quotes=()).rates() if row is None else row.rates()
-    return "/".join(f"${rates.get(unit, '?')}" for unit in ("input", "output"))
+def _pair(row: Row) -> str:
+    return "/".join(f"${row.rates().get(unit, '?')}" for unit in ("input", "output"))
 
 
 def _is_near(day: str, at_us: int) -> bool:
     return at_us < day_us(day) <= at_us + DAYS_AHEAD * _DAY_US
 
 
-def _stale(listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int) -> list[Finding]:
+def _stale(listings: Sequence[_Listing], at_us: int) -> list[Finding]:
     """Sources that nobody read for too long, each once."""
     unread: dict[tuple[str, str], list[str]] = {}
-    for who, model, rows in listings:
-        standing = _standing([row for row in rows if not row.superseded], at_us)
-        row = _winner(standing) if standing else None
+    for listing in listings:
+        row = listing.price
         if row and row.checked and at_us - day_us(row.checked) > DAYS_UNCHECKED * _DAY_US:
             source = row.source.partition(":")[0] if row.layer < Layer.VERIFIED else "verified rows"
-            unread.setdefault((row.checked[:10], source), []).append(f"{who}/{model}")
+            name = f"{listing.provider}/{listing.model}"
+            unread.setdefault((row.checked[:10], source), []).append(name)
     return [
         Finding(
             signal=Signal.STALE,
@@ -278,30 +275,12 @@ def _stale(listings: Sequence[tuple[str, str, tuple[Row, ...]]], at_us: int) -> 
     ]
 
 
-def _contracts_ending(book: PriceBook, at_us: int, query: str, provider: str) -> list[Finding]:
-    return [
-        Finding(
-            signal=Signal.CONTRACT_END,
-            provider=given.provider,
-            model=given.model,
-            detail="a price of your own ends; the list price follows",
-            day=given.valid_to,
-            source=given.source,
-        )
-        for given in book.own_prices()
-        if given.valid_to
-        and _is_near(given.valid_to, at_us)
-        and query.lower() in given.model.lower()
-        and provider in ("", given.provider)
-    ]
-
-
-def _finding(signal: Signal, who: str, model: str, detail: str, row: Row) -> Finding:
+def _ending(own: PriceOverride) -> Finding:
     return Finding(
-        signal=signal,
-        provider=who,
-        model=model,
-        detail=detail,
-        day=row.valid_from[:10] or row.recorded[:10],
-        source=row.source,
+        signal=Signal.CONTRACT_END,
+        provider=own.provider,
+        model=own.model,
+        detail="a price of your own ends; the list price follows",
+        day=own.valid_to,
+        source=own.source,
     )

@@ -67,10 +67,14 @@ def _without(number: int, factor: int) -> tuple[int, int]:
 def price_of(unit: Unit, amount: str) -> Price:
     """A price in the vendor's form from a decimal text: `2.5` per million is 2.5e9 per 1e6.
 
-    An amount finer than a nanodollar keeps its digits: both sides grow by ten.
+    `n/d` stands for an amount that no decimal can write. An amount finer than a nanodollar keeps
+    its digits: both sides grow by ten.
     """
-    value = Decimal(amount).scaleb(9)
     per = _PER.get(unit, _MILLION)
+    whole, slash, parts = amount.partition("/")
+    if slash:
+        return Price(int(whole) * _NANODOLLARS, per).times(1, int(parts))
+    value = Decimal(amount).scaleb(9)
     while value != value.to_integral_value():
         value, per = value.scaleb(1), per * 10
     return Price(int(value), per)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,8 +10,9 @@ from msgspec import Meta
 
 __all__ = ["PriceOverride", "PricingSettings"]
 
+_NUMBER = r"^(\d+(\.\d+)?|\d+/[1-9]\d*)?$"  # a decimal text, or n/d where no decimal is exact
 _Amount = Annotated[
-    str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per million tokens, as a decimal text.")
+    str, Meta(pattern=_NUMBER, description="USD per million tokens, as a decimal text.")
 ]
 
 
@@ -32,10 +34,8 @@ class PriceOverride(
     audio_input: _Amount = ""
     audio_output: _Amount = ""
     image_input: _Amount = ""
-    web_search: Annotated[
-        str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per thousand searches.")
-    ] = ""
-    request: Annotated[str, Meta(pattern=r"^(\d+(\.\d+)?)?$", description="USD per request.")] = ""
+    web_search: Annotated[str, Meta(pattern=_NUMBER, description="USD per thousand searches.")] = ""
+    request: Annotated[str, Meta(pattern=_NUMBER, description="USD per request.")] = ""
     service_tier: Annotated[str, Meta(description="The tier these rates are for.")] = "default"
     batch: Annotated[bool, Meta(description="Whether they are for the batch API.")] = False
     context_above: Annotated[
@@ -44,7 +44,7 @@ class PriceOverride(
     discount_percent: Annotated[
         str,
         Meta(
-            pattern=r"^(\d+(\.\d+)?)?$",
+            pattern=_NUMBER,
             description="Instead of rates: percent off the listed prices.",
         ),
     ] = ""
@@ -63,6 +63,8 @@ class PriceOverride(
         rated = any(getattr(self, name) for name in self.__struct_fields__[2:13])
         if bool(self.discount_percent) == rated:
             raise ValueError("give either rates or discount_percent")
+        if self.discount_percent and Fraction(self.discount_percent) > 100:
+            raise ValueError("discount_percent must not exceed 100")
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError("valid_to must come after valid_from")
 
