@@ -47,7 +47,7 @@ class MessageStream:
         self._beyond = 0  # bytes of text over one a character
         self._open: int | None = None  # the content block that has begun and not ended
         self._open_shown: int | None = None  # the same, but for events that came with the last feed
-        self._was_between = True
+        self._begun: bytes | None = None  # see `Splitter.begun`, before the last feed
         self._model = ""
         self._stop_reason = ""
         self._counts: MessageCounts | None = None
@@ -61,9 +61,11 @@ class MessageStream:
 
     def finish_early(self, shown: bytes, details: Mapping[str, Any], /) -> bytes | None:
         """The ends of the open block and of the message, with `stop_reason: "max_tokens"`."""
-        rest = b"" if self._was_between else shown[: first_end(shown)]
-        if not (rest or self._was_between):
-            return None
+        rest = b""
+        if self._begun is not None:
+            rest = shown[: first_end(self._begun, shown)]
+            if not rest:
+                return None
         output = tally.estimate(0, self._visible, self._hidden).completion_tokens
         events: list[dict[str, Any]] = []
         if self._open_shown is not None:
@@ -83,11 +85,11 @@ class MessageStream:
 
     def feed(self, data: bytes, /) -> bytes:
         """The same bytes; nothing is held back."""
-        self._was_between = self._splitter.is_between
+        self._begun = self._splitter.begun
         self._open_shown = self._open
         for place, block in enumerate(self._splitter.split(data)):
             self._learn(data_of(block))
-            if not place and not self._was_between:
+            if not place and self._begun is not None:
                 self._open_shown = self._open
         return data
 

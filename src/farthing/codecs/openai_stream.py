@@ -73,7 +73,7 @@ class ChatStream:
         self._beyond = 0  # bytes of text over one a character
         self._head = b""  # the data of the first event
         self._view = view
-        self._was_between = True
+        self._begun: bytes | None = None  # see `Splitter.begun`, before the last feed
         self._model = ""
         self._tier: str | None = None
         self._reasons: dict[int, str] = {}
@@ -87,9 +87,11 @@ class ChatStream:
 
     def finish_early(self, shown: bytes, details: Mapping[str, Any], /) -> bytes | None:
         """A chunk with `finish_reason: "length"`, usage where the client asked for it, `[DONE]`."""
-        rest = b"" if self._was_between else shown[: first_end(shown)]
-        if not (rest or self._was_between):
-            return None
+        rest = b""
+        if self._begun is not None:
+            rest = shown[: first_end(self._begun, shown)]
+            if not rest:
+                return None
         try:
             head = msgspec.json.decode(self._head, type=_Head)
         except msgspec.DecodeError:
@@ -112,7 +114,7 @@ class ChatStream:
 
     def feed(self, data: bytes, /) -> bytes:
         """The same bytes; nothing is held back."""
-        self._was_between = self._splitter.is_between
+        self._begun = self._splitter.begun
         sole = self._splitter.sole_data(data)
         if sole:
             self._learn(sole)
@@ -212,7 +214,7 @@ class MeteredChatStream(ChatStream):
 
     def feed(self, data: bytes, /) -> bytes:
         """The bytes the client would have got had we not asked for usage."""
-        self._was_between = True  # only whole events go out
+        self._begun = None  # only whole events go out
         splitter = self._splitter
         sole = splitter.sole_data(data)
         if sole:

@@ -65,10 +65,10 @@ def data_of(block: bytes) -> bytes:
     return read_event(block).data
 
 
-def first_end(data: bytes) -> int:
-    """Where the first event that ends within `data` ends; 0 where none does."""
-    found = _BLANK_LINE.search(data)
-    return 0 if found is None else found.end()
+def first_end(begun: bytes, data: bytes) -> int:
+    """Where in `data` the event ends that has begun, with `begun` as its last bytes; 0: nowhere."""
+    ends = (found.end() - len(begun) for found in _BLANK_LINE.finditer(begun + data))
+    return next((end for end in ends if end > 0), 0)
 
 
 class Splitter:
@@ -96,9 +96,9 @@ class Splitter:
         return len(self._held)
 
     @property
-    def is_between(self) -> bool:
-        """Whether all that came so far is whole events."""
-        return self._is_plain
+    def begun(self) -> bytes | None:
+        """The last bytes of an event that has begun; None where all that came is whole events."""
+        return None if self._is_plain else bytes(self._held[-3:])
 
     def sole_data(self, data: bytes) -> bytes:
         """The data of the one event that `data` is, where it has the form nearly every event has.

@@ -94,16 +94,16 @@ class Pricer:
         return Price(pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail)
 
     def _card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
-        """The card of the model that served; of the one asked for where that is only an alias.
+        """The card of the model that served; a contract for the model sent holds for its answers.
 
-        A served name without a card is taken for a snapshot of the model sent only if it extends
-        its name; a provider-side switch to another model is never priced as the model sent.
+        The book knows which names are snapshots of a model. A name that merely begins alike is
+        another model: it is never priced as the one sent.
         """
         card = self._book.card(provider, served, at_us)
         if isinstance(card, RateCard) or served == sent:
             return card
         own = self._book.card(provider, sent, at_us)
-        if isinstance(own, RateCard) and (served.startswith(sent) or own.layer == "contract"):
+        if isinstance(own, RateCard) and own.layer == "contract":
             return own
         return card
 
