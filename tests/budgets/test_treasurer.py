@@ -192,6 +192,24 @@ def test_a_stream_extends_until_the_money_is_gone(tmp_path):
     run(scenario())
 
 
+def test_an_extension_that_waits_ahead_of_need_may_outlive_its_call(tmp_path):
+    async def scenario():
+        other = a_treasurer(SqliteBudgets(tmp_path), holder="worker-1")
+        held = await reserve(other, 800)
+        treasurer = a_treasurer(SqliteBudgets(tmp_path), wait_s=10)
+        stream = await reserve(treasurer, 100)
+        ahead = asyncio.create_task(treasurer.extend(stream, Money(500)))
+        await until(lambda: treasurer.purse.is_awaited)
+        stream.settle(Money(100))
+        held.abandon()
+        assert await ahead is None
+        assert stream.held == Money(0)
+        await treasurer.close()
+        await other.close()
+
+    run(scenario())
+
+
 def test_a_store_that_is_away_serves_from_the_lease_and_then_says_busy_with_the_reason(tmp_path):
     async def scenario():
         store = SqliteBudgets(tmp_path, busy_timeout_ms=0)

@@ -103,19 +103,20 @@ class Treasurer:
         self, attribution: Attribution, model: str, worst: Money
     ) -> Reservation | Refused:
         """Hold `worst` on all accounts of a call; waits only if the lease is empty, and not long."""
-        again = partial(self._reserve, attribution, model, worst)
-        given = again()
+        given: _Given | Wait = self._reserve(attribution, model, worst)
         if isinstance(given, Wait):
-            given = await self._waited(given, again)
+            given = await self._waited(given, partial(self._reserve, attribution, model, worst))
         assert given is not None  # noqa: S101 - only an extension gives None
         return given
 
     async def extend(self, reservation: Reservation, more: Money) -> Refused | None:
-        """Hold `more` for a running call; None: it is held."""
-        again = partial(self._extend, reservation, more)
-        given = again()
+        """Hold `more` for a running call; None: it is held, or the call has ended meanwhile.
+
+        It may run as a task beside the stream, ahead of need, and be cancelled when the stream ends.
+        """
+        given: _Given | Wait = self._extend(reservation, more)
         if isinstance(given, Wait):
-            given = await self._waited(given, again)
+            given = await self._waited(given, partial(self._extend, reservation, more))
         return given if isinstance(given, Refused) else None
 
     async def replace_budgets(self, budgets: Sequence[BudgetSettings]) -> None:
@@ -135,7 +136,7 @@ class Treasurer:
         return self.purse.reserve(attribution, model, worst, self._clock.now_us())
 
     def _extend(self, reservation: Reservation, more: Money) -> Refused | Wait | None:
-        return reservation.extend(more, self._clock.now_us())
+        return None if reservation.is_ended else reservation.extend(more, self._clock.now_us())
 
     async def _waited(self, wait: Wait, again: Callable[[], _Given | Wait]) -> _Given:
         """The answer, once the store gave what is needed, or the time is up."""
