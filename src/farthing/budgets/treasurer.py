@@ -95,7 +95,7 @@ class Treasurer:
         for waiter in self._waiting:
             self._refuse(waiter)
         self._waiting.clear()
-        await self._tend(self.purse.close())
+        await self._tend(self.purse.give_back_all())
         await self._threaded(self._store.close)
         self._thread.shutdown()
 
@@ -201,6 +201,8 @@ class Treasurer:
         budgets = self._budgets
         done = partial(self._store.configure, budgets, self._now_us())
         self._is_configured = await self._tried(done) is not None and budgets is self._budgets
+        if self._is_configured:  # what was leased under other limits is leased anew
+            await self._tend(self.purse.give_back_all())
 
     async def _chores(self) -> None:
         if self._clock.monotonic_us() - self._looked_us < _TICK_S * 1_000_000:
