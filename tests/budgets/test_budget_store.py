@@ -115,7 +115,7 @@ def test_a_heartbeat_keeps_a_lease(a_desk, clock):
 def test_old_accounts_are_pruned_once_nothing_is_leased(a_desk, clock):
     desk = a_desk(a_budget())
     desk.settle(desk.reserve(100), 100)
-    desk.tend(desk.purse.close())
+    desk.tend(desk.purse.give_back_all())
     clock.at_us += 2 * DAY_US
     open_call = desk.reserve(100)
     assert desk.store.prune(clock.now_us() - DAY_US + HOUR_US) == 1
@@ -149,7 +149,7 @@ def _spend(folder, run, outcomes):
             desk.give_back()
         desk.give_back()
         desk.clock.at_us += 25_000
-    desk.tend(desk.purse.close())
+    desk.tend(desk.purse.give_back_all())
     desk.close()
     outcomes.put(booked)
 

@@ -247,8 +247,10 @@ class Escrow(RuleBasedStateMachine):
             worker.calls = []
             self.drain(worker)
         for worker in self.workers:
-            self.tend(worker, worker.purse.close())  # after it, all that was granted is known
-            self.tend(worker, worker.purse.close())
+            self.tend(
+                worker, worker.purse.give_back_all()
+            )  # after it, all that was granted is known
+            self.tend(worker, worker.purse.give_back_all())
         assert [account.id for account in self.store.accounts(0) if account.leased] == []
         self.committed_is_the_sum_of_the_ledger()
 

@@ -205,7 +205,7 @@ def test_an_amount_lowered_below_what_was_spent_refuses_and_tells_its_thresholds
     lowered = a_budget(nanodollars=300)
     desk.store.configure([lowered], desk.clock.now_us())
     desk.clock.at_us += 2 * SECOND_US
-    desk.tend(desk.purse.close())
+    desk.tend(desk.purse.give_back_all())
     refused = desk.reserve(1)
     assert (refused.code, refused.limit, refused.shortfall) == (
         "budget_exceeded",
@@ -298,7 +298,7 @@ def test_what_others_hold_is_busy_and_what_is_spent_is_exceeded(a_desk):
     busy = desk.reserve(600)
     assert (busy.code, busy.reserved >= Money(700)) == ("budget_busy", True)
     other.settle(held, 700)
-    other.tend(other.purse.close())
+    other.tend(other.purse.give_back_all())
     desk.clock.at_us += 2 * SECOND_US
     exceeded = desk.reserve(600)
     assert (exceeded.code, exceeded.spent, exceeded.reserved, exceeded.needed) == (

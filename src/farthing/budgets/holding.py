@@ -135,9 +135,9 @@ class Holding:
         self._is_wanted = True
         return self._return(self.free)
 
-    def end(self) -> Ask | None:
-        """Everything free, because the span is over and the next one may need it."""
-        return self._return(self.free)
+    def end(self) -> Ask:
+        """Everything free, because the span or the worker ends; calls keep what they hold."""
+        return self._return(self.free) or self._ask()
 
     def tidy(self, now_us: int) -> Ask | None:
         """What this worker has no use for: after the span's end, when idle, or far too much.
@@ -153,10 +153,6 @@ class Holding:
             return self._return(self.free) or (self._ask() if is_open else None)
         self._stride -= self._stride // 16 if self.free > 2 * self._stride else 0
         return self._return(self.free - 2 * self._stride if self.free > 4 * self._stride else 0)
-
-    def close(self) -> Ask:
-        """The worker ends: everything free goes back."""
-        return self._return(self.free) or self._ask()
 
     def apply(self, grant: Grant, ask: Ask, now_us: int) -> None:
         """Stand where the store says; what calls hold stays theirs."""

@@ -260,8 +260,7 @@ class Purse:
             least.setdefault(holding, 0)
         self._hungry.clear()
         over, self._over = self._over, []
-        returned = [ask for holding in over if (ask := holding.end())]
-        return returned + [
+        return [holding.end() for holding in over] + [
             holding.refill(least[holding], total.get(holding, 0)) for holding in least
         ]
 
@@ -288,9 +287,9 @@ class Purse:
         ]
         return [ask for ask in asks if ask is not None]
 
-    def close(self) -> list[Ask]:
-        """The worker ends: everything that is free goes back."""
-        return [holding.close() for holding in self._holdings.values()]
+    def give_back_all(self) -> list[Ask]:
+        """Everything free: the worker ends, or the limits were changed."""
+        return [holding.end() for holding in self._holdings.values()]
 
     def apply(self, asks: Sequence[Ask], grants: Sequence[Grant], now_us: int) -> None:
         """Take in the store's answers."""

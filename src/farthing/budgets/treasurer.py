@@ -19,7 +19,7 @@ from typing import TypeVar
 from farthing.budgets.purse import Purse, Reservation, Wait
 from farthing.budgets.refusal import Refused
 from farthing.budgets.settings import BudgetSettings
-from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore
+from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.call import Attribution
 from farthing.clock import Clock
 from farthing.ledger import StoreError
@@ -95,7 +95,7 @@ class Treasurer:
         for waiter in self._waiting:
             self._refuse(waiter)
         self._waiting.clear()
-        await self._tend(self.purse.close())
+        await self._tend(self.purse.give_back_all())
         await self._threaded(self._store.close)
         self._thread.shutdown()
 
@@ -103,19 +103,20 @@ class Treasurer:
         self, attribution: Attribution, model: str, worst: Money
     ) -> Reservation | Refused:
         """Hold `worst` on all accounts of a call; waits only if the lease is empty, and not long."""
-        again = partial(self._reserve, attribution, model, worst)
-        given = again()
+        given: _Given | Wait = self._reserve(attribution, model, worst)
         if isinstance(given, Wait):
-            given = await self._waited(given, again)
+            given = await self._waited(given, partial(self._reserve, attribution, model, worst))
         assert given is not None  # noqa: S101 - only an extension gives None
         return given
 
     async def extend(self, reservation: Reservation, more: Money) -> Refused | None:
-        """Hold `more` for a running call; None: it is held."""
-        again = partial(self._extend, reservation, more)
-        given = again()
+        """Hold `more` for a running call; None: it is held, or the call has ended meanwhile.
+
+        It may run as a task beside the stream, ahead of need, and be cancelled when the stream ends.
+        """
+        given: _Given | Wait = self._extend(reservation, more)
         if isinstance(given, Wait):
-            given = await self._waited(given, again)
+            given = await self._waited(given, partial(self._extend, reservation, more))
         return given if isinstance(given, Refused) else None
 
     async def replace_budgets(self, budgets: Sequence[BudgetSettings]) -> None:
@@ -135,7 +136,7 @@ class Treasurer:
         return self.purse.reserve(attribution, model, worst, self._clock.now_us())
 
     def _extend(self, reservation: Reservation, more: Money) -> Refused | Wait | None:
-        return reservation.extend(more, self._clock.now_us())
+        return None if reservation.is_ended else reservation.extend(more, self._clock.now_us())
 
     async def _waited(self, wait: Wait, again: Callable[[], _Given | Wait]) -> _Given:
         """The answer, once the store gave what is needed, or the time is up."""
@@ -200,6 +201,8 @@ class Treasurer:
         budgets = self._budgets
         done = partial(self._store.configure, budgets, self._now_us())
         self._is_configured = await self._tried(done) is not None and budgets is self._budgets
+        if self._is_configured:  # what was leased under other limits is leased anew
+            await self._tend(self.purse.give_back_all())
 
     async def _chores(self) -> None:
         if self._clock.monotonic_us() - self._looked_us < _TICK_S * 1_000_000:
@@ -222,11 +225,14 @@ class Treasurer:
         if not asks:
             return
         now_us = self._now_us()
-        grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
-        if grants is None:
-            self.purse.fail(asks)
-        else:
-            self.purse.apply(asks, grants, self._now_us())
+        grants: list[Grant] | None = None
+        try:
+            grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
+        finally:
+            if grants is None:
+                self.purse.fail(asks)
+            else:
+                self.purse.apply(asks, grants, self._now_us())
 
     async def _tried(self, act: Callable[[], _T]) -> _T | None:
         """What the store answers; None where it is in trouble, which is told in `trouble`."""
