@@ -39,7 +39,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call with its attempts. Tokens are the record; money can be derived again from them.
 
     `baseline` is what the call would have cost with every lever off; None when it is unknown.
-    `detail` tells what went wrong, in the words the caller got.
+    `detail` tells what went wrong, in the words the caller got. `charges` names the accounts of
+    budgets that the cost is charged to.
     """
 
     call_id: str
@@ -57,6 +58,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     moves: tuple[LeverMove, ...] = ()
     corrects: str = ""
     detail: str = ""
+    charges: tuple[str, ...] = ()
 
     @property
     def cost(self) -> Money:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from farthing.ledger import charges
 from farthing.ledger.entry import Entry
 from farthing.ledger.row import COLUMNS, INTEGER_COLUMNS, Row, rows_of
 from farthing.ledger.store import (
@@ -25,7 +27,7 @@ from farthing.ledger.store import (
 
 __all__ = ["SqliteStore"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _INTEGER_MOST: Final = 2**63 - 1
 _KEYS: Final = ("call_id", "attempt")
 _ENTRIES: Final = ", ".join(
@@ -47,8 +49,8 @@ CREATE TABLE damages (
     PRIMARY KEY (segment, offset)
 );
 CREATE TABLE parts (day TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (day, file));
-PRAGMA user_version = {_VERSION};
 """
+_STEPS: Final = (_SCHEMA, charges.SCHEMA)  # the n-th leads from format n to the next
 _INSERT: Final = f"INSERT OR IGNORE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
 _STATES: Final = {
     sqlite3.SQLITE_BUSY: StoreState.LOCKED,
@@ -104,6 +106,7 @@ class SqliteStore:
                 [(note.id, bytes(note.content)) for note in batch.cards],
             )
             _keep(connection, batch.damages)
+            charges.apply(connection, batch.run, fresh)
             if batch.checkpoint is not None:
                 at = batch.checkpoint
                 connection.execute(
@@ -128,11 +131,13 @@ class SqliteStore:
         }
 
     def forget(self, runs: Iterable[str]) -> None:
-        """Drop the checkpoints of runs whose files are gone."""
+        """Drop the checkpoints and leases of runs whose files are gone."""
+        gone = tuple(runs)
         with self._transaction() as connection:
             connection.executemany(
-                "DELETE FROM checkpoints WHERE run = ?", [(run,) for run in runs]
+                "DELETE FROM checkpoints WHERE run = ?", [(run,) for run in gone]
             )
+            charges.release(connection, gone)
 
     def damages(self) -> int:
         """How many unreadable lines are kept."""
@@ -164,7 +169,9 @@ class SqliteStore:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM parts WHERE day = ?", [(day,) for day in days])
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+    def query(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> Iterator[Row]:
         """The rows of a query, as they come."""
         with self._translated():
             for row in self._open().execute(sql, parameters):  # noqa: UP028 - see below
@@ -207,7 +214,15 @@ class SqliteStore:
             )
         if version < _VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            _bring_up(connection)
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The connection, in a transaction of its own, for what else is kept in the file.
+
+        Raises:
+            StoreError: the store can't do it; nothing of the transaction was kept.
+        """
+        return self._transaction()
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -233,6 +248,17 @@ class SqliteStore:
                 f"The ledger's store {self._path} is not usable: {error}.\n"
                 "Nothing is lost: entries stay in the journals until it is.\n" + _ADVICE[state],
             ) from error
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Make what this version has and the file has not, whoever else does the same just now."""
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in _STEPS[version:]:
+        for statement in step.split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
 
 
 def _fresh(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[Entry]:

@@ -84,6 +84,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     damages: Sequence[Damage] = ()
     checkpoint: Checkpoint | None = None
 
+    @property
+    def run(self) -> str:
+        """The journal it comes from; empty for none."""
+        return self.checkpoint.run if self.checkpoint is not None else ""
+
 
 class Posted(msgspec.Struct, frozen=True):
     """What a transaction added: calls that were already there are not among the entries."""
@@ -126,7 +131,7 @@ class Store(Source, Protocol):
         ...
 
     def forget(self, runs: Iterable[str]) -> None:
-        """Drop the checkpoints of runs whose files are gone."""
+        """Drop the checkpoints and leases of runs whose files are gone."""
         ...
 
     def damages(self) -> int:

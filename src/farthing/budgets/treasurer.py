@@ -1,0 +1,255 @@
+"""Keeps a worker's purse filled: asks the store on a thread of its own, never on the event loop.
+
+A call whose worker has leased enough is served by the purse alone. One that finds the lease empty
+waits here, together with all others that do, for one answer of the store, and for no longer than
+`wait_s`. What nobody uses goes back: at once where another worker waits for it, else after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from farthing.budgets.purse import Purse, Reservation, Wait
+from farthing.budgets.refusal import Refused
+from farthing.budgets.settings import BudgetSettings
+from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore
+from farthing.call import Attribution
+from farthing.clock import Clock
+from farthing.ledger import StoreError
+from farthing.money import Money
+
+__all__ = ["Treasurer"]
+
+_LOG = logging.getLogger("farthing")
+_TICK_S = 0.1
+_RETRY_S = 0.02
+_TROUBLE_S = 0.25
+_TIDY_US = 1_000_000
+_BEAT_US = LEASE_TTL_US // 3
+_WAITING_MAX = 2_000
+_T = TypeVar("_T")
+_Given = Reservation | Refused | None
+
+
+class _Waiter:
+    """A call that waits, and how it tries again."""
+
+    __slots__ = ("again", "future", "wait")
+
+    def __init__(
+        self, wait: Wait, again: Callable[[], _Given | Wait], future: asyncio.Future[_Given]
+    ) -> None:
+        self.wait = wait
+        self.again = again
+        self.future = future
+
+
+class Treasurer:
+    """One worker's; belongs to the running event loop. `holder` is the run of its journal.
+
+    `trouble` says why the store could not be asked last time; empty: it could.
+    """
+
+    def __init__(
+        self,
+        budgets: Sequence[BudgetSettings],
+        store: BudgetStore,
+        clock: Clock,
+        holder: str,
+        *,
+        wait_s: float = 2.0,
+    ) -> None:
+        """Raises ConfigError: two budgets bear one name."""
+        self._wake = asyncio.Event()
+        self.purse = Purse(budgets, on_hungry=self._wake.set)
+        self.trouble = ""
+        self._budgets = budgets
+        self._store = store
+        self._clock = clock
+        self._holder = holder
+        self._wait_s = wait_s
+        self._waiting: deque[_Waiter] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="farthing-budgets")
+        self._task: asyncio.Task[None] | None = None
+        self._is_configured = False
+        self._is_closing = False
+        self._looked_us = self._tidied_us = self._beaten_us = clock.monotonic_us()
+
+    def start(self) -> None:
+        """Begin; until the store has heard of the budgets as set, calls wait."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Refuse who waits and give back what is free; call it when no call runs any more."""
+        self._is_closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        for waiter in self._waiting:
+            self._refuse(waiter)
+        self._waiting.clear()
+        await self._tend(self.purse.close())
+        await self._threaded(self._store.close)
+        self._thread.shutdown()
+
+    async def reserve(
+        self, attribution: Attribution, model: str, worst: Money
+    ) -> Reservation | Refused:
+        """Hold `worst` on all accounts of a call; waits only if the lease is empty, and not long."""
+        again = partial(self._reserve, attribution, model, worst)
+        given = again()
+        if isinstance(given, Wait):
+            given = await self._waited(given, again)
+        assert given is not None  # noqa: S101 - only an extension gives None
+        return given
+
+    async def extend(self, reservation: Reservation, more: Money) -> Refused | None:
+        """Hold `more` for a running call; None: it is held."""
+        again = partial(self._extend, reservation, more)
+        given = again()
+        if isinstance(given, Wait):
+            given = await self._waited(given, again)
+        return given if isinstance(given, Refused) else None
+
+    async def replace_budgets(self, budgets: Sequence[BudgetSettings]) -> None:
+        """Go by these budgets from now on.
+
+        Raises:
+            ConfigError: two budgets bear one name; nothing was changed.
+        """
+        self.purse.replace_budgets(budgets)
+        self._budgets = budgets
+        self._is_configured = False
+        self._wake.set()
+
+    def _reserve(
+        self, attribution: Attribution, model: str, worst: Money
+    ) -> Reservation | Refused | Wait:
+        return self.purse.reserve(attribution, model, worst, self._clock.now_us())
+
+    def _extend(self, reservation: Reservation, more: Money) -> Refused | Wait | None:
+        return reservation.extend(more, self._clock.now_us())
+
+    async def _waited(self, wait: Wait, again: Callable[[], _Given | Wait]) -> _Given:
+        """The answer, once the store gave what is needed, or the time is up."""
+        if len(self._waiting) >= _WAITING_MAX or self._is_closing:
+            return wait.busy(self._clock.now_us(), self.trouble)
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(wait, again, loop.create_future())
+        timer = loop.call_later(self._wait_s, self._refuse, waiter)
+        self._waiting.append(waiter)
+        self.purse.is_awaited = True
+        self._wake.set()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            _put_down(waiter.future)
+            raise
+        finally:
+            timer.cancel()
+
+    def _refuse(self, waiter: _Waiter) -> None:
+        if not waiter.future.done():
+            waiter.future.set_result(waiter.wait.busy(self._clock.now_us(), self.trouble))
+
+    def _try_again(self) -> None:
+        """Serve the waiting calls that can be served now, in the order in which they came."""
+        for _ in range(len(self._waiting)):
+            waiter = self._waiting.popleft()
+            if waiter.future.done():
+                continue
+            given = waiter.again()
+            if isinstance(given, Wait):
+                waiter.wait = given
+                self._waiting.append(waiter)
+            else:
+                waiter.future.set_result(given)
+        self.purse.is_awaited = bool(self._waiting)
+
+    async def _run(self) -> None:
+        while not self._is_closing:
+            pause_s = _RETRY_S if self._waiting else _TICK_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TROUBLE_S if self.trouble else pause_s):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._turn()
+            except Exception:  # edge: a fault here must not end all calls of the worker for ever
+                _LOG.exception("budgets could not be tended; it is tried again")
+                await asyncio.sleep(_TROUBLE_S)
+
+    async def _turn(self) -> None:
+        """One round: ask for what is needed now; now and then give back and say we live."""
+        if not self._is_configured:
+            await self._configure()
+        self._try_again()
+        if self._is_configured:
+            await self._tend(self.purse.asks([w.wait for w in self._waiting], self._now_us()))
+            self._try_again()
+            await self._chores()
+
+    async def _configure(self) -> None:
+        budgets = self._budgets
+        done = partial(self._store.configure, budgets, self._now_us())
+        self._is_configured = await self._tried(done) is not None and budgets is self._budgets
+
+    async def _chores(self) -> None:
+        if self._clock.monotonic_us() - self._looked_us < _TICK_S * 1_000_000:
+            return
+        self._looked_us = now_us = self._clock.monotonic_us()
+        wanted: set[tuple[str, str]] | None = None
+        if any(holding.free > 0 for holding in self.purse):
+            wanted = await self._tried(partial(self._store.wanted, self._now_us()))
+        asks = self.purse.give_back(wanted or set())
+        if now_us - self._tidied_us >= _TIDY_US:
+            self._tidied_us = now_us
+            asks += self.purse.tidy(self._now_us())
+        await self._tend(asks)
+        if now_us - self._beaten_us >= _BEAT_US:
+            self._beaten_us = now_us
+            await self._tried(partial(self._store.heartbeat, self._holder, self._now_us()))
+            await self._tried(partial(self._store.sweep, self._now_us()))
+
+    async def _tend(self, asks: Sequence[Ask]) -> None:
+        if not asks:
+            return
+        now_us = self._now_us()
+        grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
+        if grants is None:
+            self.purse.fail(asks)
+        else:
+            self.purse.apply(asks, grants, self._now_us())
+
+    async def _tried(self, act: Callable[[], _T]) -> _T | None:
+        """What the store answers; None where it is in trouble, which is told in `trouble`."""
+        try:
+            answer = await self._threaded(act)
+        except StoreError as error:
+            if not self.trouble:
+                _LOG.warning("budgets: %s", error)
+            self.trouble = str(error)
+            return None
+        self.trouble = ""
+        return answer
+
+    async def _threaded(self, act: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
+    def _now_us(self) -> int:
+        return self._clock.now_us()
+
+
+def _put_down(future: asyncio.Future[_Given]) -> None:
+    """The caller went away; if its reservation came just before, nobody will settle it."""
+    if future.done() and not future.cancelled():
+        given = future.result()
+        if isinstance(given, Reservation):
+            given.abandon()
