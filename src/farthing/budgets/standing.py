@@ -48,6 +48,6 @@ class Standings(Protocol):
         """The accounts whose windows count at `now_us`."""
         ...
 
-    def find(self, budget: str, key: str, window: str) -> Standing | None:
-        """One account, open or past."""
+    def find(self, budget: str, key: str, window: str, at_us: int) -> Standing | None:
+        """One account that counted at `at_us`, open or past; None: it is not known any more."""
         ...

@@ -48,6 +48,9 @@ class AppriseTarget:
             raise NotDelivered("Apprise could not deliver it; the library does not say why")
         return ""
 
+    def close(self) -> None:
+        """See `Target`; none stays open."""
+
 
 def _apprise(name: str) -> _Apprise:
     try:

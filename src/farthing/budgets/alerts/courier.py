@@ -45,7 +45,7 @@ class Books:
         """The alert of an event, with figures as they are at `now_us`."""
         link = link_to(self._dashboard_url, event)
         try:
-            standing = self._standings.find(event.budget, event.key, event.window)
+            standing = self._standings.find(event.budget, event.key, event.window, event.at_us)
             if standing is None:
                 return Alert(event=event, link=link)
             return self._full(event, standing, link, now_us)
@@ -94,6 +94,11 @@ class Courier:
         return sum(
             await asyncio.gather(*(self._deliver(found, now_us) for found in by_target.values()))
         )
+
+    def close(self) -> None:
+        """Drop the targets' connections."""
+        for target in self._targets.values():
+            target.close()
 
     async def _deliver(self, found: Sequence[Delivery], now_us: int) -> int:
         """To one target, in order; when one fails the others wait as long, without a try lost."""
@@ -160,6 +165,8 @@ def run_courier(
             except FarthingError:
                 _LOG.exception("alerts could not be read; they stay in the outbox")
             stop.wait(every_s)
+        if courier is not None:
+            courier.close()
 
 
 async def send_tests(
@@ -189,4 +196,8 @@ async def send_tests(
             return Sent(target=name, is_sent=False, detail=str(error))
         return Sent(target=name, is_sent=True, detail=note)
 
-    return list(await asyncio.gather(*(one(target.name) for target in settings)))
+    try:
+        return list(await asyncio.gather(*(one(target.name) for target in settings)))
+    finally:
+        for target in targets.values():
+            target.close()

@@ -46,6 +46,10 @@ class Target(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Drop its connections."""
+        ...
+
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """How one target fared with one message."""

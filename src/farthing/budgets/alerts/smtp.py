@@ -53,6 +53,9 @@ class MailTarget:
         )
         return await asyncio.to_thread(self._send, mail)
 
+    def close(self) -> None:
+        """See `Target`; none stays open."""
+
     def _send(self, mail: EmailMessage) -> str:
         where = f"{self._settings.host}:{self._port}"
         try:

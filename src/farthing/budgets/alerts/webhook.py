@@ -102,6 +102,10 @@ class WebhookTarget:
             )
         return ""
 
+    def close(self) -> None:
+        """Drop its connections."""
+        self._client.close()
+
     def _secrets(self) -> list[Secret]:
         return [self._url, Secret(self._target if len(self._target) > 1 else "")]
 
