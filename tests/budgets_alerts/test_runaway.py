@@ -51,7 +51,7 @@ def test_a_cycle_of_several_calls_is_a_loop_too():
 
 
 def test_equal_calls_that_lie_far_apart_are_no_loop():
-    marks = [1 if number % 5 == 0 else number for number in range(100)]
+    marks = [-1 if number % 5 == 0 else number for number in range(100)]
     assert said(detector(loop_window=12, loop_notify=4), marks) == []
 
 
@@ -82,7 +82,7 @@ def test_spending_beyond_the_rate_is_told_and_spending_below_it_is_not():
 
 
 def test_one_dear_call_is_not_a_rate():
-    assert spend(detector(spend_usd_per_hour_notify="10"), "1.50", 3, every_s=3600) == []
+    assert spend(detector(spend_usd_per_hour_notify="10"), "3", 5, every_s=1) == []
 
 
 def test_the_evidence_can_be_checked():

@@ -25,6 +25,7 @@ __all__ = ["Evidence", "RunawayDetector", "RunawaySettings", "mark_of"]
 _SECOND_US: Final = 1_000_000
 _MARKED_BYTES: Final = 2048
 _BLANKED: Final = b"0123456789 \t\r\n"
+_RATE_CALLS_LEAST: Final = 5  # one dear call is no rate
 
 Reason = Literal["loop", "steps", "spend_rate"]
 
@@ -80,11 +81,11 @@ class _Session:
     """What is remembered of a session. `burn` is spend that fades with the window's length."""
 
     __slots__ = (
-        "at_us", "burn", "counts", "marks", "most", "since_us", "spent", "steps", "stopped", "told",
+        "at_us", "burn", "burn_us", "counts", "marks", "most", "since_us", "spent", "steps", "stopped", "told",
     )  # fmt: skip
 
     def __init__(self, now_us: int, window: int) -> None:
-        self.since_us = self.at_us = now_us
+        self.since_us = self.at_us = self.burn_us = now_us
         self.steps = self.spent = self.most = 0
         self.burn = 0.0
         self.marks: deque[int] = deque(maxlen=window)
@@ -149,10 +150,7 @@ class RunawayDetector:
             return
         nanodollars = cost.nanodollars
         held.spent += nanodollars
-        passed_us = now_us - held.at_us
-        if passed_us > 0:
-            held.burn *= math.exp(-passed_us / self._fade_us)
-            held.at_us = now_us
+        self._fade(held, now_us)
         held.burn += nanodollars
 
     def forgive(self, session: str) -> bool:
@@ -161,6 +159,12 @@ class RunawayDetector:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def _fade(self, held: _Session, now_us: int) -> None:
+        passed_us = now_us - held.burn_us
+        if passed_us > 0:
+            held.burn *= math.exp(-passed_us / self._fade_us)
+            held.burn_us = now_us
 
     def _burn_at(self, usd_per_hour: str) -> float:
         """The fading sum at which a steady rate has lasted long enough to count as that rate."""
@@ -176,11 +180,13 @@ class RunawayDetector:
     def _judge(self, session: str, held: _Session) -> Evidence | None:
         if held.stopped is not None:
             return held.stopped
+        self._fade(held, held.at_us)
+        burn = held.burn if held.steps > _RATE_CALLS_LEAST else 0.0
         rules = self._settings
         levels: tuple[tuple[Reason, float, float, float], ...] = (
             ("loop", held.most, rules.loop_notify, rules.loop_stop),
             ("steps", held.steps, rules.steps_notify, rules.steps_stop),
-            ("spend_rate", held.burn, self._rate_notify, self._rate_stop),
+            ("spend_rate", burn, self._rate_notify, self._rate_stop),
         )
         for reason, value, notify, stop in levels:
             if stop and value >= stop:

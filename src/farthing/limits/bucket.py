@@ -55,6 +55,10 @@ class Bucket:
         lacking = min(units * self._unit, self._capacity) - self._level
         return 0 if lacking <= 0 else -(-lacking // self._rate)
 
+    def spend(self, units: int) -> None:
+        """Take `units` that `wait_us` just said may pass."""
+        self._level -= units * self._unit
+
     def fits(self, units: int) -> bool:
         """Whether so many can ever pass at once."""
         return units <= self.burst
@@ -66,17 +70,23 @@ class Bucket:
 
     def remaining(self, now_us: int) -> int:
         """How many whole units may pass now; 0 in debt."""
-        self._refill(now_us)
-        return max(0, self._level // self._unit)
+        return self.gauge(now_us)[0]
 
     def full_in_us(self, now_us: int) -> int:
         """How long until the bucket is full again."""
+        return self.gauge(now_us)[1]
+
+    def gauge(self, now_us: int) -> tuple[int, int]:
+        """Whole units that may pass now (0 in debt), and how long until it is full again."""
         self._refill(now_us)
-        return -((self._level - self._capacity) // self._rate)
+        level = self._level
+        lacking = self._capacity - level
+        return level // self._unit if level > 0 else 0, -(-lacking // self._rate)
 
     def _refill(self, now_us: int) -> None:
         """A clock that went back refills nothing."""
         passed_us = now_us - self._at_us
         if passed_us > 0:
             self._at_us = now_us
-            self._level = min(self._capacity, self._level + passed_us * self._rate)
+            level = self._level + passed_us * self._rate
+            self._level = min(self._capacity, level)

@@ -150,9 +150,9 @@ class Limiter:
         if refused is not None:
             return refused
         if held.requests is not None:
-            held.requests.take(1, now_us)
+            held.requests.spend(1)
         if held.tokens is not None:
-            held.tokens.take(tokens, now_us)
+            held.tokens.spend(tokens)
         held.running += 1
         return Permit(held, tokens, _limits(held, now_us))
 
@@ -226,4 +226,4 @@ def _limits(key: _Key, now_us: int) -> Limits:
 def _gauge(bucket: Bucket | None, limit: int, now_us: int) -> Gauge | None:
     if bucket is None:
         return None
-    return Gauge(limit, bucket.remaining(now_us), bucket.full_in_us(now_us))
+    return Gauge(limit, *bucket.gauge(now_us))

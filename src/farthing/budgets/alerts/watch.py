@@ -1,8 +1,10 @@
 """Watches forecasts, and notes an event when one crosses a threshold and stays there.
 
-A forecast is noisy, and an alert can't be taken back. So a crossing is told when the whole
-interval lies beyond the threshold, or when the expected sum has been beyond it at every look
-for a 48th of the window (15 minutes at least); a fall to ten points below begins anew. Spending
+A forecast is noisy, and an alert can't be taken back. So a crossing is told once the expected sum
+has been beyond the threshold for a 20th of the window (15 minutes at least; 36 hours of a month, in
+which a burst leaves the day that is looked back on); a fall to ten points below begins anew. Not
+even an interval that lies wholly beyond is told sooner: a steady account has a narrow interval, and
+its first burst is just what would mislead. Spending
 that is itself beyond the threshold is told by its own event, not by this one. The outbox admits
 an event once per budget, key, window and threshold, whoever notes it.
 """
@@ -24,7 +26,7 @@ from farthing.money import Money
 
 __all__ = ["ForecastWatch", "Hold", "hold_us"]
 
-_HOLD_PARTS: Final = 48
+_HOLD_PARTS: Final = 20
 _HOLD_US_LEAST: Final = 900_000_000
 _LOOKS: Final = 4  # within the time that a crossing must hold
 _RELEASE_POINTS: Final = 10
@@ -45,8 +47,6 @@ class Hold(msgspec.Struct, frozen=True):
         """
         if forecast.expected is None or forecast.basis == "over":
             return self, False
-        if forecast.low >= line:
-            return Hold(self.since_us if self.since_us is not None else now_us), True
         if forecast.expected < release:
             return Hold(), False
         if self.since_us is None:
