@@ -67,6 +67,7 @@ class Receiver:
         self.answers = list(answers)
         self.requests = []
         self.over = threading.Event()
+        self.heard = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,6 +91,7 @@ class Receiver:
         )
 
     def answer(self, handler):
+        self.heard.set()
         answer = self.answers.pop(0) if self.answers else 200
         if answer == "hang":
             self.over.wait(BOUND_S)

@@ -1,10 +1,8 @@
 import asyncio
-import threading
 
 import msgspec
 import pytest
 from alert_doubles import (
-    BOUND_S,
     HOUR_US,
     MINUTE_US,
     NOON_US,
@@ -23,7 +21,6 @@ from farthing.budgets.alerts import (
     Courier,
     NotDelivered,
     make_targets,
-    run_courier,
     send_tests,
     targets_named,
 )
@@ -224,38 +221,6 @@ def test_a_test_alert_reports_each_target(box):
     assert "answered 500" in found[1].detail
     assert "NOWHERE is not set" in found[2].detail
     assert msgspec.json.decode(good.requests[0][2])["type"] == "farthing.test"
-
-
-def test_the_loop_delivers_until_it_is_told_to_stop(box):
-    class Noon:
-        def now_us(self):
-            return NOON_US
-
-    stop = threading.Event()
-    box.outbox.add(an_event())
-
-    class Stopping:
-        name = "hook"
-        closed = False
-
-        async def send(self, *_):
-            stop.set()
-            return ""
-
-        def close(self):
-            self.closed = True
-
-    target = Stopping()
-
-    def make():
-        return Courier(box.opened(), {"hook": target}, bare, targets_of=lambda _event: ("hook",))
-
-    thread = threading.Thread(target=run_courier, args=(make, Noon(), stop))
-    thread.start()
-    thread.join(BOUND_S)
-    assert not thread.is_alive()
-    assert target.closed
-    assert box.states() == {80: "sent"}
 
 
 @library

@@ -158,7 +158,7 @@ def real_sessions():
 @pytest.mark.shared_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real traces are not here")
 def test_of_real_agents_none_is_told_or_stopped():
-    found = RunawayDetector(RunawaySettings())
+    found = RunawayDetector(RunawaySettings(loop_stop=16))
     sessions = calls = 0
     told = []
     for name, messages in real_sessions():
@@ -178,9 +178,14 @@ def test_of_real_agents_none_is_told_or_stopped():
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real traces are not here")
 def test_a_real_agent_that_is_made_to_loop_is_stopped_within_sixteen_calls():
     name, messages = next(iter(real_sessions()))
-    found = RunawayDetector(RunawaySettings())
+    found = RunawayDetector(RunawaySettings(loop_stop=16))
     for number, message in enumerate(messages):
         assert found.look(name, mark_of(message), NOON_US + number) is None
     stuck = re.sub(rb"\d+", b"7", messages[-1])
     actions = [found.look(name, mark_of(stuck), NOON_US + n) for n in range(16)]
     assert actions[-1].action == "stop"
+
+
+def test_by_default_it_only_tells():
+    found = RunawayDetector(RunawaySettings())
+    assert {action for _, action, _ in said(found, [1] * 500)} == {"notify"}

@@ -1,7 +1,7 @@
 """Finds sessions and traces that run away: loops of near-identical calls, endless steps, a burn.
 
 Pure and bounded: what it knows of a session is a few numbers and the marks of its last calls, and
-it forgets the sessions not seen for longest. It decides before a call is sent (`look`) and learns
+it forgets the sessions not seen for longest. A worker judges by the calls that it served itself. It decides before a call is sent (`look`) and learns
 what it cost after it (`book`).
 
 A call's mark is a hash of the last message's text without digits and blanks, so that counters,
@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from farthing.money import Money
 
 __all__ = ["Evidence", "RunawayDetector", "RunawaySettings", "mark_of"]
 
 _SECOND_US: Final = 1_000_000
+_USD: Final = r"^\d{1,9}(\.\d{1,9})?$"
 _MARKED_BYTES: Final = 2048
 _BLANKED: Final = b"0123456789 \t\r\n"
 _RATE_CALLS_LEAST: Final = 5  # one dear call is no rate
@@ -33,22 +35,32 @@ Reason = Literal["loop", "steps", "spend_rate"]
 class RunawaySettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """When a session counts as running away; 0 turns a rule off.
+    """When a session or trace counts as running away, as one worker sees it; 0 turns a rule off."""
 
-    `loop_window` last calls are looked at; `loop_notify` equal ones among them are told,
-    `loop_stop` end the session. `spend_usd_per_hour_*` is a rate over `spend_window_s`, so that
-    a tenth of it within a tenth of an hour is not yet too much.
-    """
-
-    loop_window: int = 32
-    loop_notify: int = 8
-    loop_stop: int = 16
-    steps_notify: int = 200
-    steps_stop: int = 0
-    spend_usd_per_hour_notify: str = "25"
-    spend_usd_per_hour_stop: str = "0"
-    spend_window_s: int = 600
-    sessions_most: int = 20_000
+    loop_window: Annotated[
+        int, Meta(ge=2, le=1024, description="How many of its last calls are compared.")
+    ] = 32
+    loop_notify: Annotated[
+        int, Meta(ge=0, description="Calls among them, alike but for digits, that are told.")
+    ] = 8
+    loop_stop: Annotated[
+        int, Meta(ge=0, description="Calls among them, alike but for digits, that end it.")
+    ] = 0
+    steps_notify: Annotated[int, Meta(ge=0, description="Calls that are told.")] = 200
+    steps_stop: Annotated[int, Meta(ge=0, description="Calls that end it.")] = 0
+    spend_usd_per_hour_notify: Annotated[
+        str, Meta(pattern=_USD, description="Rate of spending that is told, after five calls.")
+    ] = "25"
+    spend_usd_per_hour_stop: Annotated[
+        str, Meta(pattern=_USD, description="Rate of spending that ends it, after five calls.")
+    ] = "0"
+    spend_window_s: Annotated[
+        int, Meta(ge=1, description="How long spending must last to count as a rate.")
+    ] = 600
+    sessions_most: Annotated[
+        int,
+        Meta(ge=1, description="Sessions remembered; beyond, the one not seen for longest goes."),
+    ] = 20_000
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from farthing.budgets.alert_settings import AlertSettings
 from farthing.budgets.alerts.alert import Alert, link_to
 from farthing.budgets.alerts.backoff import Backoff
 from farthing.budgets.alerts.delivery import NotDelivered, Sent, Target
 from farthing.budgets.alerts.drivers import HOUR_US, History
 from farthing.budgets.alerts.event import AlertEvent, Delivery, Kind, message_id
 from farthing.budgets.alerts.outbox import Outbox
-from farthing.budgets.alerts.settings import AlertSettings
 from farthing.budgets.alerts.targets import make_targets
 from farthing.budgets.forecast import HISTORY_HOURS
 from farthing.budgets.pace import status_of
 from farthing.budgets.standing import Standing, Standings
-from farthing.clock import Clock
 from farthing.errors import ConfigError, FarthingError
 from farthing.money import ZERO
 
-__all__ = ["Books", "Courier", "run_courier", "send_tests"]
+__all__ = ["Books", "Courier", "send_tests"]
 
-_LOG: Final = logging.getLogger("farthing")
 _TOP: Final = 3
 _BACKOFF: Final = Backoff()
 
@@ -142,31 +138,6 @@ class Courier:
             )
         self._outbox.mark_failed(delivery, str(error), next_try_us)
         return next_try_us
-
-
-def run_courier(
-    make: Callable[[], Courier], clock: Clock, stop: threading.Event, *, every_s: float = 2.0
-) -> None:
-    """Deliver again and again until `stop` is set; runs a loop of its own, so on its own thread.
-
-    `make` is called within that loop. A store that is away is tried again.
-    """
-    with asyncio.Runner() as runner:
-
-        async def made() -> Courier:
-            return make()
-
-        courier: Courier | None = None
-        while not stop.is_set():
-            try:
-                if courier is None:
-                    courier = runner.run(made())
-                runner.run(courier.step(clock.now_us()))
-            except FarthingError:
-                _LOG.exception("alerts could not be read; they stay in the outbox")
-            stop.wait(every_s)
-        if courier is not None:
-            courier.close()
 
 
 async def send_tests(

@@ -11,10 +11,10 @@ from typing import Final
 
 import certifi
 
+from farthing.budgets.alert_settings import AlertSettings
 from farthing.budgets.alerts.alert import Alert
 from farthing.budgets.alerts.delivery import NotDelivered, masked
 from farthing.budgets.alerts.forms import as_mail
-from farthing.budgets.alerts.settings import AlertSettings
 from farthing.errors import ConfigError
 from farthing.secret import Secret
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from farthing.budgets.alert_settings import AlertSettings
 from farthing.budgets.alerts.apprise_service import AppriseTarget
 from farthing.budgets.alerts.delivery import Target
 from farthing.budgets.alerts.forms import as_slack, as_webhook
-from farthing.budgets.alerts.settings import AlertSettings
 from farthing.budgets.alerts.signing import signing_key
 from farthing.budgets.alerts.smtp import MailTarget
 from farthing.budgets.alerts.webhook import WebhookTarget
