@@ -1,6 +1,8 @@
 """From a call in the ledger to an alert at a receiver, over real stores and a real socket."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import msgspec
@@ -28,6 +30,7 @@ class Noon:
 
 def spend(folder, number, cost, at_us=NOON_US - HOUR_US, tenant="acme"):
     """A call that is charged to the tenant's account."""
+    folder.mkdir(exist_ok=True)
     key = f"tenant={tenant}"
     account = account_id("search", key, MONTH)
     budgets = SqliteBudgets(folder)
@@ -157,3 +160,21 @@ def test_a_budget_reaches_the_targets_it_names_or_all(tmp_path, notify):
     with Receiver() as receiver:
         step(tmp_path, receiver, budget=msgspec.structs.replace(BUDGET, notify=notify))
     assert len(receiver.requests) == 1
+
+
+def test_the_drainer_of_a_running_gateway_delivers(tmp_path):
+    spend(tmp_path / "ledger", 1, "60")
+    with Receiver() as receiver:
+        config = tmp_path / "farthing.toml"
+        config.write_text(
+            f'[ledger]\ndata_dir = "{tmp_path / "ledger"}"\n'
+            '[[budget]]\nname = "search"\nscope = "tenant=*"\namount_usd = "100"\nwindow = "month"\n'
+            f'[[alert]]\nname = "ops"\nkind = "webhook"\nurl = "{receiver.url}"\n'
+        )
+        drainer = subprocess.Popen([sys.executable, "-m", "farthing.gateway.drainer", str(config)])
+        try:
+            assert receiver.heard.wait(BOUND_S)
+        finally:
+            drainer.terminate()
+            assert drainer.wait(BOUND_S) == 0
+    assert [body["data"]["threshold_percent"] for body in bodies(receiver)] == [50]

@@ -8,6 +8,8 @@ from alert_doubles import NOON_US, usd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farthing.budgets.alerts import Alert, anomaly_event
+from farthing.budgets.alerts.forms import as_text
 from farthing.budgets.runaway import RunawayDetector, RunawaySettings, mark_of
 from farthing.money import Money
 
@@ -184,6 +186,20 @@ def test_a_real_agent_that_is_made_to_loop_is_stopped_within_sixteen_calls():
     stuck = re.sub(rb"\d+", b"7", messages[-1])
     actions = [found.look(name, mark_of(stuck), NOON_US + n) for n in range(16)]
     assert actions[-1].action == "stop"
+
+
+def test_a_runaway_session_is_told_once_for_each_rule_and_once_more_when_it_is_stopped(box):
+    found = detector(loop_notify=4, loop_stop=6, steps_notify=5)
+    told = [found.look("s", 1, NOON_US + n) for n in range(9)]
+    added = [box.outbox.add(anomaly_event(one)) for one in told if one is not None]
+    assert added == [True, True, True, False, False, False]
+    box.outbox.spread(lambda _event: ("ops",))
+    deliveries = box.outbox.claim(NOON_US)
+    texts = [as_text(Alert(event=delivery.event)) for delivery in deliveries]
+    assert any(
+        "are the same but for digits" in text and "It was stopped." in text for text in texts
+    )
+    assert texts[0].startswith("Unusual spending: session=s, $0.00")
 
 
 def test_by_default_it_only_tells():

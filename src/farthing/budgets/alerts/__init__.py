@@ -11,7 +11,7 @@ from farthing.budgets.alerts.courier import Books, Courier, send_tests
 from farthing.budgets.alerts.delivery import NotDelivered, Sent, Target
 from farthing.budgets.alerts.desk import AlertDesk, run_desk
 from farthing.budgets.alerts.drivers import Drivers, History, LedgerHistory
-from farthing.budgets.alerts.event import AlertEvent, Delivery, DeliveryState, Kind
+from farthing.budgets.alerts.event import AlertEvent, Delivery, DeliveryState, Kind, anomaly_event
 from farthing.budgets.alerts.outbox import Outbox, add_event
 from farthing.budgets.alerts.signing import signing_key, verify
 from farthing.budgets.alerts.targets import make_targets
@@ -37,6 +37,7 @@ __all__ = [
     "Sent",
     "Target",
     "add_event",
+    "anomaly_event",
     "check_targets",
     "make_targets",
     "run_desk",

@@ -7,9 +7,10 @@ import hashlib
 
 import msgspec
 
-from farthing.money import Money
+from farthing.budgets.runaway import Evidence
+from farthing.money import ZERO, Money
 
-__all__ = ["AlertEvent", "Delivery", "DeliveryState", "Kind", "message_id"]
+__all__ = ["AlertEvent", "Delivery", "DeliveryState", "Kind", "anomaly_event", "message_id"]
 
 
 class Kind(enum.StrEnum):
@@ -39,6 +40,21 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     spent: Money
     limit: Money
     detail: str = ""
+
+
+def anomaly_event(evidence: Evidence) -> AlertEvent:
+    """The event of a runaway session; each of its rules is told once, and its stop once more."""
+    return AlertEvent(
+        budget="runaway",
+        key=f"session={evidence.session}",
+        window=f"{evidence.reason} {evidence.action}",
+        kind=Kind.ANOMALY,
+        threshold=0,
+        at_us=evidence.at_us,
+        spent=evidence.spent,
+        limit=ZERO,
+        detail=str(evidence) + (" It was stopped." if evidence.action == "stop" else ""),
+    )
 
 
 class DeliveryState(enum.StrEnum):
