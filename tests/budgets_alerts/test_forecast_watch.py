@@ -107,6 +107,12 @@ def test_the_ledger_is_asked_no_more_often_than_the_window_needs(box):
     assert spending.asked <= 24 * HOUR_US // (hold_us(MONTH) // 4) + 1
 
 
+def test_of_an_account_that_is_far_from_its_limit_the_ledger_is_not_asked(box):
+    spending = Spending(dollars(0.2))
+    assert watched(box, spending) == []
+    assert spending.asked == 0
+
+
 def forecast(expected):
     return Forecast(basis="history", expected=usd(expected), low=usd("0"), high=usd("9999"))
 
