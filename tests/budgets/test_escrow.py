@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from budget_samples import NOON_US, SECOND_US, a_budget, a_folder, an_entry
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from farthing.budgets import Purse, Refused, Reservation, SqliteBudgets, Wait
@@ -134,13 +135,11 @@ class Escrow(RuleBasedStateMachine):
         asks = worker.purse.asks([], self.now_us)
         asks += worker.purse.give_back(self.store.wanted(self.now_us))
         asks += worker.purse.tidy(self.now_us)
-        one_each = list({ask.id: ask for ask in reversed(asks)}.values())
-        worker.purse.fail([ask for ask in asks if ask not in one_each])
         if is_answer_lost:
-            self.store.tend(worker.run, one_each, self.now_us)
-            worker.purse.fail(one_each)
+            self.store.tend(worker.run, asks, self.now_us)
+            worker.purse.fail(asks)
         else:
-            self.tend(worker, one_each)
+            self.tend(worker, asks)
 
     @precondition(lambda self: sum(w.is_alive for w in self.workers) > 1)
     @rule(place=st.integers(0, 9))
@@ -158,6 +157,20 @@ class Escrow(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0, 1, 31, 80, 700, 3600]))
     def time_goes_by(self, seconds):
         self.now_us += seconds * SECOND_US
+
+    @rule(place=st.integers(0, 9), is_drained=st.booleans())
+    def a_worker_rests_until_it_forgets_its_accounts(self, place, is_drained):
+        worker = self.living(place)
+        for call in worker.calls:
+            self.journal(worker, call, call.reservation.held.nanodollars // 2)
+            call.reservation.settle(Money(call.reservation.held.nanodollars // 2))
+        worker.calls = []
+        if is_drained:
+            self.drain(worker)
+        for _ in range(3):
+            self.tend(worker, worker.purse.asks([], self.now_us))
+            self.tend(worker, worker.purse.tidy(self.now_us))
+            self.now_us += 31 * SECOND_US
 
     def journal(self, worker, call, cost):
         worker.journal.append(an_entry(call.id, cost, call.reservation.charges))
@@ -218,8 +231,15 @@ class Escrow(RuleBasedStateMachine):
                 assert holding.reserved == held
 
     def teardown(self):
-        if not hasattr(self, "store"):
-            return
+        if hasattr(self, "folder"):
+            try:
+                self.come_to_rest()
+            finally:
+                self.store.close()
+                self.ledger.close()
+                self.folder.cleanup()
+
+    def come_to_rest(self):
         for worker in list(self.workers):
             for call in worker.calls:
                 self.journal(worker, call, call.reservation.held.nanodollars)
@@ -227,14 +247,11 @@ class Escrow(RuleBasedStateMachine):
             worker.calls = []
             self.drain(worker)
         for worker in self.workers:
-            self.tend(worker, worker.purse.close())  # learns what was granted and is still free
+            self.tend(worker, worker.purse.close())  # after it, all that was granted is known
             self.tend(worker, worker.purse.close())
-        assert [a.id for a in self.store.accounts(0) if a.leased] == []
+        assert [account.id for account in self.store.accounts(0) if account.leased] == []
         self.committed_is_the_sum_of_the_ledger()
-        self.store.close()
-        self.ledger.close()
-        self.folder.cleanup()
 
 
 TestEscrow = Escrow.TestCase
-TestEscrow.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestEscrow.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -17,11 +17,12 @@ from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope
 from farthing.budgets.settings import AtLimit, BudgetSettings, Mode
 from farthing.budgets.sqlite import SqliteBudgets
-from farthing.budgets.store import Ask, BudgetStore, Grant
+from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.budgets.treasurer import Treasurer
 from farthing.budgets.window import Span, Window
 
 __all__ = [
+    "LEASE_TTL_US",
     "Account",
     "Ask",
     "AtLimit",

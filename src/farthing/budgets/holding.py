@@ -33,9 +33,12 @@ class Holding:
 
     __slots__ = (
         "_asked_again_us",
+        "_denied",
         "_drained",
         "_granted",
         "_granted_at_us",
+        "_is_answered",
+        "_is_idle",
         "_is_wanted",
         "_leased",
         "_moved_us",
@@ -51,6 +54,7 @@ class Holding:
         "key",
         "limit",
         "low",
+        "pins",
         "span",
         "spent",
     )
@@ -63,10 +67,12 @@ class Holding:
         self.limit = budget.limit.nanodollars
         self.free = self.spent = 0
         self.low = _NEVER
+        self.pins = 0  # calls that run and hold nothing yet
         self.is_hungry = False
         self._granted = self._drained = self._leased = self._spent_by_all = 0
-        self._is_wanted = False
+        self._is_wanted = self._is_idle = self._is_answered = False
         self._seen_us = self._asked_again_us = self._granted_at_us = _NEVER
+        self._denied = 0
         self._resets_us = span.counts_until_us
         self._stride = 0
         self._was = (0, 0)
@@ -76,6 +82,17 @@ class Holding:
     def reserved(self) -> int:
         """What calls hold that are running."""
         return self._granted - self.spent - self.free
+
+    @property
+    def is_used(self) -> bool:
+        """Whether calls run on it, or it is about to be filled."""
+        return self.is_hungry or self.pins > 0 or self.reserved > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it can be forgotten: the store knows all of it, and tells it again if asked."""
+        is_even = self.free == 0 and self._granted == self.spent == self._drained
+        return self._is_idle and self._is_answered and is_even and not self.is_used
 
     @property
     def spent_by_all(self) -> int:
@@ -93,9 +110,10 @@ class Holding:
         """Whether the store was seen so recently that a refusal need not ask it again."""
         return 0 <= now_us - self._seen_us <= _FRESH_US
 
-    def may_ask(self, now_us: int) -> bool:
-        """Whether asking is of use; just after a denial it is not."""
-        return not 0 < self._asked_again_us - now_us <= _BUSY_US  # though a clock be set back
+    def may_ask(self, needed: int, now_us: int) -> bool:
+        """Whether asking is of use; just after a denial it is not, but for less."""
+        is_denied = 0 < self._asked_again_us - now_us <= _BUSY_US  # though a clock be set back
+        return needed < self._denied or not is_denied
 
     def refill(self, least: int, need: int) -> Ask:
         """What to ask for, where calls wait for `need` in all, and one of them for `least`.
@@ -104,7 +122,7 @@ class Holding:
         calls need: two remainders that are of no use apart may together serve one call.
         """
         self._stride = max(self._stride, _FIRST_CALLS * least)
-        self.is_hungry = False
+        self.is_hungry = self._is_idle = False
         self.low = _NEVER
         back = max(0, self.free) if self._is_wanted else 0
         self._take(back)
@@ -117,28 +135,28 @@ class Holding:
         self._is_wanted = True
         return self._return(self.free)
 
+    def end(self) -> Ask | None:
+        """Everything free, because the span is over and the next one may need it."""
+        return self._return(self.free)
+
     def tidy(self, now_us: int) -> Ask | None:
         """What this worker has no use for: after the span's end, when idle, or far too much.
 
-        A lease nobody uses any more is closed, once the ledger has booked what it paid for.
+        A holding that nobody uses any more is done once the ledger has booked what it paid for.
         """
         if self._was != (self.spent, self.free):
             self._was = (self.spent, self.free)
             self._moved_us = now_us
         if now_us >= self.span.end_us or now_us - self._moved_us >= _IDLE_US:
-            back = max(0, self.free)
-            self._take(back)
-            if self.reserved or self.is_hungry:
-                return self._ask(back=back) if back else None
-            return self._ask(back=back, closing=self.spent)
+            self._is_idle = not self.is_used
+            is_open = self._is_idle and not self.is_done
+            return self._return(self.free) or (self._ask() if is_open else None)
         self._stride -= self._stride // 16 if self.free > 2 * self._stride else 0
         return self._return(self.free - 2 * self._stride if self.free > 4 * self._stride else 0)
 
     def close(self) -> Ask:
-        """The worker ends: everything free, and the lease where nothing runs or is undrained."""
-        back = max(0, self.free)
-        self._take(back)
-        return self._ask(back=back, closing=None if self.reserved else self.spent)
+        """The worker ends: everything free goes back."""
+        return self._return(self.free) or self._ask()
 
     def apply(self, grant: Grant, ask: Ask, now_us: int) -> None:
         """Stand where the store says; what calls hold stays theirs."""
@@ -148,9 +166,6 @@ class Holding:
         # What the ledger booked under our name we have spent, though a former life did it.
         self.spent = max(self.spent, self._drained)
         self._granted = grant.granted.nanodollars
-        if grant.is_closed:
-            self.spent -= self._drained
-            self._granted = self._drained = 0
         self.free = self._granted - self.spent - reserved
         self.limit = grant.limit.nanodollars
         self._spent_by_all = grant.spent.nanodollars
@@ -158,6 +173,7 @@ class Holding:
         self._resets_us = grant.resets_us
         self._is_wanted = grant.is_wanted
         self._seen_us = now_us
+        self._is_answered = True
         if ask.want:
             self._asked(gained, ask, now_us)
 
@@ -187,6 +203,7 @@ class Holding:
         """Learn from an answer: ask for more at once where it went quickly, pause where nothing came."""
         if gained < max(1, ask.need.nanodollars):
             self._asked_again_us = now_us + _BUSY_US
+            self._denied = self.free + max(1, ask.least.nanodollars)
         if now_us - self._granted_at_us < _QUICK_US:
             self._stride = min(2 * self._stride, max(self._stride, self.limit // 8))
         self._granted_at_us = now_us
@@ -203,15 +220,8 @@ class Holding:
         self.free -= back
         self._granted -= back
 
-    def _ask(
-        self,
-        *,
-        back: int = 0,
-        least: int = 0,
-        need: int = 0,
-        want: int = 0,
-        closing: int | None = None,
-    ) -> Ask:
+    def _ask(self, *, back: int = 0, least: int = 0, need: int = 0, want: int = 0) -> Ask:
+        self._is_answered = False
         return Ask(
             id=self.id,
             budget=self.budget,
@@ -221,5 +231,4 @@ class Holding:
             least=Money(least),
             need=Money(need),
             want=Money(want),
-            closing=None if closing is None else Money(closing),
         )

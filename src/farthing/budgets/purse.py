@@ -56,6 +56,11 @@ class _Match:
         self.charges = tuple(h.id for h in holdings)
         self.until_us = until_us
 
+    def pin(self, calls: int) -> None:
+        """Keep the holdings for calls that run on them and hold nothing."""
+        for holding in self.holdings:
+            holding.pins += calls
+
 
 class Wait(msgspec.Struct, frozen=True):
     """A call needs `needed` more of these accounts than its worker has leased; it holds nothing new.
@@ -113,6 +118,8 @@ class Reservation:
         given = self._purse.extend_match(self._match, self._held, more.nanodollars, now_us)
         if given is not None:
             return given
+        if not self._held and more:
+            self._match.pin(-1)
         self._held += more.nanodollars
         if self._match.lenient and not self.overlooked:
             self.overlooked = self._purse.overlook(self._match, self._held, now_us)
@@ -129,6 +136,8 @@ class Reservation:
         self._held = _ENDED
         cost = actual.nanodollars
         back = held - cost
+        if not held:
+            self._match.pin(-1)
         for holding in self._match.holdings:
             holding.free += back
             holding.spent += cost
@@ -157,6 +166,8 @@ class Purse:
         self.overlooked: Counter[str] = Counter()
         self.overruns = 0
         self._holdings: dict[str, Holding] = {}
+        self._latest: dict[tuple[str, str], Holding] = {}
+        self._over: list[Holding] = []  # their spans are over; what is free serves the next ones
         self._hungry: set[Holding] = set()
         self._matches: dict[object, _Match] = {}
         self.replace_budgets(budgets)
@@ -193,6 +204,8 @@ class Purse:
             holding.free = free = holding.free - needed
             if free < holding.low:
                 self._starve(holding)
+        if not needed:
+            match.pin(1)
         reservation = Reservation(self, match, needed)
         if match.lenient:
             reservation.overlooked = self.overlook(match, needed, now_us)
@@ -240,17 +253,28 @@ class Purse:
         total: dict[Holding, int] = {}
         for wait in waits:
             for holding in wait.holdings:
-                if holding.may_ask(now_us):
+                if holding.may_ask(wait.needed, now_us):
                     least[holding] = min(least.get(holding, wait.needed), wait.needed)
                     total[holding] = total.get(holding, 0) + wait.needed
         for holding in self._hungry:
             least.setdefault(holding, 0)
         self._hungry.clear()
-        return [holding.refill(least[holding], total.get(holding, 0)) for holding in least]
+        over, self._over = self._over, []
+        returned = [ask for holding in over if (ask := holding.end())]
+        return returned + [
+            holding.refill(least[holding], total.get(holding, 0)) for holding in least
+        ]
 
     def tidy(self, now_us: int) -> list[Ask]:
-        """What to give back because nobody here uses it, and which leases to close."""
-        asks = (holding.tidy(now_us) for holding in self._holdings.values())
+        """What to give back because nobody here uses it; holdings that are done are forgotten."""
+        asks = [holding.tidy(now_us) for holding in self._holdings.values()]
+        done = [holding for holding in self._holdings.values() if holding.is_done]
+        for holding in done:
+            del self._holdings[holding.id]
+            if self._latest.get((holding.budget.name, holding.key)) is holding:
+                del self._latest[holding.budget.name, holding.key]
+        if done:
+            self._matches.clear()
         return [ask for ask in asks if ask is not None]
 
     def give_back(self, wanted: set[tuple[str, str]]) -> list[Ask]:
@@ -269,15 +293,11 @@ class Purse:
         return [holding.close() for holding in self._holdings.values()]
 
     def apply(self, asks: Sequence[Ask], grants: Sequence[Grant], now_us: int) -> None:
-        """Take in the store's answers; holdings that are closed and idle are forgotten."""
+        """Take in the store's answers."""
         for ask, grant in zip(asks, grants, strict=True):
             holding = self._holdings.get(grant.id)
-            if holding is None:
-                continue
-            holding.apply(grant, ask, now_us)
-            if grant.is_closed and not (holding.reserved or holding.is_hungry or holding.spent):
-                del self._holdings[grant.id]
-                self._matches.clear()
+            if holding is not None:
+                holding.apply(grant, ask, now_us)
 
     def fail(self, asks: Sequence[Ask]) -> None:
         """The store did not answer, and may or may not have done it: ask again, when it is back."""
@@ -303,13 +323,23 @@ class Purse:
             named = account_id(line.budget.name, key, span)
             holding = self._holdings.get(named)
             if holding is None:
-                holding = self._holdings[named] = Holding(line.budget, key, span)
+                holding = self._opened(Holding(line.budget, key, span))
             holdings.append(holding)
         match = _Match(holdings, until_us)
         if len(self._matches) >= _MATCHES_MAX:
             self._matches.clear()
         self._matches[self._facts(attribution, model)] = match
         return match
+
+    def _opened(self, holding: Holding) -> Holding:
+        """Take up a new holding; the one of the span before goes out of use."""
+        self._holdings[holding.id] = holding
+        place = (holding.budget.name, holding.key)
+        before = self._latest.get(place)
+        if before is not None:
+            self._over.append(before)
+        self._latest[place] = holding
+        return holding
 
     def _short(self, match: _Match, held: int, needed: int, now_us: int) -> Refused | Wait:
         lacking = tuple(h for h in match.enforced if h.free < needed)

@@ -151,8 +151,16 @@ class SqliteBudgets:
         return gone
 
     def prune(self, before_us: int) -> int:
-        """Drop accounts that stopped counting before an instant and have no lease; how many."""
+        """Drop accounts that stopped counting before an instant and have no lease; how many.
+
+        Leases that are used up are dropped with them.
+        """
         with self._store.transaction() as connection:
+            connection.execute(
+                "DELETE FROM budget_leases WHERE granted = drained AND account IN"
+                " (SELECT id FROM budget_accounts WHERE end_us + rolling_us < ?)",
+                (before_us,),
+            )
             return connection.execute(
                 "DELETE FROM budget_accounts WHERE end_us + rolling_us < ?"
                 " AND NOT EXISTS (SELECT 1 FROM budget_leases WHERE account = id)",
@@ -189,13 +197,7 @@ def _tend(connection: sqlite3.Connection, holder: str, ask: Ask, now_us: int) ->
         )
     if ask.want:
         _lease(connection, holder, ask, now_us)
-    grant = _look(connection, holder, ask, now_us)
-    if ask.closing is None or grant.drained != ask.closing or grant.granted != grant.drained:
-        return grant
-    connection.execute(
-        "DELETE FROM budget_leases WHERE account = ? AND holder = ?", (ask.id, holder)
-    )
-    return msgspec.structs.replace(grant, is_closed=True)
+    return _look(connection, holder, ask, now_us)
 
 
 def _lease(connection: sqlite3.Connection, holder: str, ask: Ask, now_us: int) -> None:

@@ -24,11 +24,10 @@ LEASE_TTL_US = 30_000_000
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a holder gives back to an account, and then wants from it.
+    """What a holder gives back to an account, and then wants from it; neither: only to look.
 
     `least` is the smallest sum that is of use now, `need` what calls wait for, `want` what would
-    spare further asking. `closing` ends the lease if the ledger has booked just that much of it,
-    all that the holder has spent.
+    spare further asking.
     """
 
     id: str
@@ -39,7 +38,6 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     least: Money = ZERO
     need: Money = ZERO
     want: Money = ZERO
-    closing: Money | None = None
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +56,6 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     leased: Money
     resets_us: int
     is_wanted: bool = False
-    is_closed: bool = False
 
 
 class BudgetStore(Protocol):

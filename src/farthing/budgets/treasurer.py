@@ -19,7 +19,7 @@ from typing import TypeVar
 from farthing.budgets.purse import Purse, Reservation, Wait
 from farthing.budgets.refusal import Refused
 from farthing.budgets.settings import BudgetSettings
-from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore
+from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.call import Attribution
 from farthing.clock import Clock
 from farthing.ledger import StoreError
@@ -222,11 +222,14 @@ class Treasurer:
         if not asks:
             return
         now_us = self._now_us()
-        grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
-        if grants is None:
-            self.purse.fail(asks)
-        else:
-            self.purse.apply(asks, grants, self._now_us())
+        grants: list[Grant] | None = None
+        try:
+            grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
+        finally:
+            if grants is None:
+                self.purse.fail(asks)
+            else:
+                self.purse.apply(asks, grants, self._now_us())
 
     async def _tried(self, act: Callable[[], _T]) -> _T | None:
         """What the store answers; None where it is in trouble, which is told in `trouble`."""
