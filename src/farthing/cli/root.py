@@ -16,6 +16,7 @@ __all__ = ["main"]
 # command -> "module:attribute"; imported on use, so that `farthing --help` stays quick.
 _COMMANDS = MappingProxyType(
     {
+        "budget": "farthing.cli.budget:budget",
         "calls": "farthing.cli.calls:calls",
         "demo": "farthing.cli.demo:demo",
         "export": "farthing.cli.export:export",

@@ -10,6 +10,9 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from farthing.budgets import BudgetSettings, check_names
+from farthing.budgets.alert_settings import AlertSettings, check_targets
+from farthing.budgets.runaway import RunawaySettings
 from farthing.config.settings import (
     BreakerSettings,
     GatewaySettings,
@@ -20,6 +23,7 @@ from farthing.config.settings import (
 )
 from farthing.errors import ConfigError
 from farthing.ledger.settings import LedgerSettings
+from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
 
 __all__ = ["DEFAULT_PROVIDERS", "Config", "environment_name", "load_config"]
@@ -46,6 +50,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ledger: LedgerSettings = LedgerSettings()
     pricing: PricingSettings = PricingSettings()
     price: list[PriceOverride] = []
+    budget: list[BudgetSettings] = []
+    alert: list[AlertSettings] = []
+    limit: list[LimitSettings] = []
+    runaway: RunawaySettings = RunawaySettings()
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""
@@ -80,6 +88,8 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
             "Nothing was started. Mend them and run the command again."
         )
     config = Config(**values)
+    check_names(config.budget)
+    check_targets(config.alert, [(budget.name, budget.notify) for budget in config.budget])
     merged = {
         name: _over(name, config.providers.get(name), reader) for name in DEFAULT_PROVIDERS
     } | {name: p for name, p in config.providers.items() if name not in DEFAULT_PROVIDERS}

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from farthing.secret import Secret
+
 __all__ = [
     "BreakerSettings",
     "GatewaySettings",
@@ -17,25 +19,6 @@ __all__ = [
     "Secret",
     "TimeoutSettings",
 ]
-
-
-class Secret:
-    """A text that never shows: its repr is `Secret(***)`; `reveal()` is the one way to it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself, for the one line that sends it."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
 
 
 class GatewaySettings(

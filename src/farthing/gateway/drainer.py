@@ -8,12 +8,15 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from farthing.budgets.alerts import AlertDesk, run_desk
 from farthing.clock import SystemClock
-from farthing.config import load_config
+from farthing.config import Config, load_config
 from farthing.gateway.drain import DrainLoop
 from farthing.gateway.supervisor import stop_on_signals
 
 __all__ = ["main"]
+
+_ALERTS_END_S = 5.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,8 +25,24 @@ def main(arguments: Sequence[str]) -> int:
     config = load_config(arguments[0] if arguments else None, os.environ)
     stop = threading.Event()
     stop_on_signals(stop)
+    alerts = _alerts(config, stop)
+    alerts.start()
     DrainLoop(config, SystemClock(), has_metrics=True).run(stop)
+    alerts.join(_ALERTS_END_S)
     return 0
+
+
+def _alerts(config: Config, stop: threading.Event) -> threading.Thread:
+    """The thread that delivers alerts; what it is cut off in is sent again by the next drainer."""
+
+    def make() -> AlertDesk:
+        return AlertDesk(config.ledger, config.budget, config.alert, os.environ)
+
+    def run() -> None:
+        if config.alert:
+            run_desk(make, SystemClock(), stop)
+
+    return threading.Thread(target=run, name="alerts", daemon=True)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class Ledger:
             QueryError: a dimension or filter does not exist.
         """
         with self._store.snapshot():
-            return build_report(self._sources(), query)
+            return build_report(self.sources(), query)
 
     def calls(
         self, top: int, by: Order = Order.COST, query: ReportQuery = _EVERYTHING
@@ -132,7 +132,7 @@ class Ledger:
             f" ORDER BY {column} DESC, call_id LIMIT {int(top)}"
         )
         with self._store.snapshot():
-            found = [row for source in self._sources() for row in source.query(sql, parameters)]
+            found = [row for source in self.sources() for row in source.query(sql, parameters)]
             best = sorted(found, key=lambda row: (-int(row[0] or 0), str(row[1])))
             return self._entries([str(row[1]) for row in best[:top]])
 
@@ -153,7 +153,7 @@ class Ledger:
             condition = f" WHERE call_id IN (SELECT call_id FROM entries{condition})"  # noqa: S608 - a fixed list
         sql = f"{_ROWS}{condition} ORDER BY started_us, call_id, attempt"
         with self._store.snapshot():
-            ordered = [source.query(sql, parameters) for source in self._sources()]
+            ordered = [source.query(sql, parameters) for source in self.sources()]
             yield from heapq.merge(*ordered, key=lambda row: (row[_TIME], row[0], row[1]))
 
     def card(self, card_id: str) -> bytes | None:
@@ -204,7 +204,8 @@ class Ledger:
         whole = until_us - until_us % DAY_US
         return sorted(int(day or 0) for (day,) in self._store.query(sql, (DAY_US, whole)))
 
-    def _sources(self) -> list[Source]:
+    def sources(self) -> list[Source]:
+        """What answers SQL over a table `entries`: the store, and the archive where it has days."""
         return [self._store, self._archive] if self._store.parts() else [self._store]
 
     def _entries(self, call_ids: Sequence[str]) -> list[Entry]:
@@ -212,7 +213,7 @@ class Ledger:
         marks = ", ".join("?" * len(call_ids))
         sql = f"{_ROWS} WHERE call_id IN ({marks})"
         found: dict[str, list[Row]] = {}
-        for source in self._sources():
+        for source in self.sources():
             for row in source.query(sql, call_ids):
                 found.setdefault(str(row[0]), []).append(row)
         return [entry_of(found[call_id]) for call_id in call_ids if call_id in found]
