@@ -59,7 +59,13 @@ def test_what_is_not_asked_for_has_a_plain_default():
         conversation=got.conversation,
         input_estimate=got.input_estimate,
         input_most=got.input_most,
+        last_message=got.last_message,
     )
+
+
+def test_the_last_message_is_kept_as_it_was_written():
+    messages = [{"role": "user", "content": "a"}, {"role": "user", "content": [1, "b"]}]
+    assert json.loads(bytes(view(messages=messages).last_message)) == [1, "b"]
 
 
 @pytest.mark.parametrize(

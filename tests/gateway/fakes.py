@@ -31,6 +31,8 @@ CHAT_ANSWER = {
 class MemoryJournal:
     """Keeps what is written; the last word on each call is in `entries`."""
 
+    run = ""  # no leases
+
     def __init__(self):
         self.intents = []
         self.entries = []
@@ -186,7 +188,7 @@ class Gateway:
 
     async def __aexit__(self, *exc):
         await self.server.drain(1)
-        self.wired.close()
+        await self.wired.close()
 
     async def connect(self):
         return await asyncio.open_connection("127.0.0.1", self.port)

@@ -103,6 +103,11 @@ class Reservation:
         return Money(max(0, self._held))
 
     @property
+    def is_enforced(self) -> bool:
+        """Whether any of its budgets holds calls back."""
+        return bool(self._match.enforced)
+
+    @property
     def is_ended(self) -> bool:
         """Whether it was settled or abandoned."""
         return self._held < 0

@@ -1,8 +1,8 @@
 """Finds sessions and traces that run away: loops of near-identical calls, endless steps, a burn.
 
 Pure and bounded: what it knows of a session is a few numbers and the marks of its last calls, and
-it forgets the sessions not seen for longest. A worker judges by the calls that it served itself. It decides before a call is sent (`look`) and learns
-what it cost after it (`book`).
+it forgets the sessions not seen for longest. A worker judges by the calls that it served itself. It
+decides before a call is sent (`look`) and learns what it cost after it (`book`).
 
 A call's mark is a hash of the last message's text without digits and blanks, so that counters,
 clocks and page numbers do not make two calls different. An agent that works sends a new message

@@ -99,6 +99,12 @@ class Treasurer:
         await self._threaded(self._store.close)
         self._thread.shutdown()
 
+    def take(
+        self, attribution: Attribution, model: str, worst: Money
+    ) -> Reservation | Refused | Wait:
+        """Hold `worst` of what is leased, without waiting; a `Wait`: `reserve` may get it."""
+        return self._reserve(attribution, model, worst)
+
     async def reserve(
         self, attribution: Attribution, model: str, worst: Money
     ) -> Reservation | Refused:

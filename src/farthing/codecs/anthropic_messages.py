@@ -79,6 +79,7 @@ class _AnthropicRequests:
             session=session or session_of(metadata),
             metadata=metadata,
             input_estimate=text_tokens(body, found.media_bytes) + found.media_tokens,
+            last_message=request.messages[-1].content if request.messages else b"",
             input_most=len(body) - found.media_bytes + found.media_tokens,
             cache_write_ttl=ttl,
         )
@@ -89,6 +90,11 @@ class _AnthropicRequests:
         """See `Codec.write_request`; usage is always reported, so `meter` adds nothing."""
         del meter
         return body if model == view.model else json_edit.replace_model(body, view.model, model)
+
+    def limit_output(self, body: bytes, tokens: int, member: str, /) -> bytes:
+        """See `Codec.limit_output`; here every request that can have one has one."""
+        del tokens, member
+        return body
 
     def stream(self, view: RequestView, *, meter: bool = True) -> MessageStream:
         """See `Codec.stream`."""

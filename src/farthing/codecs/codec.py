@@ -65,7 +65,8 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     many answers were asked for. `wants_usage` says that the client asked for usage in its stream,
     `has_stream_options` that the body has that member. `input_estimate` counts tokens from the
     length of the body; `input_most` is more than they can be, since each is at least a byte.
-    `cache_write_ttl` is the longest cache lifetime asked for ("", "5m", "1h").
+    `last_message` is the content of the last message as written. `cache_write_ttl` is the longest
+    cache lifetime asked for ("", "5m", "1h").
     `user`, `session`, `metadata` and `cache_key` are the caller's own hints.
     """
 
@@ -83,6 +84,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     cache_key: str = ""
     input_estimate: int = 0
     input_most: int = 0
+    last_message: bytes | msgspec.Raw = b""
     cache_write_ttl: str = ""
 
 
@@ -181,6 +183,10 @@ class Codec(Protocol):
 
         `model` replaces the model's name. With `meter`, a stream is asked to report its usage.
         """
+        ...
+
+    def limit_output(self, body: bytes, tokens: int, member: str, /) -> bytes:
+        """The body of a request that names no limit on its output, with one; `member` names it."""
         ...
 
     def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:

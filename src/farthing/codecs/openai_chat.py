@@ -94,6 +94,7 @@ class OpenAIChat:
             metadata=metadata,
             cache_key=cache_key,
             input_estimate=text_tokens(body, found.media_bytes) + found.media_tokens,
+            last_message=request.messages[-1].content if request.messages else b"",
             input_most=len(body) - found.media_bytes + found.media_tokens,
             cache_write_ttl=found.cache_write_ttl,
         )
@@ -109,6 +110,10 @@ class OpenAIChat:
         if not view.has_stream_options:
             return json_edit.insert(body, b"stream_options", _INCLUDE_USAGE)
         return _with_usage_asked(body)
+
+    def limit_output(self, body: bytes, tokens: int, member: str, /) -> bytes:
+        """See `Codec.limit_output`."""
+        return json_edit.insert(body, member.encode(), b"%d" % tokens)
 
     def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:
         """See `Codec.read_answer`."""

@@ -69,6 +69,11 @@ class OpenAIEmbeddings:
         del meter
         return body if model == view.model else json_edit.replace_model(body, view.model, model)
 
+    def limit_output(self, body: bytes, tokens: int, member: str, /) -> bytes:
+        """See `Codec.limit_output`; here every request that can have one has one."""
+        del tokens, member
+        return body
+
     def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:
         """See `Codec.read_answer`."""
         fallback = None if view is None else Usage(input=view.input_estimate, is_estimated=True)

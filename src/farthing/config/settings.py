@@ -57,6 +57,22 @@ class GatewaySettings(
         int,
         Meta(ge=1, description="Output assumed for a lost call that set no maximum of its own."),
     ] = 4096
+    budget_output_tokens: Annotated[
+        int,
+        Meta(
+            ge=64,
+            description="Under a budget: the limit on output given to an unstreamed chat that "
+            "names none, so that what it may cost is known.",
+        ),
+    ] = 16_384
+    budget_slice_tokens: Annotated[
+        int,
+        Meta(
+            ge=64,
+            description="Under a budget: output paid for at a time while a stream that names no "
+            "limit flows.",
+        ),
+    ] = 1024
 
 
 class TimeoutSettings(
@@ -131,6 +147,13 @@ class ProviderSettings(
     models: Annotated[
         list[str], Meta(description="Models it is the target for; shell patterns allowed.")
     ] = []
+    output_limit: Annotated[
+        Literal["max_completion_tokens", "max_tokens"],
+        Meta(
+            description="The member by which its chats limit their output; older hosts know "
+            "`max_tokens` only."
+        ),
+    ] = "max_completion_tokens"
     ca_file: Annotated[str, Meta(description="PEM file of certificate authorities to trust.")] = ""
     connections_max: Annotated[
         int, Meta(ge=1, description="Open connections a worker may hold to it.")

@@ -13,6 +13,7 @@ from farthing.clock import Clock
 from farthing.config import RetrySettings
 from farthing.errors import ProviderError
 from farthing.gateway import retry
+from farthing.gateway.escrow import OverBudget
 from farthing.gateway.exchange import Broken, Exchange, Failure, Refused
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.refusal import refusal
@@ -59,15 +60,25 @@ class Attempts:
         Raises:
             NoTarget: no provider serves the model.
             UnknownPrice: the policy refuses calls without a known price.
+            OverBudget: a budget has no room for it, nor for the model it is to be served by then.
         """
-        call = inbound.call
+        try:
+            return await self._serve(inbound, inbound.call.model)
+        except OverBudget as error:
+            refused = error.refused
+            if refused.action != "downgrade" or inbound.settlement.attempts:
+                raise
+            return await self._serve(inbound, refused.downgrade_to)
+
+    async def _serve(self, inbound: Inbound, model: str) -> Outcome:
+        """Serve the call as one for `model`, the name that targets and budgets go by."""
         failure: Failure | None = None
-        for target in self._targets.find(call.model, protocol_of(call.endpoint)):
+        for target in self._targets.find(model, protocol_of(inbound.call.endpoint)):
             upstream = self._upstreams[target.provider]
             breaker = upstream.breaker
             if not (breaker.is_closed or breaker.admits(self._clock.monotonic_us())):
                 continue
-            tried = await self._try(inbound, target, upstream)
+            tried = await self._try(inbound, target, model)
             if isinstance(tried, Outcome):
                 return tried
             failure = tried
@@ -75,10 +86,11 @@ class Attempts:
                 break
         return _given_up(inbound, failure, is_retry_owner=self._retry.retries_max > 0)
 
-    async def _try(self, inbound: Inbound, target: Target, upstream: Upstream) -> Outcome | Failure:
+    async def _try(self, inbound: Inbound, target: Target, model: str) -> Outcome | Failure:
         """Try one target, with its retries."""
+        upstream = self._upstreams[target.provider]
         for number in range(1, self._retry.retries_max + 2):
-            tried = await self._exchange.send(inbound, target)
+            tried = await self._exchange.send(inbound, target, model)
             if isinstance(tried, Outcome):
                 upstream.breaker.succeeded()
                 return tried

@@ -10,6 +10,7 @@ import msgspec
 from farthing.call import AttemptStatus
 from farthing.clock import Clock
 from farthing.config import Config
+from farthing.gateway.escrow import Escrow
 from farthing.gateway.headers import Sieve, first
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.pricer import Pricer
@@ -58,8 +59,14 @@ class Exchange:
     """Performs tries; holds no state of its own between them."""
 
     def __init__(
-        self, config: Config, upstreams: Mapping[str, Upstream], pricer: Pricer, clock: Clock
+        self,
+        config: Config,
+        upstreams: Mapping[str, Upstream],
+        pricer: Pricer,
+        clock: Clock,
+        escrow: Escrow | None = None,
     ) -> None:
+        self._escrow = escrow
         self._upstreams = upstreams
         self._pricer = pricer
         self._clock = clock
@@ -67,14 +74,18 @@ class Exchange:
         self._answer_bytes_max = config.gateway.answer_bytes_max
         self._stream_cost = config.gateway.stream_cost
 
-    async def send(self, inbound: Inbound, target: Target) -> Outcome | Failure:
+    async def send(self, inbound: Inbound, target: Target, model: str) -> Outcome | Failure:
         """Try `target` once; its attempt is in the call's account when this returns or raises.
 
-        A stream's attempt is booked when the stream closes.
+        A stream's attempt is booked when the stream closes. `model` is the name that budgets
+        know the call by.
 
         Raises:
+            OverBudget: a budget has no room for the try; nothing was sent.
             UnknownPrice: the policy refuses a call without a known price; nothing was sent.
         """
+        if self._escrow is not None:
+            await self._escrow.admit(inbound, target, model)
         trial = Trial(self._pricer, self._clock, inbound, target)
         trial.begin()
         response: Response | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from farthing.call import Call, Pricing
+from farthing.call import Call, Endpoint, Pricing
 from farthing.codecs import Answer, RequestView
 from farthing.config import Config
 from farthing.errors import CallerError
@@ -14,6 +14,9 @@ from farthing.pricing import PriceBook, RateCard, Unpriced
 from farthing.usage import STANDARD, Terms, Usage
 
 __all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
+
+
+_WITHOUT_OUTPUT = frozenset({Endpoint.OPENAI_EMBEDDINGS, Endpoint.ANTHROPIC_COUNT_TOKENS})
 
 
 class UnknownPrice(CallerError):
@@ -55,7 +58,9 @@ class Pricer:
         Raises:
             UnknownPrice: no price is known and the policy is to refuse.
         """
-        output = (call.output_most or self._reserve_output) * max(1, view.choices)
+        output = 0
+        if call.endpoint not in _WITHOUT_OUTPUT:
+            output = (call.output_most or self._reserve_output) * max(1, view.choices)
         usage = Usage(input=view.input_estimate, output=output, is_estimated=True)
         price = self.price(call, target, target.model, usage, STANDARD)
         if price.cost is None and self._policy == "refuse":
@@ -65,6 +70,34 @@ class Pricer:
                 "charged. Add a [[price]] row for it, or set pricing.unknown to allow or estimate."
             )
         return usage, price
+
+    def worst(
+        self, call: Call, view: RequestView, target: Target, output: int
+    ) -> tuple[Usage, Price]:
+        """The most an attempt can use if each choice is at most `output` tokens, and its price.
+
+        Of the ways in which its input may be billed (plain, or written to a cache if it asks for
+        that) and the tiers at which it may be served, the dearest that has a price.
+        """
+        written = {"5m": "cache_write_5m", "1h": "cache_write_1h"}.get(view.cache_write_ttl)
+        has_output = call.endpoint not in _WITHOUT_OUTPUT
+        counts = {"output": output * max(1, view.choices)} if has_output else {}
+        usages = [
+            Usage(**{name: view.input_most}, **counts, is_estimated=True)
+            for name in ("input", written)
+            if name is not None
+        ]
+        tiers = [STANDARD]
+        if view.service_tier not in ("", "auto", "default", "standard_only"):
+            tiers.append(Terms(service_tier=view.service_tier))
+        priced = [
+            (usage, self.price(call, target, target.model, usage, terms))
+            for usage in usages
+            for terms in tiers
+        ]
+        return max(
+            priced, key=lambda pair: -1 if pair[1].cost is None else pair[1].cost.nanodollars
+        )
 
     def settle(self, call: Call, target: Target, answer: Answer) -> Price:
         """The price of an answer: the provider's own figure where it sends one, else the card's."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from farthing.call import Attempt, Call
 from farthing.clock import Clock
@@ -17,6 +20,10 @@ from farthing.gateway.pricer import Price
 from farthing.ledger import CallStatus, Entry, JournalError
 from farthing.money import ZERO, Money
 from farthing.pricing import RateCard
+from farthing.usage import Usage
+
+if TYPE_CHECKING:
+    from farthing.gateway.escrow import Hold
 
 __all__ = ["Desk", "JournalLike", "Settlement"]
 
@@ -27,6 +34,11 @@ _UNWRITTEN_MAX = 10_000
 
 class JournalLike(Protocol):
     """What the desk writes to; `farthing.ledger.Journal` is one."""
+
+    @property
+    def run(self) -> str:
+        """The run under which leases are held; empty: none can be."""
+        ...
 
     def intend(self, entry: Entry) -> None:
         """Note what shall stand if this process dies now."""
@@ -94,7 +106,10 @@ class Settlement:
         "_cost",
         "_desk",
         "_noted",
+        "_reserved",
         "entry",
+        "hold",
+        "listeners",
         "upstream_us",
     )
 
@@ -105,6 +120,9 @@ class Settlement:
         self._attempts: tuple[Attempt, ...] = ()
         self._cost: Money | None = ZERO  # None once an attempt has no price
         self._noted: RateCard | None = None
+        self._reserved: Attempt | None = None
+        self.hold: Hold | None = None
+        self.listeners: list[Callable[[Entry, int], None]] = []  # told once, and when (monotonic)
         self.upstream_us = 0
         self.entry: Entry | None = None
 
@@ -112,6 +130,11 @@ class Settlement:
     def attempts(self) -> int:
         """How many attempts have ended."""
         return len(self._attempts)
+
+    @property
+    def cost(self) -> Money:
+        """What the attempts that have ended cost, as far as it is known."""
+        return ZERO if self._cost is None else self._cost
 
     @property
     def cost_told(self) -> str:
@@ -124,14 +147,25 @@ class Settlement:
         `begun_us` is now on the monotonic clock.
         """
         self._note(price.card)
+        self._reserved = reserved
         attempts = (*self._attempts, reserved)
         entry = self._made(CallStatus.INTERRUPTED, attempts, self._with(reserved), "", begun_us)
         self._desk.journal.intend(entry)
+
+    def reserved_more(self, usage: Usage, price: Price) -> None:
+        """The running attempt may use, and cost, more than its intent says: journal another."""
+        if self._reserved is None or self.entry is not None:
+            return
+        more = msgspec.structs.replace(
+            self._reserved, usage=usage, cost=price.cost, card_cost=price.card_cost
+        )
+        self.dispatching(more, price, self._desk.clock.monotonic_us())
 
     def ended(self, attempt: Attempt, price: Price) -> None:
         """An attempt ended; it stands in the entry whatever comes after it."""
         if price.card is not self._noted:
             self._note(price.card)
+        self._reserved = None
         self._attempts = (*self._attempts, attempt)
         self._cost = self._with(attempt)
         self.upstream_us += attempt.duration_us
@@ -142,6 +176,10 @@ class Settlement:
             now_us = self._desk.clock.monotonic_us()
             self.entry = self._made(status, self._attempts, self._cost, detail, now_us)
             self._desk.post(self.entry)
+            if self.hold is not None:
+                self.hold.reservation.settle(self.entry.cost)
+            for hear in self.listeners:
+                hear(self.entry, now_us)
         return self.entry
 
     def _note(self, card: RateCard | None) -> None:
@@ -180,4 +218,5 @@ class Settlement:
             attempts=attempts,
             baseline=baseline,
             detail=detail,
+            charges=self.hold.reservation.charges if self.hold is not None and attempts else (),
         )

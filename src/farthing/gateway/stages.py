@@ -10,7 +10,7 @@ from farthing.gateway.inbound import Inbound, Outcome, Proceed, Stage
 from farthing.gateway.refusal import refusal
 from farthing.ledger import CallStatus
 
-__all__ = ["STAGES", "admit", "settle"]
+__all__ = ["admit", "settle", "stages"]
 
 
 async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
@@ -42,5 +42,9 @@ async def admit(inbound: Inbound, proceed: Proceed) -> Outcome:
     return await proceed(inbound)
 
 
-# The order in which a call passes them; what reaches the providers (`Attempts`) comes after.
-STAGES: tuple[Stage, ...] = (settle, admit)
+def stages(limits: Stage | None, watch: Stage | None) -> tuple[Stage, ...]:
+    """The order in which a call passes them; what reaches the providers (`Attempts`) comes after.
+
+    Budgets are asked there, before each try, for only then is it known what it may cost.
+    """
+    return tuple(stage for stage in (settle, admit, limits, watch) if stage is not None)

@@ -7,9 +7,11 @@ once. A stream that breaks off ends in the protocol's own error event, never as 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import MappingProxyType
 
 from farthing.call import AttemptStatus
 from farthing.codecs import Answer, Problem
+from farthing.gateway.escrow import Hold, OverBudget
 from farthing.gateway.trial import Trial
 from farthing.ledger import CallStatus
 from farthing.wire import IdleTimeout, Response, TotalTimeout, WireError
@@ -17,10 +19,24 @@ from farthing.wire import IdleTimeout, Response, TotalTimeout, WireError
 __all__ = ["MeteredStream"]
 
 
+_ENDS = MappingProxyType(
+    {AttemptStatus.OK: CallStatus.OK, AttemptStatus.CANCELLED: CallStatus.CANCELLED}
+)
+
+
 class MeteredStream:
     """An async iterator over the client's bytes of one streamed answer."""
 
-    __slots__ = ("_chunks", "_head", "_is_cost_told", "_is_over", "_reader", "_response", "_trial")
+    __slots__ = (
+        "_chunks",
+        "_head",
+        "_hold",
+        "_is_cost_told",
+        "_is_over",
+        "_reader",
+        "_response",
+        "_trial",
+    )
 
     def __init__(
         self,
@@ -39,6 +55,7 @@ class MeteredStream:
         self._reader = trial.inbound.codec.stream(trial.inbound.view)
         self._is_cost_told = is_cost_told
         self._is_over = False
+        self._hold = trial.inbound.settlement.hold
 
     def __aiter__(self) -> MeteredStream:
         return self
@@ -54,9 +71,28 @@ class MeteredStream:
                 return self._end(error)
             self._head = b""
             shown = self._reader.feed(chunk)
+            hold = self._hold
+            if hold is not None and self._reader.output_most > hold.ask_at:
+                last = await self._paid_for(hold, shown)
+                if last is not None:
+                    return last
             if shown:
                 return shown
         raise StopAsyncIteration
+
+    async def _paid_for(self, hold: Hold, shown: bytes) -> bytes | None:
+        """None: what is held pays for all that was seen. Else the client's last bytes."""
+        reader = self._reader
+        if reader.is_complete or await hold.covers(reader.output_most) or hold.refused is None:
+            return None
+        last = reader.finish_early(shown, OverBudget(hold.refused).told)
+        if last is None:
+            return None  # an event has begun; it ends with the next bytes
+        self._is_over = True
+        self._response.close()
+        _, answer = reader.close()
+        detail = f"stopped midway: {hold.refused}"
+        return last + self._settle(answer, AttemptStatus.CANCELLED, detail, CallStatus.OK)
 
     async def aclose(self) -> None:
         """The client needs no more: drop the upstream and settle, unless that is done."""
@@ -87,12 +123,19 @@ class MeteredStream:
     def _stop(self) -> bytes:
         raise StopAsyncIteration
 
-    def _settle(self, answer: Answer, status: AttemptStatus, detail: str) -> bytes:
+    def _settle(
+        self,
+        answer: Answer,
+        status: AttemptStatus,
+        detail: str,
+        ends: CallStatus | None = None,
+    ) -> bytes:
         """Book the attempt, close the call; the cost comment where one is wanted."""
+        if self._hold is not None:
+            self._hold.stop_asking()
         self._trial.answered(answer, self._response.status, self._response.headers, status, detail)
-        ends = {AttemptStatus.OK: CallStatus.OK, AttemptStatus.CANCELLED: CallStatus.CANCELLED}
         settlement = self._trial.inbound.settlement
-        entry = settlement.close(ends.get(status, CallStatus.ERROR), detail)
+        entry = settlement.close(ends or _ENDS.get(status, CallStatus.ERROR), detail)
         if not self._is_cost_told:
             return b""
         return f": farthing call={entry.call_id} cost_usd={settlement.cost_told}\n\n".encode()

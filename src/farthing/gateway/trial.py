@@ -46,7 +46,11 @@ class Trial:
             UnknownPrice: no price is known and the policy is to refuse; nothing is journaled.
         """
         inbound, target = self.inbound, self.target
-        usage, price = self._pricer.reserve(inbound.call, inbound.view, target)
+        hold = inbound.settlement.hold
+        if hold is None:
+            usage, price = self._pricer.reserve(inbound.call, inbound.view, target)
+        else:
+            usage, price = hold.usage, hold.price
         reserved = Attempt(
             number=inbound.settlement.attempts + 1,
             provider=target.provider,
@@ -75,6 +79,9 @@ class Trial:
     ) -> None:
         """An answer came, whole or in part; it is priced by what it says it used."""
         price = self._pricer.settle(self.inbound.call, self.target, answer)
+        hold = self.inbound.settlement.hold
+        if price.cost is None and hold is not None:  # a budget must count it: what was held
+            price = msgspec.structs.replace(price, pricing=Pricing.ESTIMATED, cost=hold.price.cost)
         detail = detail or answer.error or price.detail
         attempt = self._attempt(status, answer, price, http_status, headers, detail)
         self.inbound.settlement.ended(attempt, price)

@@ -33,6 +33,7 @@ class Upstream:
         self.breaker = Breaker(config.breaker)
         self._own = self._credential(key.encode("latin-1")) if key else None
         self._sieve = Sieve.for_provider()
+        self._output_limit = settings.output_limit
         self._client = Client(
             ClientLimits(connections_most=settings.connections_max),
             tls=trust(Path(settings.ca_file)) if settings.ca_file else None,
@@ -50,6 +51,9 @@ class Upstream:
     def send(self, inbound: Inbound, model: str) -> Awaitable[Response]:
         """Send the call under the model name `model`; done when the answer's head is in."""
         body = inbound.codec.write_request(inbound.body, inbound.view, model)
+        hold = inbound.settlement.hold
+        if hold is not None and hold.output_limit:
+            body = inbound.codec.limit_output(body, hold.output_limit, self._output_limit)
         if inbound.is_body_decoded:
             headers = for_provider(inbound.headers, is_body_decoded=True)
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,11 +12,15 @@ from random import Random
 
 import msgspec
 
+from farthing.budgets import SqliteBudgets, Treasurer
+from farthing.budgets.alerts import Outbox, anomaly_event
+from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.attempts import Attempts
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
+from farthing.gateway.escrow import Escrow
 from farthing.gateway.exchange import Exchange
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import compose
@@ -22,13 +28,20 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.settlement import Desk, JournalLike
-from farthing.gateway.stages import STAGES
+from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream, make_upstreams
 from farthing.gateway.vitals import WorkerVitals
+from farthing.gateway.watch import RateLimits, RunawayWatch
+from farthing.ledger import SqliteStore
+from farthing.ledger.layout import Layout
+from farthing.limits import Limiter
+from farthing.money import Money
 from farthing.pricing import PriceBook
 
 __all__ = ["Wired", "wire_engine"]
+
+_LOG = logging.getLogger("farthing")
 
 
 class Wired(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +52,17 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk
     book: PriceBook
     upstreams: Mapping[str, Upstream]
+    treasurer: Treasurer | None
 
-    def close(self) -> None:
-        """Drop all connections to providers."""
+    def start(self) -> None:
+        """Begin to ask for the budgets' money."""
+        if self.treasurer is not None:
+            self.treasurer.start()
+
+    async def close(self) -> None:
+        """Give back the budgets' money and drop all connections to providers."""
+        if self.treasurer is not None:
+            await self.treasurer.close()
         for upstream in self.upstreams.values():
             upstream.close()
 
@@ -60,10 +81,20 @@ def wire_engine(
         ConfigError: the settings contradict each other; nothing was started.
     """
     desk = Desk(journal, clock)
+    treasurer = _treasurer(config, clock, journal)
     upstreams = make_upstreams(config, environ)
     targets = Targets(config)
     book = PriceBook.load(config.pricing_settings())
-    exchange = Exchange(config, upstreams, Pricer(config, book), clock)
+    pricer = Pricer(config, book)
+    escrow = None
+    if treasurer is not None:
+        escrow = Escrow(
+            treasurer,
+            pricer,
+            slice_tokens=config.gateway.budget_slice_tokens,
+            output_tokens=config.gateway.budget_output_tokens,
+        )
+    exchange = Exchange(config, upstreams, pricer, clock, escrow)
     attempts = Attempts(
         settings=config.retry,
         targets=targets,
@@ -84,9 +115,52 @@ def wire_engine(
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
-        serve=compose(STAGES, attempts),
+        serve=compose(stages(_limits(config, clock), _watch(config, clock)), attempts),
         ring=ring,
         clock=clock,
         pages=pages.table(),
     )
-    return Wired(engine=engine, ring=ring, desk=desk, book=book, upstreams=upstreams)
+    return Wired(
+        engine=engine, ring=ring, desk=desk, book=book, upstreams=upstreams, treasurer=treasurer
+    )
+
+
+def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
+    """Who keeps the budgets' money; None where there are none, or no store to ask."""
+    if not config.budget or not journal.run:
+        return None
+    store = SqliteBudgets(Path(config.ledger.data_dir))
+    return Treasurer(config.budget, store, clock, journal.run)
+
+
+def _limits(config: Config, clock: Clock) -> RateLimits | None:
+    """The stage of rate limits; a library is one worker, like each of the gateway's."""
+    if not config.limit:
+        return None
+    return RateLimits(Limiter(config.limit, workers=config.gateway.workers), clock)
+
+
+def _watch(config: Config, clock: Clock) -> RunawayWatch | None:
+    """The stage that looks for runaway sessions, where anybody would hear of them."""
+    rules = config.runaway
+    stops = (rules.loop_stop, rules.steps_stop, Money.usd(rules.spend_usd_per_hour_stop))
+    if not config.alert and not any(stops):
+        return None
+    directory = Path(config.ledger.data_dir)
+
+    def tell(evidence: Evidence) -> None:
+        _LOG.warning("%s", evidence)
+        telling = asyncio.get_running_loop().run_in_executor(None, _note, directory, evidence)
+        telling.add_done_callback(_told)
+
+    return RunawayWatch(RunawayDetector(rules), clock, tell)
+
+
+def _note(directory: Path, evidence: Evidence) -> None:
+    with contextlib.closing(SqliteStore(Layout(directory).store)) as store:
+        Outbox(store.transaction).add(anomaly_event(evidence))
+
+
+def _told(telling: asyncio.Future[None]) -> None:
+    if not telling.cancelled() and telling.exception() is not None:
+        _LOG.error("an alert could not be noted", exc_info=telling.exception())

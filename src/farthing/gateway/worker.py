@@ -59,12 +59,13 @@ class Worker:
         """Serve on `listener` until `stop`; then let running calls finish, and close the journal."""
         engine, gateway = self._wired.engine, self._config.gateway
         limits = ServerLimits(body_bytes_most=gateway.body_bytes_max)
+        self._wired.start()
         self._server = await serve(engine.handle, listener, limits, refuse=engine.refuse)
         chores = asyncio.create_task(self._chores(stop))
         await stop.wait()
         await self._server.drain(gateway.drain_s)
         chores.cancel()
-        self._wired.close()
+        await self._wired.close()
         self._journal.close()
 
     async def _chores(self, stop: asyncio.Event) -> None:

@@ -108,6 +108,11 @@ class Journal:
         return journal
 
     @property
+    def run(self) -> str:
+        """The name of this writer's run, under which its leases stand."""
+        return self._segment.run
+
+    @property
     def path(self) -> Path:
         """The file being written."""
         return self._folder / self._segment.file

@@ -70,12 +70,14 @@ class Runner:
         self._drain_thread.join()
 
     async def _wire(self, config: Config) -> Wired:
-        return wire_engine(
+        wired = wire_engine(
             config, self._journal, self._clock, os.environ, self._vitals, KeyRing.open_door()
         )
+        wired.start()
+        return wired
 
     async def _release(self) -> None:
-        self.wired.close()
+        await self.wired.close()
 
     def _vitals(self) -> WorkerVitals:
         return WorkerVitals(slot=0, pid=os.getpid(), at_us=self._clock.now_us())
