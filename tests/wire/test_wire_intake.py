@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farthing.wire.intake import Intake
+from farthing.wire.known import KnownHeads
 from farthing.wire.limits import ServerLimits
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-One:  1 \r\nEmpty:\r\n\r\n"
@@ -15,7 +16,7 @@ SMALL = ServerLimits(head_bytes_most=1000, headers_most=5, body_bytes_most=10)
 
 
 def read(*parts, limits=SMALL):
-    intake = Intake(limits, "1.2.3.4")
+    intake = Intake(limits, "1.2.3.4", KnownHeads())
     for part in parts:
         assert intake.feed(part) == b""
         if intake.refusal:
@@ -152,7 +153,7 @@ def head(*lines, first=b"POST / HTTP/1.1"):
     ],
 )
 def test_what_is_ambiguous_or_too_large_is_refused(data, status):
-    intake = Intake(SMALL, "")
+    intake = Intake(SMALL, "", KnownHeads())
     while data and intake.refusal is None:
         data = intake.feed(data[:30000]) + data[30000:]
     assert not intake.requests
@@ -208,7 +209,7 @@ def test_an_offer_to_upgrade_is_declined_and_the_request_served():
 
 def test_a_large_read_gives_back_what_follows_the_first_slice_of_requests():
     data = GET * 2000
-    intake = Intake(ServerLimits(), "")
+    intake = Intake(ServerLimits(), "", KnownHeads())
     count = 0
     while data:
         data = intake.feed(data)
@@ -221,7 +222,7 @@ def test_a_large_read_gives_back_what_follows_the_first_slice_of_requests():
 def test_a_large_body_arrives_whole_however_it_is_cut():
     body = bytes(range(256)) * 4096
     data = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    intake = Intake(ServerLimits(), "")
+    intake = Intake(ServerLimits(), "", KnownHeads())
     for start in range(0, len(data), 100_000):
         assert intake.feed(data[start : start + 100_000]) == b""
     assert intake.requests[0].body == body

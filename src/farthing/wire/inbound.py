@@ -86,7 +86,7 @@ class Inbound(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer: object = transport.get_extra_info("peername")
         address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
-        self._intake = Intake(self._server.limits, address)
+        self._intake = Intake(self._server.limits, address, self._server.known)
         self._transport.set_write_buffer_limits(high=self._server.limits.write_bytes_most)
         if not self._server.adopt(self):
             self._is_lost = True

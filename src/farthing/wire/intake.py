@@ -17,6 +17,7 @@ from httptools import (
     HttpRequestParser,
 )
 
+from farthing.wire.known import KnownHeads
 from farthing.wire.limits import ServerLimits
 from farthing.wire.message import Header, Request
 from farthing.wire.pieces import Pieces
@@ -46,6 +47,8 @@ class Intake:
         "_head_most",
         "_headers",
         "_headers_most",
+        "_known",
+        "_length",
         "_method",
         "_named",
         "_parser",
@@ -63,7 +66,9 @@ class Intake:
         "wants_continue",
     )
 
-    def __init__(self, limits: ServerLimits, peer: str) -> None:
+    def __init__(self, limits: ServerLimits, peer: str, known: KnownHeads) -> None:
+        """`known` is shared by the connections of a server."""
+        self._known = known
         self._head_most = limits.head_bytes_most
         self._headers_most = limits.headers_most
         self._body_most = limits.body_bytes_most
@@ -81,6 +86,7 @@ class Intake:
         self._headers: list[Header] = []
         self._request_headers: list[Header] = []
         self._named: dict[bytes, bytes] = {}
+        self._length: bytes | None = None
         self._first = b""
         self._pieces: Pieces | None = None
         self._fed = 0
@@ -102,6 +108,21 @@ class Intake:
 
         Small data is always parsed whole, and may then hold several requests.
         """
+        if self._fed or self.is_mid_body or self.refusal is not None or self.requests:
+            return self._parse(data)
+        seen = self._known.look(data)
+        if seen is None or len(seen.body) > self._body_most:
+            return self._parse(data)
+        request = self._known.request(seen, self._peer)
+        if request is not None:
+            self.requests.append(request)
+            return b""
+        left = self._parse(data)
+        if len(self.requests) == 1 and not left and self.refusal is None and not self._fed:
+            self._known.learn(seen, self.requests[0])
+        return left
+
+    def _parse(self, data: bytes) -> bytes:
         if len(data) <= _SLICE_BYTES:
             self._feed(data)
             return b""
@@ -188,9 +209,11 @@ class Intake:
             or b"transfer-encoding" in named
         ):
             self._check_head(headers, named)
-        length = named.get(b"content-length")
-        if length is not None and int(length) > self._body_most:
-            self._stop_body(f"of {int(length)} bytes ")
+        self._length = length = named.pop(b"content-length", None)
+        if length is not None:
+            self._request_headers = [h for h in headers if h[0] != b"content-length"]
+            if int(length) > self._body_most:
+                self._stop_body(f"of {int(length)} bytes ")
         if b"expect" in named:
             wanted = named[b"expect"].strip().lower()
             self.wants_continue = wanted == b"100-continue" and not self.is_http_10
@@ -270,6 +293,8 @@ class Intake:
             self.refusal = (501, "this is no proxy: CONNECT is not served", request.target)
             return
         kept = [b"%b: %b\r\n" % h for h in request.headers if h[0] not in _UPGRADE_HEADERS]
+        if self._length is not None:
+            kept.append(b"content-length: %b\r\n" % self._length)
         version = "1.0" if request.is_http_10 else "1.1"
         first = f"{request.method} {request.target} HTTP/{version}\r\n".encode("latin-1")
         self._parser = HttpRequestParser(self)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 from operator import itemgetter
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -41,8 +42,10 @@ _STATUS_LINES = MappingProxyType(
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A complete request. Header names are lower-case; `target` is the raw path and query.
 
-    `peer` is the client's address, empty on a unix socket. `is_kept_alive` says that the client
-    wants the connection to stay open.
+    `content-length` is left out of the headers: it is the body's. `peer` is the client's address,
+    empty on a unix socket. `is_kept_alive` says that the client wants the connection to stay open.
+    `headers`, `named` and `memo` are shared by requests whose heads are equal: the first two are
+    never changed, `memo` is where a reader keeps what it derived from the head.
     """
 
     method: str
@@ -53,6 +56,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     is_kept_alive: bool
     is_http_10: bool
     named: dict[bytes, bytes]
+    memo: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     @property
     def path(self) -> str:

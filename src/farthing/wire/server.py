@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from farthing.wire.inbound import Inbound
+from farthing.wire.known import KnownHeads
 from farthing.wire.limits import ServerLimits
 from farthing.wire.message import Refuse, Reply, Request, plain_refusal
 
@@ -31,6 +32,7 @@ class Server:
         "handler",
         "in_flight",
         "is_draining",
+        "known",
         "limits",
         "loop",
     )
@@ -38,6 +40,7 @@ class Server:
     def __init__(self, handler: Handler, limits: ServerLimits, refuse: Refuse) -> None:
         self.handler = handler
         self.limits = limits
+        self.known = KnownHeads()
         self._refuse = refuse
         self.loop = asyncio.get_running_loop()
         self.in_flight = 0
