@@ -104,7 +104,7 @@ def test_a_block_of_headers_encoded_before_goes_out_as_it_is():
 
     async def main():
         async with upstream(script) as (client, origin, _):
-            block = encode_headers([(b"a", b"b"), (b"host", b"evil")], is_request=True)
+            block = [(b"a", b"b"), (b"host", b"evil")]
             await (await client.send(origin, "POST", "/x", block)).read(2)
 
     run(main)

@@ -54,7 +54,7 @@ class Attempts:
         self._sleep = sleep
         self._random = random
 
-    async def __call__(self, inbound: Inbound) -> Outcome:
+    def __call__(self, inbound: Inbound) -> Awaitable[Outcome]:
         """The first good answer; else the last failure, in the caller's protocol.
 
         Raises:
@@ -62,6 +62,11 @@ class Attempts:
             UnknownPrice: the policy refuses calls without a known price.
             OverBudget: a budget has no room for it, nor for the model it is to be served by then.
         """
+        if self._exchange.has_budgets:
+            return self._serve_within_budgets(inbound)
+        return self._serve(inbound, inbound.call.model)
+
+    async def _serve_within_budgets(self, inbound: Inbound) -> Outcome:
         try:
             return await self._serve(inbound, inbound.call.model)
         except OverBudget as error:
@@ -78,22 +83,23 @@ class Attempts:
             breaker = upstream.breaker
             if not (breaker.is_closed or breaker.admits(self._clock.monotonic_us())):
                 continue
-            tried = await self._try(inbound, target, model)
+            tried = await self._exchange.send(inbound, target, model)
+            if not isinstance(tried, Outcome):
+                tried = await self._retried(inbound, target, model, tried)
             if isinstance(tried, Outcome):
+                breaker.succeeded()
                 return tried
             failure = tried
             if not self._may_repeat(failure):
                 break
         return _given_up(inbound, failure, is_retry_owner=self._retry.retries_max > 0)
 
-    async def _try(self, inbound: Inbound, target: Target, model: str) -> Outcome | Failure:
-        """Try one target, with its retries."""
+    async def _retried(
+        self, inbound: Inbound, target: Target, model: str, tried: Failure
+    ) -> Outcome | Failure:
+        """Try the target again after its first failure, as often as that is of use."""
         upstream = self._upstreams[target.provider]
         for number in range(1, self._retry.retries_max + 2):
-            tried = await self._exchange.send(inbound, target, model)
-            if isinstance(tried, Outcome):
-                upstream.breaker.succeeded()
-                return tried
             self._judge(upstream, tried)
             wait_s = self._wait_s(tried, number)
             if wait_s is None:
@@ -101,7 +107,11 @@ class Attempts:
             await self._sleep(wait_s)
             if not upstream.breaker.admits(self._clock.monotonic_us()):
                 return tried
-        raise AssertionError("unreachable")  # the last round always returns
+            again = await self._exchange.send(inbound, target, model)
+            if isinstance(again, Outcome):
+                return again
+            tried = again
+        raise AssertionError("unreachable")  # after the last retry there is no wait
 
     def _wait_s(self, failure: Failure, number: int) -> float | None:
         """Seconds until the next try at the same target; None: no more of them."""

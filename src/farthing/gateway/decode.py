@@ -9,8 +9,7 @@ from farthing.clock import Clock
 from farthing.codecs import BadRequest, Codec, RequestView
 from farthing.config import Config
 from farthing.errors import CallerError
-from farthing.gateway.attribution import attribute
-from farthing.gateway.identify import Identity
+from farthing.gateway.caller import Caller
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.settlement import Desk
@@ -40,23 +39,23 @@ class Decoder:
     """Makes the `Inbound` of each request."""
 
     def __init__(self, config: Config, desk: Desk, clock: Clock, ids: CallIds) -> None:
-        self._environment = config.gateway.environment
         self._body_bytes_max = config.gateway.body_bytes_max
         self._desk = desk
         self._clock = clock
         self._ids = ids
 
-    def decode(
-        self, request: Request, codec: Codec, identity: Identity, arrived_us: int
-    ) -> Inbound:
+    def decode(self, request: Request, codec: Codec, caller: Caller, arrived_us: int) -> Inbound:
         """The call in `request`; its account is open from here on.
 
         Raises:
             CallerError: the body can't be decompressed, or can't be read and the caller's key
                 limits what it may ask for; nothing was recorded.
         """
-        body, is_decoded = self._body(request)
-        view = self._read(codec, body, identity)
+        body = request.body
+        is_decoded = caller.encoding != b"identity"
+        if is_decoded:
+            body = self._decoded(caller.encoding, body)
+        view = self._read(codec, body, caller)
         now_us = self._clock.now_us()
         call = Call(
             id=self._ids.make(now_us),
@@ -65,13 +64,7 @@ class Decoder:
             body=request.body,
             is_streamed=view.is_streamed,
             output_most=view.output_most,
-            attribution=attribute(
-                request.named,
-                {"session": view.session} | view.metadata if view.session else view.metadata,
-                view.user,
-                identity.key,
-                self._environment,
-            ),
+            attribution=caller.attribution_of(view),
             conversation=view.conversation,
             started_us=now_us,
         )
@@ -80,15 +73,12 @@ class Decoder:
             view=view,
             codec=codec,
             body=body,
-            headers=request.headers,
-            target=request.target,
-            key=identity.key,
-            credential=identity.passed_on,
+            caller=caller,
             settlement=self._desk.open(call, arrived_us),
             is_body_decoded=is_decoded,
         )
 
-    def _read(self, codec: Codec, body: bytes, identity: Identity) -> RequestView:
+    def _read(self, codec: Codec, body: bytes, caller: Caller) -> RequestView:
         """What the body asks for; of a body that can't be read, nothing but its length.
 
         Such a call goes to the provider as it is, whose own error the client should see; should
@@ -97,23 +87,20 @@ class Decoder:
         try:
             return codec.read_request(body)
         except BadRequest:
-            if identity.key is not None and identity.key.models:
+            if caller.key is not None and caller.key.models:
                 raise
             return RequestView(
                 model="", input_estimate=len(body) // _BYTES_PER_TOKEN, input_most=len(body)
             )
 
-    def _body(self, request: Request) -> tuple[bytes, bool]:
-        """The JSON of the request, and whether it had to be decompressed."""
-        encoding = request.named.get(b"content-encoding")
-        if encoding is None or encoding == b"identity":
-            return request.body, False
+    def _decoded(self, encoding: bytes, body: bytes) -> bytes:
+        """The JSON of a request that was sent compressed."""
         if encoding not in (b"gzip", b"deflate"):
             raise BadEncoding(
                 f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
                 "here. Nothing was sent. Send it as gzip, deflate or plain JSON."
             )
-        return inflate(request.body, self._body_bytes_max), True
+        return inflate(body, self._body_bytes_max)
 
 
 def inflate(data: bytes, bytes_max: int) -> bytes:

@@ -9,10 +9,9 @@ from farthing.call import Endpoint
 from farthing.clock import Clock
 from farthing.codecs import Codec, Problem, codec_for
 from farthing.errors import CallerError, FarthingError
+from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder, endpoint_paths
-from farthing.gateway.identify import identify
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
-from farthing.gateway.keyring import KeyRing
 from farthing.gateway.refusal import refusal
 from farthing.wire import Reply, Request
 
@@ -38,14 +37,14 @@ class Engine:
         *,
         decoder: Decoder,
         serve: Proceed,
-        ring: KeyRing,
+        callers: Callers,
         clock: Clock,
         pages: Mapping[tuple[str, str], Page],
     ) -> None:
         """`serve` is the pipeline; `pages` what else is answered, by method and first path part."""
         self._decoder = decoder
         self._serve = serve
-        self._ring = ring
+        self._callers = callers
         self._clock = clock
         self._pages = pages
         self._codecs = {path: codec_for(endpoint) for path, endpoint in endpoint_paths().items()}
@@ -57,8 +56,7 @@ class Engine:
         if codec is None or request.method != "POST":
             return await self._page(request)
         try:
-            identity = identify(request.named, self._ring)
-            inbound = self._decoder.decode(request, codec, identity, arrived_us)
+            inbound = self._decoder.decode(request, codec, self._callers.meet(request), arrived_us)
         except FarthingError as error:
             return _reply(refusal(codec, error))
         try:

@@ -67,6 +67,7 @@ class Exchange:
         escrow: Escrow | None = None,
     ) -> None:
         self._escrow = escrow
+        self.has_budgets = escrow is not None
         self._upstreams = upstreams
         self._pricer = pricer
         self._clock = clock
@@ -92,7 +93,12 @@ class Exchange:
         try:
             response = await self._upstreams[target.provider].send(inbound, target.model)
             trial.first_byte()
-            return await self._answered(trial, response)
+            if _is_stream(response):
+                return await self._streamed(trial, response)
+            body = response.whole(self._answer_bytes_max)
+            if body is None:
+                body = await response.read(self._answer_bytes_max)
+            return self._answered(trial, response, body)
         except WireError as error:
             status = _STATUS_OF.get(type(error), AttemptStatus.CUT)
             trial.lost(status, str(error), may_have_run=error.may_have_run)
@@ -106,16 +112,9 @@ class Exchange:
             response.close()
         return failure
 
-    async def _answered(self, trial: Trial, response: Response) -> Outcome | Failure:
-        is_good = 200 <= response.status < 300
-        kind = first(response.headers, b"content-type") or b""
-        if is_good and kind.startswith(b"text/event-stream"):
-            return await self._streamed(trial, response)
-        body = response.whole(self._answer_bytes_max)
-        if body is None:
-            body = await response.read(self._answer_bytes_max)
+    def _answered(self, trial: Trial, response: Response, body: bytes) -> Outcome | Failure:
         outcome = Outcome(status=response.status, headers=self._sieve(response.headers), body=body)
-        if is_good:
+        if 200 <= response.status < 300:
             answer = trial.inbound.codec.read_answer(body, trial.inbound.view)
             trial.answered(answer, response.status, response.headers)
             return outcome
@@ -128,9 +127,15 @@ class Exchange:
         chunks = aiter(response)
         head = await anext(chunks, b"")
         is_told = self._stream_cost == "always" or (
-            self._stream_cost == "auto" and trial.inbound.knows_farthing
+            self._stream_cost == "auto" and trial.inbound.caller.knows_farthing
         )
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
         headers = self._sieve(response.headers)
         headers.append((b"x-accel-buffering", b"no"))
         return Outcome(status=response.status, headers=headers, body=stream)
+
+
+def _is_stream(response: Response) -> bool:
+    kind = first(response.headers, b"content-type")
+    is_events = kind is not None and kind.startswith(b"text/event-stream")
+    return is_events and 200 <= response.status < 300

@@ -10,6 +10,7 @@ import msgspec
 
 from farthing.call import Call
 from farthing.codecs import Codec, RequestView
+from farthing.gateway.caller import Caller
 from farthing.gateway.headers import Headers
 from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.settlement import Settlement
@@ -20,25 +21,26 @@ __all__ = ["Inbound", "Outcome", "Proceed", "Stage", "compose"]
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One call on its way in.
 
-    `body` is the request's JSON (decompressed, if the client sent it compressed); `headers` the
-    client's, lower-case; `credential` the client's own key where no key of ours is asked for.
+    `body` is the request's JSON (decompressed, if the client sent it compressed).
     """
 
     call: Call
     view: RequestView
     codec: Codec
     body: bytes
-    headers: Headers
-    target: str
-    key: VirtualKey | None
-    credential: bytes
+    caller: Caller
     settlement: Settlement
     is_body_decoded: bool = False
 
     @property
-    def knows_farthing(self) -> bool:
-        """Whether the client sent any x-farthing header."""
-        return any(name.startswith(b"x-farthing-") for name, _ in self.headers)
+    def headers(self) -> Headers:
+        """The client's, lower-case."""
+        return self.caller.headers
+
+    @property
+    def key(self) -> VirtualKey | None:
+        """The caller's virtual key, where any exist."""
+        return self.caller.key
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -55,7 +57,7 @@ Proceed = Callable[[Inbound], Awaitable[Outcome]]
 class Stage(Protocol):
     """One step; it calls `proceed` for what lies behind it, or answers by itself."""
 
-    async def __call__(self, inbound: Inbound, proceed: Proceed) -> Outcome:
+    def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call."""
         ...
 

@@ -67,6 +67,7 @@ class KeyRing:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "keys.json"
         self._stamp: tuple[int, int] = (0, 0)
+        self.version = 0  # another one whenever the keys may be others
         self._by_digest: dict[str, VirtualKey] = {}
         self._found: dict[bytes, VirtualKey] = {}  # spares hashing the same key for each call
         self.refresh()
@@ -103,6 +104,8 @@ class KeyRing:
         try:
             status = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):
+            if self._by_digest:
+                self.version += 1
             self._by_digest, self._found, self._stamp = {}, {}, (0, 0)
             return
         stamp = (status.st_mtime_ns, status.st_ino)
@@ -111,6 +114,7 @@ class KeyRing:
         self._by_digest = {key.digest: key for key in self._read().keys}
         self._found = {}
         self._stamp = stamp
+        self.version += 1
 
     def create(
         self,

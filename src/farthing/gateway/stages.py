@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from farthing.errors import CallerError, FarthingError
 from farthing.gateway.identify import check_model
@@ -36,10 +37,10 @@ async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
     return outcome
 
 
-async def admit(inbound: Inbound, proceed: Proceed) -> Outcome:
+def admit(inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
     """Let only the models through that the caller's key allows."""
-    check_model(inbound.key, inbound.call.model)
-    return await proceed(inbound)
+    check_model(inbound.caller.key, inbound.call.model)
+    return proceed(inbound)
 
 
 def stages(limits: Stage | None, watch: Stage | None) -> tuple[Stage, ...]:

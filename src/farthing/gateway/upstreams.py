@@ -8,9 +8,9 @@ from pathlib import Path
 from farthing.call import Endpoint
 from farthing.config import Config, ProviderSettings
 from farthing.gateway.breaker import Breaker
-from farthing.gateway.headers import UNENCODED, Sieve, for_provider
+from farthing.gateway.headers import for_provider
 from farthing.gateway.inbound import Inbound
-from farthing.wire import Client, ClientLimits, Origin, Response, Timeouts, trust
+from farthing.wire import Client, ClientLimits, Origin, Response, Timeouts, request_head, trust
 
 __all__ = ["Upstream", "make_upstreams"]
 
@@ -32,7 +32,6 @@ class Upstream:
         self.protocol = settings.protocol
         self.breaker = Breaker(config.breaker)
         self._own = self._credential(key.encode("latin-1")) if key else None
-        self._sieve = Sieve.for_provider()
         self._output_limit = settings.output_limit
         self._client = Client(
             ClientLimits(connections_most=settings.connections_max),
@@ -54,16 +53,17 @@ class Upstream:
         hold = inbound.settlement.hold
         if hold is not None and hold.output_limit:
             body = inbound.codec.limit_output(body, hold.output_limit, self._output_limit)
-        if inbound.is_body_decoded:
-            headers = for_provider(inbound.headers, is_body_decoded=True)
-        else:
-            headers = self._sieve(inbound.headers)
-            headers.append(UNENCODED)
-        headers.append(self._own or self._credential(inbound.credential))
-        path = self._targets[inbound.call.endpoint]
-        if "?" in inbound.target:
-            path += "?" + inbound.target.partition("?")[2]
-        return self._client.send(self._origin, "POST", path, headers, body, self._timeouts)
+        heads = inbound.caller.heads
+        head = heads.get(self.name) or heads.setdefault(self.name, self._head(inbound))
+        return self._client.send_head(self._origin, head, body, self._timeouts)
+
+    def _head(self, inbound: Inbound) -> bytes:
+        """The head of all requests from callers with the same head."""
+        caller = inbound.caller
+        headers = for_provider(caller.headers, is_body_decoded=inbound.is_body_decoded)
+        headers.append(self._own or self._credential(caller.credential))
+        target = self._targets[inbound.call.endpoint] + caller.query
+        return request_head(self._origin, "POST", target, headers)
 
     async def get(
         self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes

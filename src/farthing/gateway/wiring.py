@@ -18,6 +18,7 @@ from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
@@ -116,7 +117,7 @@ def wire_engine(
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
         serve=compose(stages(_limits(config, clock), _watch(config, clock)), attempts),
-        ring=ring,
+        callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
     )

@@ -3,7 +3,7 @@
 It knows nothing of what the bodies mean.
 """
 
-from farthing.wire.client import Client, trust
+from farthing.wire.client import Client, request_head, trust
 from farthing.wire.errors import (
     BadHeader,
     BadResponse,
@@ -49,6 +49,7 @@ __all__ = [
     "encode_headers",
     "new_event_loop",
     "plain_refusal",
+    "request_head",
     "serve",
     "trust",
 ]

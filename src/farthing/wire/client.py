@@ -21,11 +21,11 @@ from farthing.wire.origin import Origin
 from farthing.wire.pool import Pool
 from farthing.wire.response import Response
 
-__all__ = ["Client", "trust"]
+__all__ = ["Client", "request_head", "trust"]
 
 _NO_LIMITS_GIVEN = ClientLimits()
 _NO_TIMEOUTS_GIVEN = Timeouts()
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_WITHOUT_BODY = (b"GET ", b"HEAD ", b"OPTIONS ", b"DELETE ")
 
 
 def trust(ca_file: Path | None = None) -> ssl.SSLContext:
@@ -73,25 +73,39 @@ class Client:
         origin: Origin,
         method: str,
         target: str,
-        headers: Sequence[Header] | bytes,
+        headers: Sequence[Header],
         body: bytes = b"",
         timeouts: Timeouts = _NO_TIMEOUTS_GIVEN,
     ) -> Response:
         """Send a request; the response is back when its head is in.
 
-        `target` goes out as it is (the origin's prefix is the caller's to put before it).
-        `headers` may be lines made by `encode_headers(..., is_request=True)`, which spares
-        encoding those that stay the same. Host, length and connection are written here.
+        `target` goes out as it is (the origin's prefix is the caller's to put before it). Host,
+        length and connection are written here.
 
         Raises:
             WireError: see `farthing.wire.errors`; says whether the request may have been acted on.
             BadHeader: method, target or a header would break out of its line.
         """
-        head = _request_head(origin, method, target, headers, len(body))
+        head = request_head(origin, method, target, headers)
+        return await self.send_head(origin, head, body, timeouts)
+
+    async def send_head(
+        self, origin: Origin, head: bytes, body: bytes, timeouts: Timeouts
+    ) -> Response:
+        """`send` with a head made by `request_head`, which many requests can share.
+
+        Raises:
+            WireError: as `send`.
+        """
+        if body or not head.startswith(_WITHOUT_BODY):
+            framed = b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
+        else:
+            framed = head + b"\r\n"
         due = self._clock() + timeouts.total_s
         pool = self._pools.get(origin.key) or self._new_pool(origin)
         connection = pool.take() or await pool.obtain(min(timeouts.connect_s, timeouts.total_s))
-        response, arrival = connection.send(head, body, timeouts, due, is_head=method == "HEAD")
+        is_head = head.startswith(b"HEAD ")
+        response, arrival = connection.send(framed, body, timeouts, due, is_head=is_head)
         try:
             await arrival
         except asyncio.CancelledError:
@@ -125,18 +139,16 @@ class Client:
         return pool
 
 
-def _request_head(
-    origin: Origin, method: str, target: str, headers: Sequence[Header] | bytes, length: int
-) -> bytes:
+def request_head(origin: Origin, method: str, target: str, headers: Sequence[Header]) -> bytes:
+    """The lines of a request's head but for its length and end, for `Client.send_head`.
+
+    Raises:
+        BadHeader: method, target or a header would break out of its line.
+    """
     if not target.isascii() or not target.isprintable() or " " in target or not method.isalpha():
         raise BadHeader(
             f"{method!r} {target!r} is no method and target of a request. Nothing was sent. "
             "Percent-encode whatever is not printable ASCII."
         )
-    block = headers if isinstance(headers, bytes) else encode_headers(headers, is_request=True)
-    if length or method not in _WITHOUT_BODY:
-        end = b"content-length: %d\r\n\r\n" % length
-    else:
-        end = b"\r\n"
     line = f"{method} {target} HTTP/1.1\r\n".encode()
-    return b"".join((line, origin.host_line, block, end))
+    return line + origin.host_line + encode_headers(headers, is_request=True)
