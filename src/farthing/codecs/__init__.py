@@ -11,6 +11,7 @@ from typing import Final
 
 from farthing.call import Endpoint
 from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
+from farthing.codecs.canonical import Canonical, NotCanonical, canonical_request
 from farthing.codecs.codec import (
     Answer,
     BadRequest,
@@ -24,17 +25,27 @@ from farthing.codecs.counts import UsageError
 from farthing.codecs.models import write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
+from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
 
 __all__ = [
+    "REPLAYABLE",
     "Answer",
     "BadRequest",
     "BilledPart",
+    "Canonical",
     "Codec",
+    "Content",
+    "Cut",
+    "NotCanonical",
+    "NotReplayable",
     "Problem",
     "RequestView",
     "StreamReader",
     "UsageError",
+    "canonical_request",
     "codec_for",
+    "inspect",
+    "replayed",
     "write_models",
 ]
 

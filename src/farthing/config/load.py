@@ -23,6 +23,7 @@ from farthing.config.settings import (
 )
 from farthing.errors import ConfigError
 from farthing.ledger.settings import LedgerSettings
+from farthing.levers import CacheSettings, CoalesceSettings
 from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
 
@@ -54,6 +55,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     alert: list[AlertSettings] = []
     limit: list[LimitSettings] = []
     runaway: RunawaySettings = RunawaySettings()
+    cache: CacheSettings = CacheSettings()
+    coalesce: CoalesceSettings = CoalesceSettings()
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""

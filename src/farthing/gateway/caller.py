@@ -6,6 +6,8 @@ that requests with equal heads share. It holds until the key ring changes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from farthing.call import Attribution
@@ -26,7 +28,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     `key` is the caller's virtual key; `credential` its own one, where no key of ours is asked
     for. `attribution` holds for calls whose body says nothing of the kind. `query` is the target's,
-    with its question mark. `heads` keeps the heads sent to providers, by their names.
+    with its question mark. `heads` keeps the heads sent to providers, by their names; `memo` what
+    stages work out of a head, by theirs.
     """
 
     ring_version: int
@@ -40,6 +43,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     knows_farthing: bool
     heads: dict[str, bytes]
+    memo: dict[str, Any]
 
     def attribution_of(self, view: RequestView) -> Attribution:
         """Whom a call with this head and such a body is for."""
@@ -81,6 +85,7 @@ class Callers:
             environment=self._environment,
             knows_farthing=any(name.startswith(b"x-farthing-") for name in named),
             heads={},
+            memo={},
         )
         request.memo[_MEMO] = caller
         return caller

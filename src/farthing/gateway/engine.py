@@ -13,6 +13,8 @@ from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder, endpoint_paths
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.refusal import refusal
+from farthing.ledger import Entry
+from farthing.money import total
 from farthing.wire import Reply, Request
 
 __all__ = ["Engine", "NoSuchPage", "Page"]
@@ -96,13 +98,20 @@ class Engine:
             cost = inbound.settlement.cost_told.encode()
             headers += (
                 (b"x-farthing-cost", cost),
-                (b"x-farthing-baseline", cost),
+                (b"x-farthing-baseline", _baseline(entry) if entry.moves else cost),
                 (b"x-farthing-overhead-us", b"%d" % entry.overhead_us),
             )
+            if entry.moves:
+                saved = total(tuple(move.saved - move.spent for move in entry.moves))
+                headers.append((b"x-farthing-saved", str(saved).encode()))
             if entry.attempts:
                 last = entry.attempts[-1]
                 headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
         return Reply(status=outcome.status, headers=headers, body=outcome.body)
+
+
+def _baseline(entry: Entry) -> bytes:
+    return b"unpriced" if entry.baseline is None else str(entry.baseline).encode()
 
 
 async def _no_page(request: Request) -> Reply:

@@ -14,6 +14,7 @@ from farthing.gateway.caller import Caller
 from farthing.gateway.headers import Headers
 from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.settlement import Settlement
+from farthing.levers.cache import Asked
 
 __all__ = ["Inbound", "Outcome", "Proceed", "Stage", "compose"]
 
@@ -21,7 +22,8 @@ __all__ = ["Inbound", "Outcome", "Proceed", "Stage", "compose"]
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One call on its way in.
 
-    `body` is the request's JSON (decompressed, if the client sent it compressed).
+    `body` is the request's JSON (decompressed, if the client sent it compressed). `asked` is the
+    call as caches see it, once a stage has looked.
     """
 
     call: Call
@@ -31,6 +33,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
     settlement: Settlement
     is_body_decoded: bool = False
+    asked: Asked | None = None
 
     @property
     def headers(self) -> Headers:

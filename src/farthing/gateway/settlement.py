@@ -17,7 +17,7 @@ import msgspec
 from farthing.call import Attempt, Call
 from farthing.clock import Clock
 from farthing.gateway.pricer import Price
-from farthing.ledger import CallStatus, Entry, JournalError
+from farthing.ledger import CallStatus, Entry, JournalError, LeverMove
 from farthing.money import ZERO, Money
 from farthing.pricing import RateCard
 from farthing.usage import Usage
@@ -105,8 +105,11 @@ class Settlement:
         "_call",
         "_cost",
         "_desk",
+        "_is_baseline_known",
+        "_moves",
         "_noted",
         "_reserved",
+        "_told",
         "entry",
         "hold",
         "listeners",
@@ -119,6 +122,9 @@ class Settlement:
         self._arrived_us = arrived_us
         self._attempts: tuple[Attempt, ...] = ()
         self._cost: Money | None = ZERO  # None once an attempt has no price
+        self._moves: tuple[LeverMove, ...] = ()
+        self._is_baseline_known = True
+        self._told = ""
         self._noted: RateCard | None = None
         self._reserved: Attempt | None = None
         self.hold: Hold | None = None
@@ -170,6 +176,15 @@ class Settlement:
         self._cost = self._with(attempt)
         self.upstream_us += attempt.duration_us
 
+    def moved(self, move: LeverMove, note: str, *, is_known: bool = True) -> None:
+        """A lever saved or spent on this call; `note` says how, for whoever looks at the call.
+
+        `is_known` is false where nobody can say what the call would have cost without it.
+        """
+        self._moves = (*self._moves, move)
+        self._is_baseline_known = self._is_baseline_known and is_known
+        self._told = note
+
     def close(self, status: CallStatus, detail: str = "") -> Entry:
         """Settle the call, once; later closings return the entry that stands."""
         if self.entry is None:
@@ -194,11 +209,19 @@ class Settlement:
             return None
         return self._cost + attempt.cost if self._attempts else attempt.cost
 
+    def _without_levers(self, cost: Money | None) -> Money | None:
+        """The baseline: baseline - saved + spent = cost."""
+        if cost is None or not self._is_baseline_known:
+            return None
+        for move in self._moves:
+            cost = cost + move.saved - move.spent
+        return cost
+
     def _made(
         self,
         status: CallStatus,
         attempts: tuple[Attempt, ...],
-        baseline: Money | None,
+        cost: Money | None,
         detail: str,
         now_us: int,
     ) -> Entry:
@@ -216,7 +239,8 @@ class Settlement:
             attribution=call.attribution,
             conversation=call.conversation,
             attempts=attempts,
-            baseline=baseline,
-            detail=detail,
+            baseline=self._without_levers(cost) if self._moves else cost,
+            moves=self._moves,
+            detail=detail or self._told,
             charges=self.hold.reservation.charges if self.hold is not None and attempts else (),
         )

@@ -43,9 +43,11 @@ def admit(inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
     return proceed(inbound)
 
 
-def stages(limits: Stage | None, watch: Stage | None) -> tuple[Stage, ...]:
+def stages(*others: Stage | None) -> tuple[Stage, ...]:
     """The order in which a call passes them; what reaches the providers (`Attempts`) comes after.
 
-    Budgets are asked there, before each try, for only then is it known what it may cost.
+    `others` are rate limits, the watch for runaway sessions, the exact cache, coalescing; None:
+    not configured. Budgets are asked later, before each try, for only then is it known what it may
+    cost: what a cache serves holds no money.
     """
-    return tuple(stage for stage in (settle, admit, limits, watch) if stage is not None)
+    return tuple(stage for stage in (settle, admit, *others) if stage is not None)

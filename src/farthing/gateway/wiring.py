@@ -17,8 +17,11 @@ from farthing.budgets.alerts import Outbox, anomaly_event
 from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
+from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.caching import ExactCache
 from farthing.gateway.caller import Callers
+from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
@@ -36,6 +39,7 @@ from farthing.gateway.vitals import WorkerVitals
 from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore
 from farthing.ledger.layout import Layout
+from farthing.levers.cache import Answers, Vault
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
@@ -54,6 +58,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     book: PriceBook
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
+    answers: Answers | None
 
     def start(self) -> None:
         """Begin to ask for the budgets' money."""
@@ -64,6 +69,8 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
         """Give back the budgets' money and drop all connections to providers."""
         if self.treasurer is not None:
             await self.treasurer.close()
+        if self.answers is not None:
+            self.answers.close()
         for upstream in self.upstreams.values():
             upstream.close()
 
@@ -105,6 +112,15 @@ def wire_engine(
         sleep=asyncio.sleep,
         random=Random(),  # noqa: S311 - jitter, not a secret
     )
+    answers = _answers(config)
+    asking = _asking(config, targets, answers)
+    told = config.gateway.stream_cost
+    exact = coalesce = None
+    if asking is not None and answers is not None:
+        exact = ExactCache(answers, asking, pricer, clock, told)
+    if asking is not None and config.coalesce.mode == "on":
+        coalesce = Coalesce(asking, clock, told)
+    limits, watch = _limits(config, clock), _watch(config, clock)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -116,14 +132,35 @@ def wire_engine(
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
-        serve=compose(stages(_limits(config, clock), _watch(config, clock)), attempts),
+        serve=compose(stages(limits, watch, exact, coalesce), attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
     )
     return Wired(
-        engine=engine, ring=ring, desk=desk, book=book, upstreams=upstreams, treasurer=treasurer
+        engine=engine,
+        ring=ring,
+        desk=desk,
+        book=book,
+        upstreams=upstreams,
+        treasurer=treasurer,
+        answers=answers,
     )
+
+
+def _answers(config: Config) -> Answers | None:
+    """The exact cache, where it works for any call."""
+    if not config.cache.is_used:
+        return None
+    return Answers(config.cache, Path(config.ledger.data_dir))
+
+
+def _asking(config: Config, targets: Targets, answers: Answers | None) -> Asking | None:
+    """What the cache and coalescing look at calls with, where either is used."""
+    if answers is None and config.coalesce.mode == "off":
+        return None
+    vault = Vault(None) if answers is None else answers.vault
+    return Asking(config, targets, vault)
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

@@ -1,0 +1,184 @@
+"""Works out how the caches see a call: its scope, its fingerprint, what the rules allow."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from farthing.codecs import REPLAYABLE, Canonical, NotCanonical, canonical_request
+from farthing.config import Config
+from farthing.gateway.caller import Caller
+from farthing.gateway.inbound import Inbound
+from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
+from farthing.levers.cache import (
+    Asked,
+    Directives,
+    NeutralHeaders,
+    Rules,
+    TenantKeys,
+    Vault,
+    Verdict,
+    decide,
+    prints_of,
+    read_directives,
+    rules_of,
+)
+
+__all__ = ["Asking"]
+
+_MEMO: Final = "cache"
+_RULES_MAX: Final = 1000
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What a request's head tells the caches; worked out once a head."""
+
+    directives: Directives
+    digest: bytes
+    credential: str
+
+
+class Asking:
+    """Makes the `Asked` of each call; all that it needs is handed in."""
+
+    def __init__(self, config: Config, targets: Targets, vault: Vault) -> None:
+        self._settings = config.cache
+        self._shared_temperature_max = (
+            config.coalesce.temperature_max if config.coalesce.mode == "on" else -1.0
+        )
+        self._targets = targets
+        self._vault = vault
+        self._neutral = NeutralHeaders(config.cache.headers_neutral)
+        self._addresses = {name: p.base_url for name, p in config.providers.items()}
+        self._rules: dict[str, Rules] = {}
+
+    def ask(self, inbound: Inbound, now_us: int) -> Inbound:
+        """The same call, with `asked`."""
+        if inbound.asked is not None:
+            return inbound
+        return msgspec.structs.replace(inbound, asked=self._asked(inbound, now_us))
+
+    def _asked(self, inbound: Inbound, now_us: int) -> Asked:
+        call = inbound.call
+        feature = call.attribution.feature
+        rules = self._rules_of(feature)
+        head = self._head(inbound.caller)
+        if call.endpoint not in REPLAYABLE:
+            return _never(rules, feature, "not for this endpoint")
+        try:
+            request = canonical_request(call.endpoint, inbound.body)
+            targets = self._targets.find(call.model, protocol_of(call.endpoint))
+            keys = self._vault.keys(call.attribution.tenant, now_us)
+        except NotCanonical:
+            return _never(rules, feature, "the request has no one meaning")
+        except NoTarget:
+            return _never(rules, feature, "no provider serves it")
+        except OSError:
+            return _never(rules, feature, "the tenant's secret can't be read")
+        if rules.share == "user" and not call.attribution.user:
+            return _never(rules, feature, "no user is named")
+        verdict = decide(request, rules, head.directives)
+        return Asked(
+            verdict=verdict,
+            rules=rules,
+            directives=head.directives,
+            prints=prints_of(
+                self._scope(keys, rules, inbound, head),
+                request,
+                call.endpoint.value.encode(),
+                b"|".join(map(self._named, targets)),
+                head.digest,
+                inbound.caller.query.encode(),
+                "\0".join(head.directives.documents).encode(),
+                is_canonical=rules.is_canonical,
+            ),
+            keys=keys,
+            feature=feature,
+            target=(targets[0].provider, targets[0].model),
+            request=request,
+            marks=() if verdict.why_not_kept else _marks(keys, inbound, head.directives),
+            why_not_shared=self._why_not_shared(request, head.directives),
+        )
+
+    def _head(self, caller: Caller) -> _Head:
+        head: _Head | None = caller.memo.get(_MEMO)
+        if head is None:
+            head = caller.memo[_MEMO] = _Head(
+                directives=read_directives(caller.named),
+                digest=self._neutral.digest(
+                    pair for pair in caller.headers if pair[0] not in _CREDENTIALS
+                ),
+                credential=hashlib.sha256(caller.credential).hexdigest(),
+            )
+        return head
+
+    def _rules_of(self, feature: str) -> Rules:
+        rules = self._rules.get(feature)
+        if rules is None:
+            if len(self._rules) >= _RULES_MAX:
+                self._rules.clear()  # names come from callers
+            rules = self._rules[feature] = rules_of(self._settings, feature)
+        return rules
+
+    def _scope(self, keys: TenantKeys, rules: Rules, inbound: Inbound, head: _Head) -> bytes:
+        whom = inbound.call.attribution
+        user = ("user", whom.user) if rules.share == "user" else ("tenant", "")
+        return keys.scope(whom.feature, *user, head.credential, self._settings.epoch, rules.epoch)
+
+    def _named(self, target: Target) -> bytes:
+        return f"{target.provider} {self._addresses[target.provider]} {target.model}".encode()
+
+    def _why_not_shared(self, request: Canonical, directives: Directives) -> str:
+        if directives.why_not_served:
+            return directives.why_not_served
+        if request.temperature > self._shared_temperature_max:
+            return f"sampled at temperature {request.temperature:g}"
+        return "the provider is to store it" if request.is_kept_upstream else ""
+
+
+# They never reach the provider; which tenant or account they stand for is in the scope.
+_CREDENTIALS: Final = frozenset(
+    {
+        b"accept-encoding",
+        b"api-key",
+        b"authorization",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"cookie",
+        b"expect",
+        b"forwarded",
+        b"host",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-api-key",
+        b"x-goog-api-key",
+    }
+)
+
+
+def _never(rules: Rules, feature: str, reason: str) -> Asked:
+    return Asked(
+        verdict=Verdict(why_not_served=reason, why_not_kept=reason),
+        rules=rules,
+        feature=feature,
+        why_not_shared=reason,
+    )
+
+
+def _marks(keys: TenantKeys, inbound: Inbound, directives: Directives) -> tuple[bytes, ...]:
+    """What the answer can be found by when it is to go."""
+    whom = inbound.call.attribution
+    found = [("tag", f"{name}={value}") for name, value in whom.tags.items()]
+    if whom.user:
+        found.append(("user", whom.user))
+    for document in directives.documents:
+        found.append(("document", document))
+        if "@" in document:
+            found.append(("document", document.rpartition("@")[0]))
+    return tuple(keys.mark(kind, value) for kind, value in found)

@@ -1,0 +1,212 @@
+"""The cache as its stage sees it: memory before disk, keys by tenant, counts behind the calls.
+
+Whatever fails here is a miss. Purges and forgotten tenants take effect within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from farthing.levers.cache.asked import Asked
+from farthing.levers.cache.entry import Stored, decode_stored, encode_stored
+from farthing.levers.cache.fingerprint import Prints
+from farthing.levers.cache.memory import AtHand, Memory
+from farthing.levers.cache.scope import TenantKeys, Vault
+from farthing.levers.cache.seal import BadSeal, Sealer
+from farthing.levers.cache.settings import CacheSettings
+from farthing.levers.cache.store import CacheStoreError, Kept, SqliteAnswers, cache_file
+from farthing.levers.cache.writer import Writer
+
+__all__ = ["Answers", "Found", "open_vault"]
+
+_LOG = logging.getLogger("farthing")
+_LOOK_US: Final = 1_000_000
+_TIDY_EVERY: Final = 256
+_JITTER: Final = 10  # per cent of a time to live, so that not all expire at once
+_VAULT: Final = "cache-keys"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An answer that may be served; `is_same_text`: the last text is the very same."""
+
+    answer: AtHand
+    is_same_text: bool
+
+
+class _Disk(msgspec.Struct):
+    """The file and what goes with it."""
+
+    answers: SqliteAnswers
+    writer: Writer
+    sealer: Sealer
+
+
+class Answers:
+    """Finds and keeps answers; belongs to one event loop."""
+
+    def __init__(self, settings: CacheSettings, directory: Path) -> None:
+        """Raises ConfigError: the extra `cache` is needed and not installed."""
+        self._settings = settings
+        self._memory = Memory(settings.memory_bytes_max)
+        self._disk: _Disk | None = None
+        if settings.store == "sqlite":
+            sealer = Sealer()
+            path = cache_file(directory)
+            self._disk = _Disk(SqliteAnswers(path, busy_ms=0), Writer(path), sealer)
+        self.vault = open_vault(settings, directory)
+        self._vault_version = self.vault.version
+        self._purged = self._disk.answers.last_purge() if self._disk else 0
+        self._looked_us = 0
+        self._hits: dict[bytes, list[int]] = {}
+        self._counts: Counter[tuple[str, str, str, str]] = Counter()
+        self._kept = 0
+
+    def find(self, asked: Asked, now_us: int) -> Found | None:
+        """The answer to give, if there is one that has not aged too far for the caller."""
+        prints, keys = asked.prints, asked.keys
+        if prints is None or keys is None:
+            return None
+        if now_us >= self._looked_us + _LOOK_US:
+            self._look_round(now_us)
+        found = self._find(prints, keys, now_us, is_plain=not asked.directives.is_exact_only)
+        if found is None:
+            return None
+        age_s_max = asked.directives.age_s_max
+        age_us = now_us - found.answer.stored.created_us
+        return None if age_s_max is not None and age_us > age_s_max * 1_000_000 else found
+
+    def keep(self, asked: Asked, stored: Stored, started_us: int) -> None:
+        """Store an answer to a call that began at `started_us`."""
+        prints, keys = asked.prints, asked.keys
+        if prints is None or keys is None or stored.size > self._settings.entry_bytes_max:
+            return
+        self._memory.keep(prints.key, AtHand(stored, prints.plain_key))
+        disk = self._disk
+        if disk is None:
+            return
+        sealer = disk.sealer
+
+        def write(answers: SqliteAnswers) -> None:
+            answers.keep(
+                Kept(
+                    key=prints.key,
+                    plain_key=prints.plain_key,
+                    tenant=keys.tenant_mark,
+                    feature=asked.feature,
+                    started_us=started_us,
+                    created_us=stored.created_us,
+                    expires_us=stored.expires_us,
+                    payload=sealer.seal(keys.payload_key, encode_stored(stored), prints.key),
+                    marks=asked.marks,
+                )
+            )
+
+        disk.writer.put(write)
+        self._kept += 1
+        if self._kept % _TIDY_EVERY == 0:
+            bytes_max, now_us = self._settings.disk_bytes_max, stored.created_us
+            disk.writer.put(lambda answers: answers.tidy(now_us, bytes_max))
+
+    def expires_us(self, key: bytes, ttl_s: int, now_us: int) -> int:
+        """When an answer expires: after its time to live, give or take a tenth by its key."""
+        ttl_us = ttl_s * 1_000_000
+        share = int.from_bytes(key[:4], "big") / 2**32  # even over keys
+        return now_us + ttl_us - int(ttl_us * _JITTER / 100 * share)
+
+    def used(self, key: bytes, now_us: int) -> None:
+        """Count a hit."""
+        hit = self._hits.setdefault(key, [0, now_us])
+        hit[0] += 1
+        hit[1] = now_us
+
+    def count(self, feature: str, result: str, reason: str, now_us: int) -> None:
+        """Count a look-up; reasons must be few."""
+        day = datetime.fromtimestamp(now_us / 1_000_000, UTC).date().isoformat()
+        self._counts[day, feature, result, reason] += 1
+
+    def flush(self) -> None:
+        """Return when all that is counted and kept has been written."""
+        self._write_counts()
+        if self._disk is not None:
+            self._disk.writer.flush()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self._write_counts()
+        if self._disk is not None:
+            self._disk.writer.close()
+            self._disk.answers.close()
+
+    def _find(
+        self, prints: Prints, keys: TenantKeys, now_us: int, *, is_plain: bool
+    ) -> Found | None:
+        answer = self._memory.find(prints.key, now_us)
+        if answer is not None:
+            return Found(answer, is_same_text=True)
+        plain_key = prints.plain_key if is_plain else b""
+        if plain_key and (key := self._memory.key_of(plain_key)) is not None:
+            answer = self._memory.find(key, now_us)
+            if answer is not None:
+                return Found(answer, is_same_text=False)
+        answer = self._load(prints.key, keys, now_us, is_alias=False)
+        if answer is not None:
+            return Found(answer, is_same_text=True)
+        answer = self._load(plain_key, keys, now_us, is_alias=True) if plain_key else None
+        return None if answer is None else Found(answer, is_same_text=False)
+
+    def _load(self, key: bytes, keys: TenantKeys, now_us: int, *, is_alias: bool) -> AtHand | None:
+        """The answer from disk, then at hand."""
+        disk = self._disk
+        if disk is None:
+            return None
+        try:
+            row = disk.answers.find(key, now_us, is_alias=is_alias)
+            if row is None:
+                return None
+            place, sealed = row
+            plain = disk.sealer.open(keys.payload_key, sealed, place)
+            answer = AtHand(decode_stored(plain), key if is_alias else b"")
+        except (CacheStoreError, BadSeal, msgspec.DecodeError) as error:
+            _LOG.warning("a stored answer was not used: %s", error)
+            return None
+        self._memory.keep(place, answer)
+        return answer
+
+    def _look_round(self, now_us: int) -> None:
+        """See what others changed, and write down what was counted."""
+        self._looked_us = now_us
+        if self._disk is not None:
+            try:
+                purged = self._disk.answers.last_purge()
+            except CacheStoreError:
+                purged = -1  # serve nothing that may have been purged
+            if purged != self._purged or purged < 0:
+                self._purged = purged
+                self._memory.clear()
+        if self.vault.version != self._vault_version:
+            self._vault_version = self.vault.version
+            self._memory.clear()
+        self._write_counts()
+
+    def _write_counts(self) -> None:
+        if self._disk is None:
+            return
+        hits = [(key, count, used_us) for key, (count, used_us) in self._hits.items()]
+        counts = [(*where, count) for where, count in self._counts.items()]
+        self._hits.clear()
+        self._counts.clear()
+        if hits:
+            self._disk.writer.put(lambda answers: answers.used(hits))
+        if counts:
+            self._disk.writer.put(lambda answers: answers.count(counts))
+
+
+def open_vault(settings: CacheSettings, directory: Path) -> Vault:
+    """The tenants' secrets, where the answers are."""
+    return Vault(directory / _VAULT if settings.store == "sqlite" else None)

@@ -1,0 +1,90 @@
+"""Writes to the cache's file behind the calls: one thread, many writes a transaction."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from farthing.levers.cache.store import CacheStoreError, SqliteAnswers
+
+__all__ = ["Writer"]
+
+_LOG = logging.getLogger("farthing")
+_WAITING_MAX: Final = 2_000  # writes; a lost one is a miss, a full memory is not
+_TOGETHER_MAX: Final = 200
+
+Write = Callable[[SqliteAnswers], None]
+
+
+class Writer:
+    """Takes writes from any thread; `close` writes what is left."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: queue.Queue[Write | threading.Event | None] = queue.Queue(_WAITING_MAX)
+        self._thread: threading.Thread | None = None
+        self._is_failing = False
+
+    def put(self, write: Write) -> None:
+        """Have it written soon; it is dropped where too much waits already."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="farthing-cache", daemon=True)
+            self._thread.start()
+        try:
+            self._waiting.put_nowait(write)
+        except queue.Full:
+            self._tell(CacheStoreError("The cache's disk is too slow; answers are not stored."))
+
+    def flush(self) -> None:
+        """Return when all that was put has been written."""
+        if self._thread is None:
+            return
+        written = threading.Event()
+        self._waiting.put(written)
+        written.wait(10)
+
+    def close(self) -> None:
+        """Write what is left and stop."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(10)
+            self._thread = None
+
+    def _run(self) -> None:
+        try:
+            answers = SqliteAnswers(self._path)
+        except CacheStoreError as error:
+            self._tell(error)
+            answers = None
+        is_open = True
+        while is_open:
+            writes = [self._waiting.get()]
+            while len(writes) < _TOGETHER_MAX and not self._waiting.empty():
+                writes.append(self._waiting.get())
+            is_open = None not in writes
+            if answers is not None:
+                self._write(answers, [write for write in writes if callable(write)])
+            for write in writes:
+                if isinstance(write, threading.Event):
+                    write.set()
+        if answers is not None:
+            answers.close()
+
+    def _write(self, answers: SqliteAnswers, writes: list[Write]) -> None:
+        try:
+            with answers.transaction():
+                for write in writes:
+                    write(answers)
+            self._is_failing = False
+        except CacheStoreError as error:
+            self._tell(error)
+
+    def _tell(self, error: CacheStoreError) -> None:
+        """Say it once, until it works again."""
+        if not self._is_failing:
+            _LOG.error("%s", error)
+        self._is_failing = True
