@@ -41,7 +41,8 @@ def whole_chat(stream: bytes) -> bytes:
         raise NotReplayable("no choice")
     whole.pop("obfuscation", None)
     usage = whole.pop("usage", None)
-    ordered = [_ended(choices[index]) for index in sorted(choices)]
+    is_openai = "service_tier" in whole  # its whole answers list annotations, even none
+    ordered = [_ended(choices[at], has_annotations=is_openai) for at in sorted(choices)]
     made = {"id": whole.pop("id", ""), "object": "chat.completion"} | whole
     made |= {"object": "chat.completion", "choices": ordered}
     return _encode(made | ({"usage": usage} if usage is not None else {}))
@@ -114,8 +115,11 @@ def _place(item: Any) -> int | None:
     return cast("_Object", item).get("index") if isinstance(item, dict) else None
 
 
-def _ended(choice: _Object) -> _Object:
-    calls = choice["message"].get("tool_calls")
+def _ended(choice: _Object, *, has_annotations: bool) -> _Object:
+    message: _Object = choice["message"]
+    if has_annotations:
+        message.setdefault("annotations", [])
+    calls: list[_Object] | None = message.get("tool_calls")
     if calls is not None:
         for call in calls:
             call.pop("index", None)

@@ -17,7 +17,7 @@ from farthing.clock import Clock
 from farthing.codecs import Answer, Content, NotReplayable, StreamReader, inspect
 from farthing.errors import CallerError
 from farthing.gateway.asking import Asking
-from farthing.gateway.headers import Headers
+from farthing.gateway.headers import Headers, first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.targets import Target, protocol_of
@@ -113,7 +113,7 @@ class ExactCache:
             )
         if asked.verdict.why_not_kept or asked.prints is None:
             outcome = await proceed(inbound)
-            outcome.headers.append((_HEADER, told.encode("latin-1", "replace")))
+            _tell(outcome, told)
             return outcome
         seen = inbound
         if inbound.view.is_streamed and not inbound.view.wants_usage:
@@ -133,7 +133,7 @@ class ExactCache:
         else:
             reader = None if seen is inbound else inbound.codec.stream(inbound.view)
             outcome.body = _Recorded(inbound, outcome.body, reader, keep)
-        outcome.headers.append((_HEADER, told.encode("latin-1", "replace")))
+        _tell(outcome, told)
         return outcome
 
     def _keep(
@@ -322,9 +322,15 @@ def _headers(inbound: Inbound, found: Found, age_s: int) -> Headers:
         (_HEADER, told),
     )
     if stored.tried:
-        first = stored.tried[0]
-        headers.append((b"x-farthing-model", f"{first.provider}/{first.model}".encode()))
+        paid = stored.tried[0]
+        headers.append((b"x-farthing-model", f"{paid.provider}/{paid.model}".encode()))
     return headers
+
+
+def _tell(outcome: Outcome, told: str) -> None:
+    """Say what the cache did, unless what lies behind has said more."""
+    if first(outcome.headers, _HEADER) is None:
+        outcome.headers.append((_HEADER, told.encode("latin-1", "replace")))
 
 
 def _class_of(reason: str) -> str:
