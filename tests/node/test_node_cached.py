@@ -28,6 +28,8 @@ def assembled(result):
         return together(b"".join(b"data: %b\n\n" % json.dumps(e).encode() for e in result))
     if isinstance(result, dict) and str(result.get("body", "")).startswith("{"):
         return result | {"body": json.loads(result["body"])}
+    if isinstance(result, dict):
+        result.pop("obfuscation", None)  # random padding, which an answer given whole has none of
     return result
 
 
@@ -45,9 +47,8 @@ def test_the_node_sdks_see_no_difference_when_answers_are_replayed(tmp_path):
             through = run_node_clients(gateway)
             reached = behind.log[before:]
         expected = run_node_clients(direct.base_url)
-        live = [entry.status for entry in direct.log]
     assert through.keys() == expected.keys()
     for name, result in expected.items():
         assert plain(assembled(through[name])) == plain(assembled(result)), name
-    # What still reaches a provider: errors, streams that fail midway, lists, counts, and n=2.
-    assert [entry.status for entry in reached].count(200) == live.count(200) - 13
+    # The rest: two lists, a count, n=2, and four streams or answers that the simulator breaks.
+    assert [entry.status for entry in reached].count(200) == 8
