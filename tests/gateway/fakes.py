@@ -164,7 +164,10 @@ class Gateway:
             for settings in document["providers"].values():
                 settings.pop("api_key")
         for name, table in tables.items():
-            document.setdefault(name, {}).update(table)
+            if isinstance(table, list):
+                document[name] = table
+            else:
+                document.setdefault(name, {}).update(table)
         self.config = load_config(document, {})
         self.clock = Clock()
         self.journal = MemoryJournal()

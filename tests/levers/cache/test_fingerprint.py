@@ -154,9 +154,7 @@ def test_equal_encodings_are_equal(one, other):
 
 
 def test_a_text_and_one_block_of_it_are_equal():
-    blocks = [
-        m | {"content": [{"type": "text", "text": m["content"]}]} for m in CHAT["messages"]
-    ]
+    blocks = [m | {"content": [{"type": "text", "text": m["content"]}]} for m in CHAT["messages"]]
     assert key(CHAT | {"messages": blocks}) == key(CHAT)
     marked = [{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}]
     other = [blocks[0] | {"content": marked}, blocks[1]]
