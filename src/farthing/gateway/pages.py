@@ -105,7 +105,7 @@ class Pages:
         parts = request.path.strip("/").split("/")
         if len(parts) != 3 or parts[1] != "calls":
             raise NoSuchPage(f"There is no page {request.path} here. Try /api/calls/ID.")
-        entry = self._desk.recent.get(parts[2])
+        entry = self._desk.recent(parts[2])
         if entry is None:
             entry = await asyncio.to_thread(self._stored, parts[2])
         if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
