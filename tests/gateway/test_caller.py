@@ -71,6 +71,17 @@ def test_once_the_last_key_is_gone_the_callers_own_credential_is_passed_on(ring,
     assert callers.meet(known).key is None
 
 
+def test_where_other_machines_can_connect_nobody_comes_in_once_the_last_key_is_gone(tmp_path):
+    ring = KeyRing(tmp_path, is_local=False)
+    secret, key = ring.create(NEW)
+    callers = Callers(ring, "")
+    callers.meet(request(bearer(secret)))
+    ring.revoke(key.id)
+    for head in (request(bearer(secret)), request(bearer("sk-own")), request()):
+        with pytest.raises(BadKey):
+            callers.meet(head)
+
+
 def test_what_the_body_says_belongs_to_its_call_alone(ring):
     caller = Callers(ring, "prod").meet(request((b"x-farthing-feature", b"search")))
     ann = caller.attribution_of(RequestView(model="m", user="ann", session="s1"))

@@ -154,7 +154,7 @@ class Pages:
         Raises:
             BadKey: the caller is not on this machine and holds no key.
         """
-        if self._ring.is_empty or _is_local(request.peer):
+        if self._ring.is_door_open or _is_local(request.peer):
             return None
         identity = identify(request.named, self._ring)
         return identity.key.tenant if identity.key is not None else None
