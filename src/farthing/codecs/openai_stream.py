@@ -97,9 +97,10 @@ class ChatStream:
         except msgspec.DecodeError:
             head = _Head()
         common: dict[str, Any] = msgspec.to_builtins(head)
-        stop: dict[str, Any] = {"index": 0, "delta": {}, "logprobs": None}
-        stop["finish_reason"] = "length"
-        events = [{**common, "choices": [stop], "farthing": dict(details)}]
+        stop: dict[str, Any] = {"delta": {}, "logprobs": None, "finish_reason": "length"}
+        running = [n for n in range(max(1, self._view.choices)) if n not in self._reasons]
+        choices = [{"index": index, **stop} for index in running]
+        events = [{**common, "choices": choices, "farthing": dict(details)}]
         if self._view.wants_usage:
             usage = self._estimate()
             told = {
@@ -108,7 +109,7 @@ class ChatStream:
                 "total_tokens": usage.prompt_tokens + usage.completion_tokens,
             }
             events.append({**common, "choices": [], "usage": told})
-        self._reasons[0] = "length"
+        self._reasons |= dict.fromkeys(running, "length")
         written = b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events)
         return rest + written + b"data: [DONE]\n\n"
 
