@@ -69,11 +69,14 @@ class OverBudget(HeldBack):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """When to try again, where that is of use."""
-        if not (self.is_retriable or self.refused.code == "budget_busy"):
-            return []
-        wait_s = _BUSY_S if self.refused.code == "budget_busy" else _THROTTLE_S
-        return [(b"retry-after", b"%d" % wait_s)]
+        """What is left, and when to try again, where that is of use."""
+        refused = self.refused
+        left = Money(max(0, (refused.limit - refused.spent).nanodollars))
+        told = [(b"x-farthing-budget", str(left).encode())]
+        if self.is_retriable or refused.code == "budget_busy":
+            wait_s = _BUSY_S if refused.code == "budget_busy" else _THROTTLE_S
+            told.append((b"retry-after", b"%d" % wait_s))
+        return told
 
     @property
     def is_retriable(self) -> bool:
@@ -150,9 +153,7 @@ class Hold:
         if beyond <= 0 or not usage.is_estimated:
             return usage
         hidden = min(usage.reasoning, self.usage.output)
-        return msgspec.structs.replace(
-            usage, reasoning=hidden, output=self.usage.output - hidden
-        )
+        return msgspec.structs.replace(usage, reasoning=hidden, output=self.usage.output - hidden)
 
     async def covers(self, output_most: int) -> bool:
         """Whether what is held pays for so much output; asks for more in time.
