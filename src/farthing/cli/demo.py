@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -11,9 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from farthing.cli.report import print_report
 from farthing.demo import DemoOptions, run_demo
-from farthing.ledger import Ledger, ReportQuery
+from farthing.ledger import Ledger, Report, ReportQuery
 
 __all__ = ["demo"]
+
+_POSTED_S = 10.0
 
 
 @click.command()
@@ -33,9 +36,10 @@ def demo(tickets: int, seed: int, directory: str, *, stay: bool | None) -> None:
     with run_demo(options, _say, lambda: bar.advance(task)) as result:
         bar.start()
         bar.stop()
-        failed = sum(count for status, count in result.answers.items() if status != 200)
-        _say(f"{sum(result.answers.values())} calls made, {failed} of them failed\n")
-        _report(folder)
+        calls = sum(result.answers.values())
+        failed = calls - result.answers.get(200, 0)
+        _say(f"{calls} calls made, {failed} of them failed\n")
+        print_report(_posted(folder, calls))
         _say(f"\nLook at    {result.address}/metrics and {result.address}/healthz")
         _say(f"           {result.address}/api/calls/{result.call_id}")
         _say(f"Then try   farthing --config {folder}/farthing.toml calls --top 5 --by cost")
@@ -48,6 +52,11 @@ def _say(text: str) -> None:
     click.echo(text)
 
 
-def _report(folder: Path) -> None:
+def _posted(folder: Path, calls: int) -> Report:
+    """The report once the drainer has posted all calls; what there is if it takes too long."""
+    query = ReportQuery(by=("feature", "model"))
     with Ledger.open(folder / "ledger") as ledger:
-        print_report(ledger.report(ReportQuery(by=("feature", "model"))))
+        end_s = time.monotonic() + _POSTED_S
+        while (found := ledger.report(query)).calls < calls and time.monotonic() < end_s:
+            time.sleep(0.05)
+    return found

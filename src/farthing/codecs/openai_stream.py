@@ -41,7 +41,6 @@ from farthing.usage import Usage
 __all__ = ["ChatStream", "MeteredChatStream"]
 
 _ERRORS_MAX = 5
-_BYTES_BEYOND = 3  # a character is at most four bytes of UTF-8
 
 
 class _Head(msgspec.Struct, omit_defaults=True):
@@ -170,7 +169,7 @@ class ChatStream:
             else:
                 self._visible += delta.visible()
                 self._hidden += delta.hidden()
-                self._beyond += _BYTES_BEYOND * (delta.visible() + delta.hidden())
+                self._beyond += delta.beyond()
         if choice.finish_reason is not None:
             self._reasons[choice.index] = choice.finish_reason
 

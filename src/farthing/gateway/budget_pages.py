@@ -122,7 +122,7 @@ class BudgetPages:
 
     def _demand_administrator(self, request: Request) -> None:
         """Raises NotAdministrator: the caller is none. BadKey: it has no key at all."""
-        if not self._ring.is_empty:
+        if not self._ring.is_door_open:
             key = identify(request.named, self._ring).key
             if key is None or not key.may_administer:
                 raise NotAdministrator(

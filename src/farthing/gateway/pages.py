@@ -121,7 +121,7 @@ class Pages:
             raise NoSuchPage(
                 f"There is no page {request.path} here. Try /api/calls/ID or /api/budgets."
             )
-        entry = self._desk.recent.get(parts[2])
+        entry = self._desk.recent(parts[2])
         if entry is None:
             entry = await asyncio.to_thread(self._stored, parts[2])
         if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
@@ -170,7 +170,7 @@ class Pages:
         Raises:
             BadKey: the caller is not on this machine and holds no key.
         """
-        if self._ring.is_empty or is_local(request.peer):
+        if self._ring.is_door_open or is_local(request.peer):
             return None
         identity = identify(request.named, self._ring)
         return identity.key.tenant if identity.key is not None else None
