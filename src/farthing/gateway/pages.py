@@ -65,6 +65,7 @@ class Pages:
         """The pages by method and first part of the path."""
         return {
             ("GET", "/healthz"): self.healthz,
+            ("HEAD", "/healthz"): self.healthz,  # as balancers ask
             ("GET", "/metrics"): self.metrics,
             ("GET", "/api"): self.call,
             ("GET", "/v1"): self.models,
