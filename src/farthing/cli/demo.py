@@ -14,13 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from farthing.cli.report import print_report
 from farthing.demo import WRITTEN_BY, DemoOptions, run_demo
 from farthing.errors import CallerError
-from farthing.ledger import Ledger, ReportQuery
+from farthing.ledger import Ledger, Report, ReportQuery
 
 __all__ = ["demo"]
 
 _INTERRUPTED = 130  # as shells tell an end by Ctrl-C
-_WAIT_S = 0.05
-_WAITS_MOST = 200
+_POSTED_S = 10.0
 
 
 @click.command()
@@ -54,9 +53,10 @@ def _play(options: DemoOptions, *, is_staying: bool) -> None:
     with run_demo(options, _say, lambda: bar.advance(task)) as result:
         bar.start()
         bar.stop()
-        failed = sum(count for status, count in result.answers.items() if status != 200)
-        _say(f"{sum(result.answers.values())} calls made, {failed} of them failed\n")
-        _report(folder, sum(result.answers.values()))
+        calls = sum(result.answers.values())
+        failed = calls - result.answers.get(200, 0)
+        _say(f"{calls} calls made, {failed} of them failed\n")
+        print_report(_posted(folder, calls))
         _say(f"\nLook at    {result.address}/metrics and {result.address}/healthz")
         _say(f"           {result.address}/api/calls/{result.call_id}")
         _say(f"Then try   farthing --config {folder}/farthing.toml calls --top 5 --by cost")
@@ -85,14 +85,11 @@ def _say(text: str) -> None:
     click.echo(text)
 
 
-def _report(folder: Path, calls: int) -> None:
-    """Print the report once all `calls` are posted, which takes the drainer a moment."""
+def _posted(folder: Path, calls: int) -> Report:
+    """The report once the drainer has posted all calls; what there is if it takes too long."""
     query = ReportQuery(by=("feature", "model"))
     with Ledger.open(folder / "ledger") as ledger:
-        found = ledger.report(query)
-        for _ in range(_WAITS_MOST):
-            if found.calls >= calls:
-                break
-            time.sleep(_WAIT_S)
-            found = ledger.report(query)
-        print_report(found)
+        end_s = time.monotonic() + _POSTED_S
+        while (found := ledger.report(query)).calls < calls and time.monotonic() < end_s:
+            time.sleep(0.05)
+    return found

@@ -71,7 +71,7 @@ class Exchange:
         self._upstreams = upstreams
         self._pricer = pricer
         self._clock = clock
-        self._sieve = Sieve.for_client()
+        self._sieve = Sieve()
         self._answer_bytes_max = config.gateway.answer_bytes_max
         self._stream_cost = config.gateway.stream_cost
 

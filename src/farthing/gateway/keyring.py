@@ -62,9 +62,14 @@ def _digest(key: bytes) -> str:
 
 
 class KeyRing:
-    """The keys of one data folder; `find` never touches the disk, `refresh` looks for changes."""
+    """The keys of one data folder; `find` never touches the disk, `refresh` looks for changes.
 
-    def __init__(self, directory: Path) -> None:
+    `is_local`: only this machine can reach the door that they open, so that without any key it
+    stands open. Otherwise nobody comes in then, however the last key went.
+    """
+
+    def __init__(self, directory: Path, *, is_local: bool = True) -> None:
+        self._is_local = is_local
         self._path = directory / "keys.json"
         self._stamp: tuple[int, int] = (0, 0)
         self.version = 0  # another one whenever the keys may be others
@@ -79,8 +84,13 @@ class KeyRing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no key exists: then only loopback is served, and nobody is asked for one."""
+        """Whether no key exists."""
         return not self._by_digest
+
+    @property
+    def is_door_open(self) -> bool:
+        """Whether nobody is asked for a key."""
+        return self._is_local and not self._by_digest
 
     def keys(self) -> list[VirtualKey]:
         """All keys, oldest first."""

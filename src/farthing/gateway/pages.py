@@ -106,7 +106,7 @@ class Pages:
         parts = request.path.strip("/").split("/")
         if len(parts) != 3 or parts[1] != "calls":
             raise NoSuchPage(f"There is no page {request.path} here. Try /api/calls/ID.")
-        entry = self._desk.recent.get(parts[2])
+        entry = self._desk.recent(parts[2])
         if entry is None:
             entry = await asyncio.to_thread(self._stored, parts[2])
         if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
@@ -155,7 +155,7 @@ class Pages:
         Raises:
             BadKey: the caller is not on this machine and holds no key.
         """
-        if self._ring.is_empty or _is_local(request.peer):
+        if self._ring.is_door_open or _is_local(request.peer):
             return None
         identity = identify(request.named, self._ring)
         return identity.key.tenant if identity.key is not None else None

@@ -7,7 +7,6 @@ posts it as interrupted.
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 import subprocess
@@ -39,7 +38,7 @@ def listen(config: Config) -> socket.socket:
     gateway = config.gateway
     if gateway.unix:
         return _listen_unix(Path(gateway.unix))
-    if not _is_loopback(gateway.host) and KeyRing(Path(config.ledger.data_dir)).is_empty:
+    if not gateway.is_local and KeyRing(Path(config.ledger.data_dir)).is_empty:
         raise ConfigError(
             f"gateway.host {gateway.host} is open to other machines, and there is no key yet. "
             "Nothing was started. Make one with `farthing keys create --tenant NAME`, or listen "
@@ -90,13 +89,6 @@ def _clear_socket(path: Path) -> None:
                 "another path with gateway.unix."
             )
     path.unlink(missing_ok=True)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Child:

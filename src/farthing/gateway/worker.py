@@ -38,7 +38,7 @@ class Worker:
         self._directory = Path(config.ledger.data_dir)
         self._journal = journal
         self._server: Server | None = None
-        ring = KeyRing(self._directory)
+        ring = KeyRing(self._directory, is_local=config.gateway.is_local)
         self._wired = wire_engine(config, journal, clock, os.environ, self.vitals, ring)
 
     def vitals(self) -> WorkerVitals:
