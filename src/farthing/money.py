@@ -70,9 +70,11 @@ class Money(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
 
     def __str__(self) -> str:
         """The amount in USD as a plain decimal string, exact, at least two decimals."""
-        sign = "-" if self.nanodollars < 0 else ""
-        padded = str(abs(self.nanodollars)).zfill(10)
-        return f"{sign}{padded[:-9]}.{padded[-9:].rstrip('0').ljust(2, '0')}"
+        whole, rest = divmod(abs(self.nanodollars), NANODOLLARS_PER_USD)
+        fraction = f"{rest:09d}".rstrip("0")
+        if len(fraction) < 2:
+            fraction = fraction.ljust(2, "0")
+        return f"-{whole}.{fraction}" if self.nanodollars < 0 else f"{whole}.{fraction}"
 
 
 ZERO: Final = Money(0)

@@ -1,10 +1,10 @@
 from farthing.call import Attribution
-from farthing.gateway.attribution import attribute as attribute_from
+from farthing.gateway.attribution import Attributor
 from farthing.gateway.keyring import VirtualKey
 
 
-def attribute(headers, *rest):
-    return attribute_from(dict(headers), *rest)
+def attribute(headers, body, user, key, environment):
+    return Attributor(dict(headers), key, environment).attribute(body, user)
 
 
 KEY = VirtualKey(

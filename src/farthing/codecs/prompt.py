@@ -176,11 +176,11 @@ def survey(messages: list[Message], *others: msgspec.Raw) -> Survey:
 
 
 def _digest(contents: list[msgspec.Raw]) -> str:
-    """16 hex characters of SHA-256 over the contents as written; empty for none."""
+    """16 hex characters of BLAKE2b over the contents as written; empty for none."""
     if not contents:
         return ""
     whole = contents[0] if len(contents) == 1 else b"\n".join(contents)
-    return hashlib.sha256(whole).hexdigest()[:16]
+    return hashlib.blake2b(whole, digest_size=8).hexdigest()
 
 
 def text_tokens(body: bytes, media_bytes: int = 0) -> int:

@@ -38,7 +38,11 @@ def flag(value: Flag | None) -> bool:
 
 def most(*limits: Whole | None) -> int:
     """The largest limit that is given; 0 where none is, or none is positive."""
-    return max(0, *(limit.value for limit in limits if limit is not None), 0)
+    found = 0
+    for limit in limits:
+        if limit is not None and limit.value > found:
+            found = limit.value
+    return found
 
 
 def strings_of(value: Any) -> dict[str, str]:

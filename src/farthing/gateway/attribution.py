@@ -13,7 +13,7 @@ from farthing.call import Attribution
 from farthing.gateway.headers import text
 from farthing.gateway.keyring import VirtualKey
 
-__all__ = ["attribute"]
+__all__ = ["Attributor"]
 
 # Our own names first; then those of other products, so that a switch needs no new headers.
 _HEADERS = MappingProxyType(
@@ -56,40 +56,48 @@ _LENGTH_MAX = 256  # characters kept of any one value
 _TAGS_MAX = 32
 
 
-def attribute(
-    headers: Mapping[bytes, bytes],
-    body: Mapping[str, str],
-    user: str,
-    key: VirtualKey | None,
-    environment: str,
-) -> Attribution:
-    """The attribution of one call.
+class Attributor:
+    """Attributes the calls of one caller, whose headers and key stay the same."""
 
-    `body` is the request's metadata (names with or without the prefix `farthing_`), `user` the
-    protocol's own user field, `environment` the gateway's default.
-    """
-    found = _from_headers(headers)
-    tags = _tags(found.pop("tags")) if "tags" in found else {}
-    for name, value in body.items():
-        field = _BODY_NAMES.get(name.removeprefix("farthing_"))
-        if field is not None and value:
-            found.setdefault(field, value[:_LENGTH_MAX])
-    if user:
-        found.setdefault("user", user[:_LENGTH_MAX])
-    if "traceparent" in found:
-        parts = found.pop("traceparent").split("-")
+    __slots__ = ("_defaults", "_nothing_more", "_said", "_tags")
+
+    def __init__(
+        self, headers: Mapping[bytes, bytes], key: VirtualKey | None, environment: str
+    ) -> None:
+        """`headers` by lower-case name; `environment` is the gateway's default."""
+        said = _from_headers(headers)
+        tags = _tags(said.pop("tags")) if "tags" in said else {}
+        defaults: dict[str, str] = {}
+        parts = said.pop("traceparent", "").split("-")
         if len(parts) == 4:  # W3C Trace Context: version-traceid-parent-flags
-            found.setdefault("trace", parts[1])
-    if key is not None:
-        found["tenant"] = key.tenant
-        found.setdefault("feature", key.feature)
-        found.setdefault("user", key.user)
-        found.setdefault("environment", key.environment)
-        if key.tags:
-            tags = {**tags, **key.tags}  # what the key says of itself can't be overwritten
-    if not found.get("environment"):
-        found["environment"] = environment
-    return Attribution(tags=tags, **found)
+            defaults["trace"] = parts[1]
+        if key is not None:
+            said["tenant"] = key.tenant
+            own = {"feature": key.feature, "user": key.user, "environment": key.environment}
+            defaults |= {name: value for name, value in own.items() if value}
+            tags |= key.tags  # what the key says of itself can't be overwritten
+        defaults.setdefault("environment", environment)
+        self._said = said
+        self._defaults = defaults
+        self._tags = tags
+        self._nothing_more = Attribution(tags=tags, **{**defaults, **said})
+
+    def attribute(self, body: Mapping[str, str], user: str) -> Attribution:
+        """The attribution of one call.
+
+        `body` is the request's metadata (names with or without the prefix `farthing_`), `user` the
+        protocol's own user field. Headers come first, then these two, then the key.
+        """
+        if not body and (not user or "user" in self._said):
+            return self._nothing_more
+        found = dict(self._said)
+        for name, value in body.items():
+            field = _BODY_NAMES.get(name.removeprefix("farthing_"))
+            if field is not None and value:
+                found.setdefault(field, value[:_LENGTH_MAX])
+        if user:
+            found.setdefault("user", user[:_LENGTH_MAX])
+        return Attribution(tags=self._tags, **{**self._defaults, **found})
 
 
 def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:

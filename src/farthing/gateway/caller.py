@@ -12,7 +12,7 @@ import msgspec
 
 from farthing.call import Attribution
 from farthing.codecs import RequestView
-from farthing.gateway.attribution import attribute
+from farthing.gateway.attribution import Attributor
 from farthing.gateway.headers import Headers
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing, VirtualKey
@@ -27,30 +27,25 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of one head.
 
     `key` is the caller's virtual key; `credential` its own one, where no key of ours is asked
-    for. `attribution` holds for calls whose body says nothing of the kind. `query` is the target's,
-    with its question mark. `heads` keeps the heads sent to providers, by their names; `memo` what
-    stages work out of a head, by theirs.
+    for. `query` is the target's, with its question mark. `heads` keeps the heads sent to providers,
+    by their names; `memo` what stages work out of a head, by theirs.
     """
 
     ring_version: int
     key: VirtualKey | None
     credential: bytes
-    attribution: Attribution
+    attributor: Attributor
     headers: Headers
-    named: dict[bytes, bytes]
     encoding: bytes
     query: str
-    environment: str
     knows_farthing: bool
     heads: dict[str, bytes]
     memo: dict[str, Any]
 
     def attribution_of(self, view: RequestView) -> Attribution:
         """Whom a call with this head and such a body is for."""
-        if not (view.user or view.session or view.metadata):
-            return self.attribution
         body = {"session": view.session} | view.metadata if view.session else view.metadata
-        return attribute(self.named, body, view.user, self.key, self.environment)
+        return self.attributor.attribute(body, view.user)
 
 
 class Callers:
@@ -77,12 +72,10 @@ class Callers:
             ring_version=version,
             key=identity.key,
             credential=identity.passed_on,
-            attribution=attribute(named, {}, "", identity.key, self._environment),
+            attributor=Attributor(named, identity.key, self._environment),
             headers=request.headers,
-            named=named,
             encoding=named.get(b"content-encoding", b"identity"),
             query="".join(request.target.partition("?")[1:]),
-            environment=self._environment,
             knows_farthing=any(name.startswith(b"x-farthing-") for name in named),
             heads={},
             memo={},

@@ -18,7 +18,13 @@ class CallIds:
         """`random_bytes`: at least 5 bytes from a strong source, one draw a process."""
         self._prefix = random_bytes[:5].hex()
         self._count = count(int.from_bytes(random_bytes[5:8], "big"))
+        self._begun_ms = -1
+        self._begun = ""
 
     def make(self, now_us: int) -> str:
         """The next id, for a call that starts at `now_us`."""
-        return f"call_{now_us // 1000:012x}{self._prefix}{next(self._count) & 0xFFFFFF:06x}"
+        now_ms = now_us // 1000
+        if now_ms != self._begun_ms:
+            self._begun_ms = now_ms
+            self._begun = f"call_{now_ms:012x}{self._prefix}"
+        return self._begun + "%06x" % (next(self._count) & 0xFFFFFF)

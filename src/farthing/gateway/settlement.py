@@ -8,7 +8,7 @@ intent stands in the journal and is posted as interrupted with its reserved cost
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,7 +59,7 @@ class Desk:
     def __init__(self, journal: JournalLike, clock: Clock) -> None:
         self.journal = journal
         self.clock = clock
-        self.recent: OrderedDict[str, Entry] = OrderedDict()
+        self._recent: deque[Entry] = deque(maxlen=_RECENT_MAX)
         self.unwritten: deque[Entry] = deque(maxlen=_UNWRITTEN_MAX)
         self.running = 0
         self.opened = 0
@@ -82,9 +82,11 @@ class Desk:
             if not self.unwritten:
                 _LOG.exception("call %s could not be settled; it is tried again", entry.call_id)
             self.unwritten.append(entry)
-        self.recent[entry.call_id] = entry
-        if len(self.recent) > _RECENT_MAX:
-            self.recent.popitem(last=False)
+        self._recent.append(entry)
+
+    def recent(self, call_id: str) -> Entry | None:
+        """The entry of a call that ended not long ago at this worker."""
+        return next((entry for entry in self._recent if entry.call_id == call_id), None)
 
     def write_again(self) -> None:
         """Write what the disk refused before; stops at the first refusal."""
