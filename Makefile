@@ -6,18 +6,18 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor
+.PHONY: bench-overhead bench-ledger bench-floor bench-cache
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-# The user's environment: the base install and the Parquet archive.
+# The user's environment: the base install, the Parquet archive and the cache's encryption.
 $(VENV)/.user: pyproject.toml uv.lock
 ifdef UV
-	uv sync --quiet --frozen --no-default-groups --extra archive
+	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache]'
 endif
 	touch $@
 
@@ -28,7 +28,7 @@ ifdef UV
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,openai,anthropic]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,openai,anthropic]'
 endif
 	touch $@ $(VENV)/.user
 
@@ -66,6 +66,9 @@ bench-overhead: $(VENV)/.dev ## Latency and CPU beside nginx, the bare floor and
 
 bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 	$(BIN)/python bench/ledger.py
+
+bench-cache: $(VENV)/.dev ## What a hit of the exact cache takes, and what the cache costs others
+	$(BIN)/python bench/cache.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .demo .bench tests/node/node_modules dist

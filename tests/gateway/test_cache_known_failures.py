@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes import CHAT_ANSWER, MemoryJournal
+from fakes import CHAT_ANSWER
 from test_exact_cache import ASK, CHAT, MESSAGES, ON, contents, stream_of
 
 from farthing.gateway import VirtualKey
@@ -196,9 +196,8 @@ def test_another_revision_of_a_document_is_another_entry(through):
     through(scenario, **ON)
 
 
-def test_a_hit_needs_no_room_in_a_budget_that_has_none_for_another_call(through, monkeypatch):
+def test_a_hit_needs_no_room_in_a_budget_that_has_none_for_another_call(through):
     budget = {"name": "b", "scope": "all", "amount_usd": "0.004", "window": "day"}
-    monkeypatch.setattr(MemoryJournal, "run", "worker-1")  # budgets are leased in a run's name
 
     async def scenario(gateway, provider):
         gateway.wired.start()
@@ -213,7 +212,7 @@ def test_a_hit_needs_no_room_in_a_budget_that_has_none_for_another_call(through,
         assert paid.charges
         assert hit.charges == ()
 
-    through(scenario, budget=[budget], **ON)
+    through(scenario, run="run-1", budget=[budget], **ON)
 
 
 def test_what_the_provider_would_not_charge_again_is_not_counted_as_saved(through):
