@@ -74,6 +74,8 @@ def _config(simulator: str, ledger: Path) -> str:
     return (
         f"{WRITTEN_BY}: both providers are simulated.\n"
         f'[ledger]\ndata_dir = "{ledger}"\ndrain_interval_ms = 100\n\n'
+        '[cache]\nmode = "on"  # equal calls are served again\nstore = "memory"\n\n'
+        '[coalesce]\nmode = "on"  # equal calls in flight share one\n\n'
         f'[providers.openai]\nbase_url = "{simulator}/v1"\napi_key = "sk-simulated"\n\n'
         f'[providers.anthropic]\nbase_url = "{simulator}"\napi_key = "sk-ant-simulated"\n'
     )

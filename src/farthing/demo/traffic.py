@@ -1,6 +1,7 @@
-"""Seeded traffic of a support product with five LLM features.
+"""Seeded traffic of a support product with six LLM features.
 
     triage   sorts each ticket                     gpt-4o-mini, one short answer
+    help     answers common questions             gpt-4o-mini, the same few over and over
     search   embeds the question                   text-embedding-3-small
     answer   talks with the customer               gpt-4o, streamed, several turns, regenerations
     agent    acts on orders with tools             claude-sonnet-4-5, several steps a trace
@@ -43,6 +44,13 @@ _FOLLOW_UPS = (
     "How long will that take?",
     "Can you do that for me, please?",
     "Thank you. And what about the other item?",
+)
+_COMMON = (
+    "How do I reset my password?",
+    "Which countries do you ship to?",
+    "How long do I have to return an item?",
+    "Do you offer invoices for companies?",
+    "How do I cancel a subscription?",
 )
 _RULES = " ".join(
     f"Rule {n}: {text}"
@@ -103,6 +111,7 @@ def _ticket(random: Random, number: int) -> Iterator[Planned]:
         "session": f"ticket-{number}",
         "env": "dev" if random.random() < 0.08 else "prod",
     }
+    yield _help(number, who)
     yield _search(question, who)
     yield _triage(question, who)
     if random.random() < 0.6:
@@ -113,6 +122,20 @@ def _ticket(random: Random, number: int) -> Iterator[Planned]:
         yield _summary(random, question, who)
     if random.random() < 0.06:  # a cron job that nobody labelled
         yield _planned(_OPENAI, {}, model="gpt-4o-mini", messages=[_user(question)])
+
+
+def _help(number: int, who: dict[str, str]) -> Planned:
+    """A common question, from the help page; now whole, now streamed."""
+    system = "Answer from the help pages in at most three sentences. " + _RULES[:600]
+    return _planned(
+        _OPENAI,
+        who | {"feature": "help"},
+        model="gpt-4o-mini",
+        temperature=0,
+        messages=[{"role": "system", "content": system}, _user(_COMMON[number % len(_COMMON)])],
+        max_tokens=400,
+        stream=number % 3 == 0,
+    )
 
 
 def _search(question: str, who: dict[str, str]) -> Planned:
