@@ -239,6 +239,24 @@ def test_a_broken_file_is_a_miss(tmp_path, caplog):
         SqliteAnswers(tmp_path / "cache.sqlite")
 
 
+def test_a_file_that_can_not_be_opened_serves_nothing_and_fails_nothing(tmp_path, caplog):
+    (tmp_path / "cache.sqlite").mkdir()
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        keep(answers, what)
+        assert answers.find(what, NOW) is None
+    assert "Calls go on without it" in caplog.text
+
+
+def test_many_workers_may_start_at_once(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        opening = [pool.submit(SqliteAnswers, cache_file(tmp_path)) for _ in range(8)]
+        for opened_ in opening:
+            opened_.result().close()
+
+
 def test_memory_holds_no_more_than_it_may(tmp_path):
     with opened(tmp_path, store="memory", memory_bytes_max=10_000) as answers:
         whats = [asked(answers, text=f"question {n}") for n in range(20)]

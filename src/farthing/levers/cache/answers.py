@@ -5,6 +5,7 @@ Whatever fails here is a miss. Purges and forgotten tenants take effect within a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, datetime
@@ -56,9 +57,9 @@ class Answers:
         self._memory = Memory(settings.memory_bytes_max)
         self._disk: _Disk | None = None
         if settings.store == "sqlite":
-            sealer = Sealer()
-            path = cache_file(directory)
-            self._disk = _Disk(SqliteAnswers(path, busy_ms=0), Writer(path), sealer)
+            self._disk = _opened(cache_file(directory), Sealer())
+            if self._disk is None:  # what can't be purged from outside is not served
+                self._memory = Memory(0)
         self.vault = open_vault(settings, directory)
         self._vault_version = self.vault.version
         self._purged = self._disk.answers.last_purge() if self._disk else 0
@@ -66,6 +67,7 @@ class Answers:
         self._hits: dict[bytes, list[int]] = {}
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._kept = 0
+        self._writing: asyncio.TimerHandle | None = None
 
     def find(self, asked: Asked, now_us: int) -> Found | None:
         """The answer to give, if there is one that has not aged too far for the caller."""
@@ -129,6 +131,9 @@ class Answers:
         """Count a look-up; reasons must be few."""
         day = datetime.fromtimestamp(now_us / 1_000_000, UTC).date().isoformat()
         self._counts[day, feature, result, reason] += 1
+        if self._writing is None and self._disk is not None:
+            loop = asyncio.get_running_loop()
+            self._writing = loop.call_later(_LOOK_US / 1_000_000, self._write_counts)
 
     def flush(self) -> None:
         """Return when all that is counted and kept has been written."""
@@ -179,7 +184,7 @@ class Answers:
         return answer
 
     def _look_round(self, now_us: int) -> None:
-        """See what others changed, and write down what was counted."""
+        """See what others changed."""
         self._looked_us = now_us
         if self._disk is not None:
             try:
@@ -192,9 +197,12 @@ class Answers:
         if self.vault.version != self._vault_version:
             self._vault_version = self.vault.version
             self._memory.clear()
-        self._write_counts()
 
     def _write_counts(self) -> None:
+        """Write down what was counted."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
         if self._disk is None:
             return
         hits = [(key, count, used_us) for key, (count, used_us) in self._hits.items()]
@@ -205,6 +213,14 @@ class Answers:
             self._disk.writer.put(lambda answers: answers.used(hits))
         if counts:
             self._disk.writer.put(lambda answers: answers.count(counts))
+
+
+def _opened(path: Path, sealer: Sealer) -> _Disk | None:
+    try:
+        return _Disk(SqliteAnswers(path, busy_ms=0), Writer(path), sealer)
+    except CacheStoreError as error:
+        _LOG.error("%s", error)
+        return None
 
 
 def open_vault(settings: CacheSettings, directory: Path) -> Vault:

@@ -20,6 +20,7 @@ from farthing.levers.cache.schema import SCHEMA, VERSION
 __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_file"]
 
 _FILE: Final = "cache.sqlite"
+_OPEN_S: Final = 10.0  # workers that start together make the file one after the other
 _FIND: Final = "SELECT key, payload FROM entries WHERE key = ? AND expires_us > ?"
 _FIND_ALIAS: Final = (
     "SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
@@ -88,18 +89,23 @@ class SqliteAnswers:
     """One connection to the file; each thread has its own."""
 
     def __init__(self, path: Path, *, busy_ms: int = 2000) -> None:
-        """Raises CacheStoreError: the file can't be opened, or is of another version."""
+        """`busy_ms` is how long a statement waits for another process.
+
+        Raises:
+            CacheStoreError: the file can't be opened, or is of another version.
+        """
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                path, isolation_level=None, timeout=busy_ms / 1000, check_same_thread=False
+                path, isolation_level=None, timeout=_OPEN_S, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._prepare()
             path.chmod(0o600)
+            self._db.execute(f"PRAGMA busy_timeout = {busy_ms:d}")
         except (sqlite3.Error, OSError) as error:
             raise _failure(path, error) from error
 
