@@ -21,16 +21,28 @@ def write_reference() -> str:
         "This page is generated from the types by `make docs`.",
     ]
     for name, hint in get_type_hints(Config, include_extras=True).items():
-        kind, title, path = _section(name, hint)
-        lines += ["", f"## {title}", "", _first_line(kind), ""]
-        lines += ["| key | type | default | environment | meaning |", "|---|---|---|---|---|"]
-        lines += [_row(kind, field, path) for field in msgspec.structs.fields(kind)]
+        lines += _told(name, hint)
     return "\n".join(lines) + "\n"
+
+
+def _told(name: str, hint: Any) -> list[str]:
+    """A section, and after it those of the tables within it."""
+    kind, title, path = _section(name, hint)
+    lines = ["", f"## {title}", "", _first_line(kind), ""]
+    lines += ["| key | type | default | environment | meaning |", "|---|---|---|---|---|"]
+    within: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        inner = get_type_hints(kind)[field.name]
+        if get_origin(inner) is dict and hasattr(get_args(inner)[1], "__struct_fields__"):
+            within += _told(f"{name}.{field.name}", inner)
+        else:
+            lines.append(_row(kind, field, path))
+    return lines + within
 
 
 def _section(name: str, hint: Any) -> tuple[type[msgspec.Struct], str, tuple[str, ...]]:
     if get_origin(hint) is dict:
-        return get_args(hint)[1], f"`[{name}.NAME]`", (name, "NAME")
+        return get_args(hint)[1], f"`[{name}.NAME]`", (*name.split("."), "NAME")
     if get_origin(hint) is list:
         return get_args(hint)[0], f"`[[{name}]]`", ()
     return hint, f"`[{name}]`", (name,)
@@ -51,6 +63,8 @@ def _type(hint: Any) -> str:
         hint = get_args(hint)[0]
     if get_origin(hint) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(hint))
+    if type(None) in get_args(hint):
+        return _type(next(arg for arg in get_args(hint) if arg is not type(None)))
     return str(hint).replace("|", "or") if get_args(hint) else str(getattr(hint, "__name__", hint))
 
 
@@ -62,6 +76,8 @@ def _default(field: Any) -> str:
     else:
         return "required"
     plain = msgspec.to_builtins(value)
+    if plain is None:
+        return "as above"
     return f"`{plain}`" if plain not in ("", [], {}) else "empty"
 
 

@@ -80,11 +80,10 @@ class Asking:
         if rules.share == "user" and not call.attribution.user:
             return _never(rules, feature, "no user is named")
         verdict = decide(request, rules, head.directives)
-        return Asked(
-            verdict=verdict,
-            rules=rules,
-            directives=head.directives,
-            prints=prints_of(
+        not_shared = self._why_not_shared(request, head.directives)
+        prints = None
+        if not (verdict.why_not_served and verdict.why_not_kept and not_shared):
+            prints = prints_of(
                 self._scope(keys, rules, inbound, head),
                 request,
                 call.endpoint.value.encode(),
@@ -93,13 +92,18 @@ class Asking:
                 inbound.caller.query.encode(),
                 "\0".join(head.directives.documents).encode(),
                 is_canonical=rules.is_canonical,
-            ),
+            )
+        return Asked(
+            verdict=verdict,
+            rules=rules,
+            directives=head.directives,
+            prints=prints,
             keys=keys,
             feature=feature,
             target=(targets[0].provider, targets[0].model),
             request=request,
             marks=() if verdict.why_not_kept else _marks(keys, inbound, head.directives),
-            why_not_shared=self._why_not_shared(request, head.directives),
+            why_not_shared=not_shared,
         )
 
     def _head(self, caller: Caller) -> _Head:
