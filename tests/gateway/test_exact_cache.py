@@ -211,6 +211,17 @@ def test_stream_and_whole_answer_share_one_entry_both_ways(through):
     through(scenario, **ON)
 
 
+def test_a_stream_that_is_too_large_to_keep_passes_and_is_not_kept(through):
+    async def scenario(gateway, provider):
+        provider.answers_events(*stream_of("x" * 3000))
+        for _ in range(2):
+            _, headers, body = await gateway.post(CHAT, ASK | {"stream": True})
+            assert headers["x-farthing-cache"] == "miss"
+            assert contents(body) == "x" * 3000
+
+    through(scenario, cache={"mode": "on", "entry_bytes_max": 2000})
+
+
 def test_a_hit_tells_its_own_call_and_cost_at_the_end_of_a_stream(through):
     async def scenario(gateway, provider):
         provider.answers_events(*stream_of("Hi"))

@@ -187,3 +187,26 @@ def test_raw_bytes_are_the_providers(farthing, upstream):
         metered = client.chat.completions.with_raw_response.create(**asked)
     assert json.loads(metered.text)["choices"] == json.loads(direct.text)["choices"]
     assert metered.headers["x-farthing-cost"]
+
+
+def test_the_library_serves_equal_calls_from_the_same_cache(tmp_path, upstream):
+    tables = {
+        "ledger": {"data_dir": str(tmp_path), "drain_interval_ms": 20},
+        "cache": {"mode": "on"},
+        "providers": {"openai": {"base_url": f"{upstream}/v1", "api_key": "sk-sim"}},
+    }
+    with Farthing(tables) as made:
+        with made.openai(feature="faq") as client:
+            first, again = (
+                client.chat.completions.create(model="gpt-4o-mini", temperature=0, messages=USER)
+                for _ in range(2)
+            )
+            stream = client.chat.completions.create(
+                model="gpt-4o-mini", temperature=0, messages=USER, stream=True
+            )
+            text = "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
+        assert again.choices == first.choices
+        assert text == first.choices[0].message.content
+        made.close()
+        moves = [[m.lever for m in entry.moves] for entry in entries(made)]
+    assert sorted(moves) == [[], ["exact-cache"], ["exact-cache"]]

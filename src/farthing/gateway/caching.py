@@ -132,7 +132,8 @@ class ExactCache:
             inbound.settlement.listeners.append(settled)
         else:
             reader = None if seen is inbound else inbound.codec.stream(inbound.view)
-            outcome.body = _Recorded(inbound, outcome.body, reader, keep)
+            room = self._answers.entry_bytes_max
+            outcome.body = _Recorded(inbound, outcome.body, reader, keep, room)
         _tell(outcome, told)
         return outcome
 
@@ -203,7 +204,16 @@ class ExactCache:
 class _Recorded:
     """A stream on its way to the client, of which a copy is kept once it has ended well."""
 
-    __slots__ = ("_chunks", "_inbound", "_is_over", "_keep", "_marker", "_reader", "_source")
+    __slots__ = (
+        "_chunks",
+        "_inbound",
+        "_is_over",
+        "_keep",
+        "_marker",
+        "_reader",
+        "_room",
+        "_source",
+    )
 
     def __init__(
         self,
@@ -211,13 +221,15 @@ class _Recorded:
         source: AsyncIterator[bytes],
         reader: StreamReader | None,
         keep: partial[None],
+        room: int,
     ) -> None:
-        """`reader` hides what the client did not ask for."""
+        """`reader` hides what the client did not ask for; no more than `room` bytes are kept."""
         self._inbound = inbound
         self._source = source
         self._reader = reader
         self._keep = keep
         self._chunks: list[bytes] = []
+        self._room = room
         self._marker = b": farthing call=" + inbound.call.id.encode()
         self._is_over = False
 
@@ -248,7 +260,11 @@ class _Recorded:
             own = chunk.find(self._marker)
             if own >= 0:
                 chunk, comment = chunk[:own], chunk[own:]
-        self._chunks.append(chunk)
+        self._room -= len(chunk)
+        if self._room >= 0:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
         if self._reader is None:
             return chunk + comment
         shown = self._reader.feed(chunk)
@@ -267,7 +283,7 @@ class _Recorded:
 
     def _kept(self) -> None:
         entry = self._inbound.settlement.entry
-        if entry is not None:
+        if entry is not None and self._room >= 0:
             self._keep(entry, b"".join(self._chunks), is_stream=True)
 
 

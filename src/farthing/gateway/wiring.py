@@ -114,14 +114,7 @@ def wire_engine(
         random=Random(),  # noqa: S311 - jitter, not a secret
     )
     answers = _answers(config)
-    asking = _asking(config, targets, answers)
-    told = config.gateway.stream_cost
-    exact = coalesce = None
-    if asking is not None and answers is not None:
-        exact = ExactCache(answers, asking, pricer, clock, told)
-    if asking is not None and config.coalesce.mode == "on":
-        coalesce = Coalesce(asking, clock, told)
-    limits, watch = _limits(config, clock), _watch(config, clock)
+    exact, coalesce = _caches(config, targets, answers, pricer, clock)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -134,7 +127,9 @@ def wire_engine(
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
-        serve=compose(stages(limits, watch, exact, coalesce), attempts),
+        serve=compose(
+            stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
+        ),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
@@ -157,12 +152,19 @@ def _answers(config: Config) -> Answers | None:
     return Answers(config.cache, Path(config.ledger.data_dir))
 
 
-def _asking(config: Config, targets: Targets, answers: Answers | None) -> Asking | None:
-    """What the cache and coalescing look at calls with, where either is used."""
-    if answers is None and config.coalesce.mode == "off":
-        return None
-    vault = Vault(None) if answers is None else answers.vault
-    return Asking(config, targets, vault)
+def _caches(
+    config: Config, targets: Targets, answers: Answers | None, pricer: Pricer, clock: Clock
+) -> tuple[ExactCache | None, Coalesce | None]:
+    """The stages of the exact cache and of coalescing, where they are used."""
+    is_coalescing = config.coalesce.mode == "on"
+    if answers is None and not is_coalescing:
+        return None, None
+    asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
+    told = config.gateway.stream_cost
+    return (
+        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
+        Coalesce(asking, clock, told) if is_coalescing else None,
+    )
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

@@ -69,6 +69,11 @@ class Answers:
         self._kept = 0
         self._writing: asyncio.TimerHandle | None = None
 
+    @property
+    def entry_bytes_max(self) -> int:
+        """The size of the largest answer that is kept."""
+        return self._settings.entry_bytes_max
+
     def find(self, asked: Asked, now_us: int) -> Found | None:
         """The answer to give, if there is one that has not aged too far for the caller."""
         prints, keys = asked.prints, asked.keys

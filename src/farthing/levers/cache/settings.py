@@ -24,9 +24,13 @@ class FeatureCache(
     mode: Annotated[CacheMode | None, Meta(description="See `[cache]`.")] = None
     share: Annotated[Share | None, Meta(description="See `[cache]`.")] = None
     volatility: Annotated[Volatility | None, Meta(description="See `[cache]`.")] = None
-    ttl_s: Annotated[int | None, Meta(ge=0, description="See `[cache]`.")] = None
-    tool_ttl_s: Annotated[int | None, Meta(ge=0, description="See `[cache]`.")] = None
-    temperature_max: Annotated[float | None, Meta(ge=0, description="See `[cache]`.")] = None
+    ttl_s: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="See `[cache]`.")] = None
+    tool_ttl_s: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="See `[cache]`.")] = (
+        None
+    )
+    temperature_max: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="See `[cache]`.")
+    ] = None
     has_live_words: Annotated[bool | None, Meta(description="See `[cache]`.")] = None
     is_canonical: Annotated[bool | None, Meta(description="See `[cache]`.")] = None
     epoch: Annotated[str | None, Meta(description="See `[cache]`.")] = None
