@@ -95,15 +95,7 @@ def wire_engine(
     targets = Targets(config)
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
-    escrow = None
-    if treasurer is not None:
-        escrow = Escrow(
-            treasurer,
-            pricer,
-            slice_tokens=config.gateway.budget_slice_tokens,
-            output_tokens=config.gateway.budget_output_tokens,
-        )
-    exchange = Exchange(config, upstreams, pricer, clock, escrow)
+    exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
     attempts = Attempts(
         settings=config.retry,
         targets=targets,
@@ -178,6 +170,18 @@ def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer 
     shelf = BudgetShelf(directory, config.budget)
     store = SqliteBudgets(directory, busy_timeout_ms=config.ledger.busy_timeout_ms)
     return Treasurer(shelf.budgets, store, clock, journal.run, changed=shelf.changed)
+
+
+def _escrow(config: Config, treasurer: Treasurer | None, pricer: Pricer) -> Escrow | None:
+    """What holds budgets' money for calls, where there is a treasurer."""
+    if treasurer is None:
+        return None
+    return Escrow(
+        treasurer,
+        pricer,
+        slice_tokens=config.gateway.budget_slice_tokens,
+        output_tokens=config.gateway.budget_output_tokens,
+    )
 
 
 def _limits(config: Config, clock: Clock) -> RateLimits | None:
