@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from farthing.ledger import charges
+from farthing.ledger import charges, rollup
 from farthing.ledger.entry import Entry
 from farthing.ledger.row import COLUMNS, DEFAULTS, INTEGER_COLUMNS, Row, rows_of
 from farthing.ledger.store import (
@@ -28,7 +28,7 @@ from farthing.ledger.store import (
 
 __all__ = ["SqliteStore"]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _INTEGER_MOST: Final = 2**63 - 1
 _KEYS: Final = ("call_id", "attempt")
 
@@ -61,7 +61,7 @@ CREATE TABLE damages (
 );
 CREATE TABLE parts (day TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (day, file));
 """
-_STEPS: Final = (_SCHEMA, charges.SCHEMA)  # the n-th leads from format n to the next
+_STEPS: Final = (_SCHEMA, charges.SCHEMA, rollup.SCHEMA)  # the n-th leads from format n to the next
 _INSERT: Final = f"INSERT OR IGNORE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
 # Binding a column costs more than storing it, so what is as usual is left to its default.
 _USUAL: Final = tuple(name for name in COLUMNS if name not in DEFAULTS)
@@ -90,6 +90,8 @@ _ADVICE: Final = {
 class SqliteStore:
     """A `Store` in one file. The connection is opened on first use, and again after `close`."""
 
+    has_rollups: Final = True
+
     def __init__(self, path: Path, *, busy_timeout_ms: int = 2000) -> None:
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
@@ -114,11 +116,14 @@ class SqliteStore:
         """Add a batch and its checkpoint in one transaction; the first entry of a call stays."""
         with self._transaction() as connection:
             fresh = _fresh(connection, batch.entries)
+            (last,) = connection.execute("SELECT COALESCE(MAX(rowid), 0) FROM entries").fetchone()
             try:
                 count = _insert(connection, fresh)
             except OverflowError:
                 fresh = _divert(connection, fresh)
                 count = _insert(connection, fresh)
+            if fresh:
+                rollup.roll(connection, last)
             connection.executemany(
                 "INSERT OR IGNORE INTO cards VALUES (?, ?)",
                 [(note.id, bytes(note.content)) for note in batch.cards],
@@ -181,6 +186,7 @@ class SqliteStore:
             connection.execute(
                 "DELETE FROM entries WHERE started_us >= ? AND started_us < ?", (since_us, until_us)
             )
+            rollup.roll_again(connection, since_us, until_us)
 
     def drop_days(self, days: Iterable[str]) -> None:
         """Take the parts of these days off the list."""
@@ -294,6 +300,8 @@ def _bring_up(connection: sqlite3.Connection) -> None:
     for step in _STEPS[version:]:
         for statement in step.split(";"):
             connection.execute(statement)
+    if version:
+        rollup.roll(connection, 0)
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
 
