@@ -28,6 +28,7 @@ __all__ = [
     "RecordedOutcome",
     "card_line",
     "intent_line",
+    "read_begun",
     "read_card",
     "read_entry",
     "read_line",
@@ -75,6 +76,14 @@ class RecordedEntry(Entry, frozen=True, kw_only=True, array_like=True, gc=False)
     attribution: _RecordedAttribution = _RecordedAttribution()
     conversation: _RecordedConversation = _RecordedConversation()
     attempts: tuple[_RecordedAttempt, ...] = ()
+
+
+class BegunEntry(Entry, frozen=True, kw_only=True, array_like=True, gc=False):
+    """An intent without its attempts, which its outcome replaces."""
+
+    attribution: _RecordedAttribution = _RecordedAttribution()
+    conversation: _RecordedConversation = _RecordedConversation()
+    attempts: msgspec.Raw = msgspec.Raw()  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class RecordedOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +136,7 @@ _ENCODE = msgspec.json.Encoder().encode
 _INTENT_SEED, _SETTLED_SEED, _OUTCOME_SEED, _CARD_SEED = map(zlib.crc32, (b"N", b"E", b"O", b"C"))
 _KINDS = MappingProxyType({kind.value: (kind, zlib.crc32(kind.value)) for kind in Kind})
 _DECODE_ENTRY = msgspec.json.Decoder(RecordedEntry).decode
+_DECODE_BEGUN = msgspec.json.Decoder(BegunEntry).decode
 _DECODE_OLD_ENTRY = msgspec.json.Decoder(Entry).decode
 read_outcome = msgspec.json.Decoder(RecordedOutcome).decode
 read_card = msgspec.json.Decoder(CardNote).decode
@@ -194,6 +204,15 @@ def read_entry(kind: Kind, content: bytes) -> Entry:
     """
     is_old = kind is Kind.OLD_INTENT or kind is Kind.OLD_SETTLED
     return _DECODE_OLD_ENTRY(content) if is_old else _DECODE_ENTRY(content)
+
+
+def read_begun(kind: Kind, content: bytes) -> Entry:
+    """The same for an intent, as far as its outcome needs it: its attempts are not read.
+
+    Raises:
+        msgspec.DecodeError: there is none.
+    """
+    return _DECODE_OLD_ENTRY(content) if kind is Kind.OLD_INTENT else _DECODE_BEGUN(content)
 
 
 def _continues(entry: Entry, intent: Entry) -> bool:

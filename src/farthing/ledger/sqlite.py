@@ -116,14 +116,12 @@ class SqliteStore:
         """Add a batch and its checkpoint in one transaction; the first entry of a call stays."""
         with self._transaction() as connection:
             fresh = _fresh(connection, batch.entries)
-            (last,) = connection.execute("SELECT COALESCE(MAX(rowid), 0) FROM entries").fetchone()
             try:
-                count = _insert(connection, fresh)
+                rows = _insert(connection, fresh)
             except OverflowError:
                 fresh = _divert(connection, fresh)
-                count = _insert(connection, fresh)
-            if fresh:
-                rollup.roll(connection, last)
+                rows = _insert(connection, fresh)
+            rollup.roll(connection, rows)
             connection.executemany(
                 "INSERT OR IGNORE INTO cards VALUES (?, ?)",
                 [(note.id, bytes(note.content)) for note in batch.cards],
@@ -142,7 +140,7 @@ class SqliteStore:
                         at.read.offset,
                     ),
                 )
-        return Posted(tuple(fresh), count)
+        return Posted(tuple(fresh), len(rows))
 
     def checkpoints(self) -> Mapping[str, Checkpoint]:
         """All checkpoints by run."""
@@ -274,23 +272,23 @@ class SqliteStore:
             ) from error
 
 
-def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
-    """Add the rows of these entries; how many there are.
+def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[Row]:
+    """Add the rows of these entries; they are returned.
 
     Raises:
         OverflowError: a number exceeds 64 bits; some rows may have been added.
     """
     usual: list[Row] = []
     others: list[Row] = []
-    for entry in entries:
-        for row in rows_of(entry):
-            if _rare_cells(row) == _RARE_DEFAULTS:
-                usual.append(_usual_cells(row))
-            else:
-                others.append(row)
+    rows = [row for entry in entries for row in rows_of(entry)]
+    for row in rows:
+        if _rare_cells(row) == _RARE_DEFAULTS:
+            usual.append(_usual_cells(row))
+        else:
+            others.append(row)
     connection.executemany(_INSERT_USUAL, usual)
     connection.executemany(_INSERT, others)
-    return len(usual) + len(others)
+    return rows
 
 
 def _bring_up(connection: sqlite3.Connection) -> None:
@@ -301,7 +299,7 @@ def _bring_up(connection: sqlite3.Connection) -> None:
         for statement in step.split(";"):
             connection.execute(statement)
     if version:
-        rollup.roll(connection, 0)
+        rollup.roll_again(connection, -_INTEGER_MOST // 2, _INTEGER_MOST // 2)
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
 

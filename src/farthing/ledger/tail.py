@@ -14,6 +14,7 @@ from farthing.ledger.layout import SegmentName
 from farthing.ledger.record import (
     CardNote,
     Kind,
+    read_begun,
     read_card,
     read_entry,
     read_line,
@@ -28,9 +29,11 @@ _DAMAGE_BYTES_KEPT = 65_536
 
 
 class _Intent(msgspec.Struct, frozen=True):
-    """An open intent, and where it stands."""
+    """An open intent, and where it stands; `entry` lacks the attempts, `content` has them."""
 
     at: Position
+    kind: Kind
+    content: bytes
     entry: Entry
 
 
@@ -111,12 +114,20 @@ class Tail:
         Raises:
             OSError: a segment can't be read; the tail stands where it stood.
         """
-        entries = [intent.entry for intent in self._open.values()]
+        entries: list[Entry] = []
+        damages: list[Damage] = []
+        for intent in self._open.values():
+            try:
+                entries.append(read_entry(intent.kind, intent.content))
+            except msgspec.DecodeError:
+                file = SegmentName(self._run, intent.at.sequence).file
+                kept = intent.content[:_DAMAGE_BYTES_KEPT]
+                damages.append(Damage(file, intent.at.offset, kept))
         last = segments[-1]
         end = Position(last.sequence, self._size(last))
         self._open.clear()
         self.read = end
-        return Batch(entries=entries, checkpoint=self.checkpoint)
+        return Batch(entries=entries, damages=damages, checkpoint=self.checkpoint)
 
     def next_started_us(self, segments: Sequence[SegmentName]) -> int | None:
         """When the call of the first record not yet read began; None where there is none."""
@@ -161,9 +172,9 @@ class Tail:
         return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
 
     def _intended(self, kind: Kind, content: bytes, at: Position) -> None:
-        entry = read_entry(kind, content)
+        entry = read_begun(kind, content)
         self._open.pop(entry.call_id, None)
-        self._open[entry.call_id] = _Intent(at, entry)
+        self._open[entry.call_id] = _Intent(at, kind, content, entry)
 
     def _settled(self, kind: Kind, content: bytes) -> Entry:
         """The entry of a settlement, which closes the intent of its call."""
