@@ -3,7 +3,7 @@
 A line is one letter, eight hex digits of the CRC-32 of letter and JSON, the JSON, and a
 newline. JSON holds no raw newline, so a reader finds the next record after any damage. Entries
 are arrays in the order of their fields, without names; the settlement of a call whose intent
-stands in the same journal leaves out what the intent says.  # ADR-0011
+stands in the same journal leaves out what the intent says.  # ADR-0012
 """
 
 from __future__ import annotations

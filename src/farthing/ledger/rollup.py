@@ -3,7 +3,7 @@
 Each hour has a line for every combination of the dimensions that a bill is mostly read by, with
 the sums and the latencies of its rows, equal to what a report adds up over the rows; what lies before the first and after the last whole hour of a
 question is read from rows. Where a sum exceeds 64 bits the roll-ups are given up for good and
-reports read rows: a roll-up must never keep an entry from being posted.  # ADR-0011
+reports read rows: a roll-up must never keep an entry from being posted.  # ADR-0012
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,31 +146,40 @@ class Tail:
         cards: list[CardNote] = []
         damages: list[Damage] = []
         offset = self.read.offset
+        posted_offset = self._posted_in(segment)
         for line in chunk[:-1].split(b"\n"):
-            written = line.lstrip(b"\0")  # a power cut leaves zeros where nothing reached the disk
-            blank = len(line) - len(written)
-            at = Position(segment.sequence, offset + blank)
+            at = offset
             offset += len(line) + 1
-            record = read_line(written)
-            if record is None and blank == 1:
-                continue  # its writer died before it wrote the first byte, so before it said so
+            written, record = line, read_line(line)
+            if record is None:
+                written = line.lstrip(b"\0")  # a power cut leaves zeros where nothing was written
+                at += len(line) - len(written)
+                record = read_line(written)
+                if record is None and len(line) - len(written) == 1:
+                    continue  # its writer died before it wrote the first byte, so before it said so
             try:
                 if record is None:
                     raise msgspec.DecodeError  # noqa: TRY301 - damaged either way
                 kind, content = record
                 if kind is Kind.INTENT or kind is Kind.OLD_INTENT:
-                    self._intended(kind, content, at)
+                    self._intended(kind, content, Position(segment.sequence, at))
                 elif kind is Kind.CARD:
                     cards.append(read_card(content))
                 else:
                     entry = self._settled(kind, content)
-                    if at >= self._posted:  # else read again for the sake of an older intent
+                    if at >= posted_offset:  # else read again for the sake of an older intent
                         entries.append(entry)
             except msgspec.DecodeError:
-                if at >= self._posted:
-                    damages.append(Damage(segment.file, at.offset, written[:_DAMAGE_BYTES_KEPT]))
+                if at >= posted_offset:
+                    damages.append(Damage(segment.file, at, written[:_DAMAGE_BYTES_KEPT]))
         self.read = Position(segment.sequence, offset)
         return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
+
+    def _posted_in(self, segment: SegmentName) -> int:
+        """The place in a segment from which on nothing was posted yet."""
+        if segment.sequence == self._posted.sequence:
+            return self._posted.offset
+        return 0 if segment.sequence > self._posted.sequence else sys.maxsize
 
     def _intended(self, kind: Kind, content: bytes, at: Position) -> None:
         entry = read_begun(kind, content)
