@@ -78,6 +78,18 @@ class PriceBook:
             self._cards[provider, model] = (*bounds, found)
         return found
 
+    def served_card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
+        """The card of the model that served; a contract for the model sent holds for its answers.
+
+        The book knows which names are snapshots of a model. A name that merely begins alike is
+        another model: it is never priced as the one sent.
+        """
+        card = self.card(provider, served, at_us)
+        if isinstance(card, RateCard) or served == sent:
+            return card
+        own = self.card(provider, sent, at_us)
+        return own if isinstance(own, RateCard) and own.layer == "contract" else card
+
     def cost(
         self,
         usage: Usage,
