@@ -32,6 +32,7 @@ def keys() -> None:
 @click.option("--tag", "tags", multiple=True, help="NAME=VALUE, on every call; repeatable.")
 @click.option("--model", "models", multiple=True, help="Allowed model or pattern; repeatable.")
 @click.option("--name", default="", help="A note for people.")
+@click.option("--admin", is_flag=True, help="It may also see and change budgets over HTTP.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_obj
 def create(
@@ -44,6 +45,7 @@ def create(
     models: tuple[str, ...],
     name: str,
     *,
+    admin: bool,
     as_json: bool,
 ) -> None:
     """Make a key. It is shown once; only its hash is kept."""
@@ -63,6 +65,7 @@ def create(
         tags=dict(tag.split("=", 1) for tag in tags),
         models=models,
         created_us=SystemClock().now_us(),
+        may_administer=admin,
     )
     secret, made = _ring(config_path).create(wanted)
     if as_json:
@@ -112,4 +115,5 @@ def _told(key: VirtualKey) -> dict[str, object]:
         "tags": key.tags,
         "models": list(key.models),
         "created_us": key.created_us,
+        "may_administer": key.may_administer,
     }

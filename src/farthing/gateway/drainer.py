@@ -7,7 +7,9 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
+from farthing.budgets import BudgetShelf
 from farthing.budgets.alerts import AlertDesk, run_desk
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
@@ -36,7 +38,10 @@ def _alerts(config: Config, stop: threading.Event) -> threading.Thread:
     """The thread that delivers alerts; what it is cut off in is sent again by the next drainer."""
 
     def make() -> AlertDesk:
-        return AlertDesk(config.ledger, config.budget, config.alert, os.environ)
+        shelf = BudgetShelf(Path(config.ledger.data_dir), config.budget)
+        return AlertDesk(
+            config.ledger, shelf.budgets, config.alert, os.environ, changed=shelf.changed
+        )
 
     def run() -> None:
         if config.alert:

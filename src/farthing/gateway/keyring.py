@@ -38,7 +38,8 @@ class UnknownKey(CallerError):
 class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A caller: its tenant, what its calls are attributed to by default, what it may use.
 
-    `models`: shell patterns over the model names it may ask for; empty: all.
+    `models`: shell patterns over the model names it may ask for; empty: all. `may_administer`: it
+    may see and change budgets over HTTP.
     """
 
     id: str
@@ -51,6 +52,7 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     models: tuple[str, ...] = ()
     created_us: int = 0
+    may_administer: bool = False
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):

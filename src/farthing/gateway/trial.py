@@ -80,8 +80,10 @@ class Trial:
         detail: str = "",
     ) -> None:
         """An answer came, whole or in part; it is priced by what it says it used."""
-        price = self._pricer.settle(self.inbound.call, self.target, answer)
         hold = self.inbound.settlement.hold
+        if hold is not None and answer.usage is not None and answer.usage.is_estimated:
+            answer = msgspec.structs.replace(answer, usage=hold.paid(answer.usage))
+        price = self._pricer.settle(self.inbound.call, self.target, answer)
         if price.cost is None and hold is not None:  # a budget must count it: what was held
             price = msgspec.structs.replace(price, pricing=Pricing.ESTIMATED, cost=hold.price.cost)
         detail = detail or answer.error or price.detail
