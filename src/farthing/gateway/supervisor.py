@@ -7,6 +7,7 @@ posts it as interrupted.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -150,7 +151,7 @@ class Supervisor:
     ) -> None:
         self._drain_s = config.gateway.drain_s
         self._say = say
-        tail = [config_path] if config_path else []
+        tail = [str(os.getpid()), *([config_path] if config_path else [])]
         descriptor = listener.fileno()
         self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drainer", *tail], (), clock)
         self._workers = [
