@@ -116,6 +116,9 @@ def test_a_call_is_shown_down_to_lines_that_add_up(folder):
             assert attempt["lines_match"] is True
             assert attempt["lines"]
             assert attempt["card_id"]
+            assert attempt["card"]["source"].startswith(
+                ("https://", "model-prices", "genai-prices")
+            )
 
 
 def test_another_model_costs_what_its_card_says(folder):
