@@ -36,6 +36,7 @@ def test_a_key_carries_all_it_was_given(data_dir):
         "environment": "prod",
         "tags": {"team": "a", "k": "v=w"},
         "models": ["gpt-*", "claude-*"],
+        "may_administer": False,
     }
     assert KeyRing(data_dir).find(made["key"].encode()).id == made["id"]
 
