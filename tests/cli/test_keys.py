@@ -38,6 +38,7 @@ def test_a_key_carries_all_it_was_given(data_dir):
         "models": ["gpt-*", "claude-*"],
         "may_administer": False,
     }
+    assert given.items() <= made.items()
     assert KeyRing(data_dir).find(made["key"].encode()).id == made["id"]
 
 
