@@ -125,16 +125,17 @@ def _ticket(random: Random, number: int) -> Iterator[Planned]:
 
 
 def _help(number: int, who: dict[str, str]) -> Planned:
-    """A common question, from the help page; now whole, now streamed."""
+    """A common question, from the help page; some are streamed, each always or never."""
+    place = number % len(_COMMON)
     system = "Answer from the help pages in at most three sentences. " + _RULES[:600]
     return _planned(
         _OPENAI,
         who | {"feature": "help"},
         model="gpt-4o-mini",
         temperature=0,
-        messages=[{"role": "system", "content": system}, _user(_COMMON[number % len(_COMMON)])],
+        messages=[{"role": "system", "content": system}, _user(_COMMON[place])],
         max_tokens=400,
-        stream=number % 3 == 0,
+        stream=place % 2 == 0,
     )
 
 
