@@ -54,6 +54,7 @@ class Holding:
         "key",
         "limit",
         "low",
+        "owed",
         "pins",
         "span",
         "spent",
@@ -67,6 +68,7 @@ class Holding:
         self.limit = budget.limit.nanodollars
         self.free = self.spent = 0
         self.low = _NEVER
+        self.owed = 0  # what running calls wait for; new ones leave it to them
         self.pins = 0  # calls that run and hold nothing yet
         self.is_hungry = False
         self._granted = self._drained = self._leased = self._spent_by_all = 0

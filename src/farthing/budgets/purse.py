@@ -72,6 +72,15 @@ class Wait(msgspec.Struct, frozen=True):
     needed: int
     held: int = 0
 
+    def owe(self, sign: int) -> None:
+        """Let new calls leave to this one what it waits for (1), or no more (-1).
+
+        A stream that runs comes before calls that have not begun: it would end cut short.
+        """
+        if self.held:
+            for holding in self.holdings:
+                holding.owed += sign * self.needed
+
     def busy(self, now_us: int, trouble: str = "") -> Refused:
         """The refusal, where waiting was in vain."""
         lacking = [h for h in self.holdings if h.free < self.needed] or list(self.holdings)
@@ -212,7 +221,7 @@ class Purse:
             match = self._match(attribution, model, now_us)
         needed = worst.nanodollars
         for holding in match.enforced:
-            if holding.free < needed:
+            if holding.free < needed + holding.owed:
                 return self._short(match, 0, needed, now_us)
         for holding in match.holdings:
             holding.free = free = holding.free - needed
@@ -373,7 +382,7 @@ class Purse:
         return holding
 
     def _short(self, match: _Match, held: int, needed: int, now_us: int) -> Refused | Wait:
-        lacking = tuple(h for h in match.enforced if h.free < needed)
+        lacking = tuple(h for h in match.enforced if h.free < needed + (0 if held else h.owed))
         spent = [h for h in lacking if h.exceeds(held + needed, now_us)]
         if not spent:
             return Wait(lacking, needed, held)

@@ -168,6 +168,7 @@ class Treasurer:
         waiter = _Waiter(wait, again, loop.create_future())
         timer = loop.call_later(self.wait_s, self._refuse, waiter)
         self._waiting.append(waiter)
+        wait.owe(1)
         self.purse.is_awaited = True
         self._wake.set()
         try:
@@ -177,6 +178,7 @@ class Treasurer:
             raise
         finally:
             timer.cancel()
+            waiter.wait.owe(-1)
 
     def _refuse(self, waiter: _Waiter) -> None:
         if not waiter.future.done():
@@ -190,6 +192,8 @@ class Treasurer:
                 continue
             given = waiter.again()
             if isinstance(given, Wait):
+                waiter.wait.owe(-1)
+                given.owe(1)
                 waiter.wait = given
                 self._waiting.append(waiter)
             else:
