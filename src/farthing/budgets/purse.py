@@ -186,7 +186,7 @@ class Purse:
         self.is_awaited = False
         self.overlooked: Counter[str] = Counter()
         self.passed: dict[str, tuple[int, int]] = {}
-        self.overruns = 0
+        self.overruns = self.settlements = 0
         self._holdings: dict[str, Holding] = {}
         self._latest: dict[tuple[str, str], Holding] = {}
         self._over: list[Holding] = []  # their spans are over; what is free serves the next ones
@@ -249,6 +249,7 @@ class Purse:
 
     def settled(self, match: _Match, back: int) -> None:
         """A call on these accounts ended and gave back so much; less than nothing: an overrun."""
+        self.settlements += 1
         if back < 0:
             self.overruns += 1
             for holding in match.holdings:

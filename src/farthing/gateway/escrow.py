@@ -245,6 +245,8 @@ class Escrow:
             given = await self._held(inbound.call, hold, model, price, spent)
             if isinstance(given, Refused):
                 refused = given
+                if not given.is_lasting:
+                    break  # others hold what is left; small slices would only get in their way
                 continue
             if given is None:
                 return None
