@@ -43,6 +43,7 @@ from streams import Crowd, Seen
 QUICK = os.environ.get("QUICK") == "1"
 RUNS = 2 if QUICK else 20
 ROLL_S = 75 if QUICK else 180
+FILLED_S = 25  # by then the first window is spent
 CLIENTS, WORKERS = 128, 4
 MODEL = "gpt-4-turbo"  # $10 and $30 a million tokens
 LIMIT = Money.usd("1")
@@ -72,10 +73,14 @@ window = "1m"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One run: nanodollars spent beyond the limit, and the share of it that was spent."""
+    """One run: nanodollars spent beyond the limit, and the share of it that was spent.
+
+    `is_full`: there was time to spend all of it.
+    """
 
     overshoot_nanodollars: int
     usable_share: float
+    is_full: bool
     seen: Seen
 
 
@@ -183,6 +188,7 @@ def rolling_run(bench: Bench) -> list[Result]:
     spans |= {account.id: account for account in bench.accounts("rolling")}
     store.close()
     _check(spans.values(), bench.booked()["feature=rolling session="])
+    began_us = min(account.span.start_us for account in spans.values())
     found: list[Result] = []
     for last in spans.values():
         inside = [
@@ -190,7 +196,8 @@ def rolling_run(bench: Bench) -> list[Result]:
             for one in spans.values()
             if one.span.start_us <= last.span.start_us < one.span.counts_until_us
         ]
-        found.append(_judged(sum(inside), seen))
+        is_full = last.span.start_us >= began_us + FILLED_S * 1_000_000
+        found.append(_judged(sum(inside), seen, is_full=is_full))
     return found
 
 
@@ -215,10 +222,13 @@ def counted_after(bench: Bench, number: int) -> Result:
     return _judged(round(spent[0] * 1e9), seen)
 
 
-def _judged(spent: int, seen: Seen) -> Result:
+def _judged(spent: int, seen: Seen, *, is_full: bool = True) -> Result:
     limit = LIMIT.nanodollars
     return Result(
-        overshoot_nanodollars=max(0, spent - limit), usable_share=spent / limit, seen=seen
+        overshoot_nanodollars=max(0, spent - limit),
+        usable_share=spent / limit,
+        is_full=is_full,
+        seen=seen,
     )
 
 
@@ -252,7 +262,7 @@ def _until(is_so: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def _summary(results: list[Result]) -> dict[str, Any]:
-    shares = sorted(result.usable_share for result in results)
+    shares = sorted(result.usable_share for result in results if result.is_full)
     worst = max(result.overshoot_nanodollars for result in results)
     one = results[0].seen
     return {
