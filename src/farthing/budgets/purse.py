@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from farthing.budgets.account import account_id, check_names
-from farthing.budgets.holding import Holding
+from farthing.budgets.holding import UNKNOWN, Holding
 from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope, reader
 from farthing.budgets.settings import BudgetSettings
@@ -47,12 +47,13 @@ class _Line:
 class _Match:
     """The accounts of calls that are alike, until the first of their spans ends."""
 
-    __slots__ = ("charges", "enforced", "holdings", "lenient", "until_us")
+    __slots__ = ("charges", "enforced", "holdings", "lenient", "told", "until_us")
 
     def __init__(self, holdings: Sequence[Holding], until_us: int) -> None:
         self.holdings = tuple(holdings)
         self.enforced = tuple(h for h in holdings if h.budget.is_enforced)
         self.lenient = tuple(h for h in holdings if not h.budget.is_enforced)
+        self.told = tuple(h for h in holdings if h.budget.mode == "on")
         self.charges = tuple(h.id for h in holdings)
         self.until_us = until_us
 
@@ -114,7 +115,11 @@ class Reservation:
     @property
     def remaining(self) -> Money | None:
         """What is left of the tightest of its budgets, as far as is known here; None: unknown."""
-        return min((h.remaining for h in self._match.holdings if h.is_telling), default=None)
+        tightest = UNKNOWN
+        for holding in self._match.told:
+            left = holding.left - holding.spent
+            tightest = min(tightest, left)
+        return None if tightest >= UNKNOWN // 2 else Money(max(0, tightest))
 
     @property
     def is_enforced(self) -> bool:
