@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,11 +12,13 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from farthing.cli.report import print_report
-from farthing.demo import DemoOptions, run_demo
+from farthing.demo import WRITTEN_BY, DemoOptions, run_demo
+from farthing.errors import CallerError
 from farthing.ledger import Ledger, Report, ReportQuery
 
 __all__ = ["demo"]
 
+_INTERRUPTED = 130  # as shells tell an end by Ctrl-C
 _POSTED_S = 10.0
 
 
@@ -27,12 +30,26 @@ _POSTED_S = 10.0
 def demo(tickets: int, seed: int, directory: str, *, stay: bool | None) -> None:
     """Play a support product's traffic through the gateway, then print the report."""
     folder = Path(directory)
-    shutil.rmtree(folder / "ledger", ignore_errors=True)
+    _clear(folder)
     options = DemoOptions(directory=folder, tickets=tickets, seed=seed)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends stop our processes
+    try:
+        _play(options, is_staying=sys.stdin.isatty() if stay is None else stay)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nInterrupted: the simulator and the gateway have ended. {folder} keeps what was "
+            "recorded.",
+            err=True,
+        )
+        sys.exit(_INTERRUPTED)
+
+
+def _play(options: DemoOptions, *, is_staying: bool) -> None:
+    folder = options.directory
     bar = Progress(
         TextColumn("tickets"), BarColumn(), MofNCompleteColumn(), disable=not sys.stdout.isatty()
     )
-    task = bar.add_task("tickets", total=tickets)
+    task = bar.add_task("tickets", total=options.tickets)
     with run_demo(options, _say, lambda: bar.advance(task)) as result:
         bar.start()
         bar.stop()
@@ -44,8 +61,24 @@ def demo(tickets: int, seed: int, directory: str, *, stay: bool | None) -> None:
         _say(f"           {result.address}/api/calls/{result.call_id}")
         _say(f"Then try   farthing --config {folder}/farthing.toml calls --top 5 --by cost")
         _say(f"           farthing --config {folder}/farthing.toml calls show {result.call_id}")
-        if stay or (stay is None and sys.stdin.isatty()):
+        if is_staying:
             click.pause("The gateway stays up for you; press a key to end it.")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier demo left in its folder; never what somebody else did.
+
+    Raises:
+        CallerError: the folder holds a configuration or a ledger that no demo wrote.
+    """
+    config = folder / "farthing.toml"
+    is_ours = config.exists() and config.read_text().startswith(WRITTEN_BY)
+    if not is_ours and (config.exists() or (folder / "ledger").exists()):
+        raise CallerError(
+            f"{folder} holds a farthing.toml or a ledger that no demo wrote.\n"
+            "Nothing was started and nothing was changed.\nName another folder with --dir."
+        )
+    shutil.rmtree(folder / "ledger", ignore_errors=True)
 
 
 def _say(text: str) -> None:

@@ -49,6 +49,8 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key. It is shown once; only its hash is kept."""
+    if not tenant.strip():
+        raise click.BadParameter("a tenant needs a name", param_hint="--tenant")
     wrong = [tag for tag in tags if "=" not in tag]
     if wrong:
         raise click.BadParameter(f"{wrong[0]!r} must read NAME=VALUE", param_hint="--tag")
@@ -91,10 +93,14 @@ def list_(config_path: str | None, *, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_obj
-def revoke(config_path: str | None, key_id: str) -> None:
+def revoke(config_path: str | None, key_id: str, *, as_json: bool) -> None:
     """Revoke a key by its id; running gateways refuse it within a second."""
     gone = _ring(config_path).revoke(key_id)
+    if as_json:
+        print_json(_told(gone))
+        return
     click.echo(f"Key {gone.id} of tenant {gone.tenant} is revoked.")
 
 

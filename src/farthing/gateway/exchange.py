@@ -135,7 +135,8 @@ class Exchange:
         )
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
         headers = self._sieve(response.headers)
-        headers.append((b"x-accel-buffering", b"no"))
+        if first(headers, b"x-accel-buffering") is None:
+            headers.append((b"x-accel-buffering", b"no"))
         return Outcome(status=response.status, headers=headers, body=stream)
 
 

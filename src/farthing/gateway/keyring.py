@@ -149,6 +149,8 @@ class KeyRing:
         Raises:
             UnknownKey: there is no such id; nothing was changed.
         """
+        if not self._path.exists():
+            raise UnknownKey(f"There is no key {key_id}, nor any other. Nothing was changed.")
         with self._locked() as stored:
             gone = next((key for key in stored if key.id == key_id), None)
             if gone is None:

@@ -68,6 +68,7 @@ class Pages:
         """The pages by method and first part of the path."""
         return {
             ("GET", "/healthz"): self.healthz,
+            ("HEAD", "/healthz"): self.healthz,  # as balancers ask
             ("GET", "/metrics"): self.metrics,
             ("GET", "/api"): self.api,
             ("PUT", "/api"): self.api,

@@ -7,6 +7,7 @@ posts it as interrupted.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -60,7 +61,8 @@ def listen(config: Config) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
+    if path.exists():
+        _clear_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
@@ -72,6 +74,22 @@ def _listen_unix(path: Path) -> socket.socket:
     path.chmod(0o600)
     listener.listen(_BACKLOG)
     return listener
+
+
+def _clear_socket(path: Path) -> None:
+    """Remove the socket that a gateway left behind; nothing else, and none that is in use."""
+    if not path.is_socket():
+        raise ConfigError(
+            f"{path} exists and is no socket. Nothing was started and it was left as it is. "
+            "Choose another path with gateway.unix."
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise ConfigError(
+                f"Something listens on {path} already. Nothing was started. Stop it, or choose "
+                "another path with gateway.unix."
+            )
+    path.unlink(missing_ok=True)
 
 
 class _Child:
@@ -133,7 +151,7 @@ class Supervisor:
     ) -> None:
         self._drain_s = config.gateway.drain_s
         self._say = say
-        tail = [config_path] if config_path else []
+        tail = [str(os.getpid()), *([config_path] if config_path else [])]
         descriptor = listener.fileno()
         self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drainer", *tail], (), clock)
         self._workers = [

@@ -16,6 +16,8 @@ from farthing.usage import NO_USAGE, Usage
 
 __all__ = ["Trial"]
 
+_REQUEST_IDS = (b"x-request-id", b"request-id")
+
 
 class Trial:
     """One try; each of `answered`, `refused` and `lost` ends it and books its attempt."""
@@ -154,6 +156,7 @@ class Trial:
 
 
 def _request_id(headers: Headers) -> str:
-    named = dict(headers)
-    value = named.get(b"x-request-id") or named.get(b"request-id")
-    return "" if value is None else value.decode("latin-1")[:128]
+    for name, value in headers:
+        if value and name in _REQUEST_IDS:
+            return value.decode("latin-1")[:128]
+    return ""

@@ -145,11 +145,19 @@ class PriceBook:
         ]
 
     def near(self, provider: str, model: str) -> list[str]:
-        """Known models whose names come close to one that is unknown."""
-        maker = canonical_provider(provider) or maker_of(model.lower())
+        """Known models whose names come close to one that is unknown, those that begin alike first."""
+        maker, low = canonical_provider(provider) or maker_of(model.lower()), model.lower()
         known = list(self._catalogue.rows.get(maker, {}))
         known = known or [m for models in self._catalogue.rows.values() for m in models]
-        return difflib.get_close_matches(model.lower(), known, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(low, set(known), n=12, cutoff=0.5)
+        return sorted(close, key=lambda name: (not low.startswith(name), -_shared(name, low)))[:3]
+
+    def near_providers(self, provider: str) -> list[str]:
+        """Known providers whose names come close to one that is unknown; none where it is known."""
+        who = canonical_provider(provider)
+        if not who or who in self._catalogue.rows:
+            return []
+        return difflib.get_close_matches(who, sorted(self._catalogue.rows), n=3, cutoff=0.5)
 
     def _compose(
         self, provider: str, model: str, at_us: int, known_us: int | None
@@ -234,6 +242,12 @@ class PriceBook:
             if begun and (not given.valid_to or at_us < day_us(given.valid_to)):
                 factor *= 1 - Fraction(given.discount_percent) / 100
         return factor, edges
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _percent(factor: Fraction) -> str:
