@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-import msgspec
-
 from farthing.budgets.account import account_id, check_names
 from farthing.budgets.holding import UNKNOWN, Holding
 from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope, reader
 from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.store import Ask, Grant
+from farthing.budgets.wait import Wait
 from farthing.budgets.window import FOREVER_US, Window
 from farthing.call import Attribution
 from farthing.money import Money
@@ -61,31 +60,6 @@ class _Match:
         """Keep the holdings for calls that run on them and hold nothing."""
         for holding in self.holdings:
             holding.pins += calls
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """A call needs `needed` more of these accounts than its worker has leased; it holds nothing new.
-
-    `held` is what the call holds already.
-    """
-
-    holdings: tuple[Holding, ...]
-    needed: int
-    held: int = 0
-
-    def owe(self, sign: int) -> None:
-        """Let new calls leave to this one what it waits for (1), or no more (-1).
-
-        A stream that runs comes before calls that have not begun: it would end cut short.
-        """
-        if self.held:
-            for holding in self.holdings:
-                holding.owed += sign * self.needed
-
-    def busy(self, now_us: int, trouble: str = "") -> Refused:
-        """The refusal, where waiting was in vain."""
-        lacking = [h for h in self.holdings if h.free < self.needed] or list(self.holdings)
-        return lacking[0].refusal(self.held + self.needed, now_us, trouble)
 
 
 class Reservation:

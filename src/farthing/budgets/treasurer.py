@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from farthing.budgets.purse import Purse, Reservation, Wait
+from farthing.budgets.purse import Purse, Reservation
 from farthing.budgets.refusal import Refused
 from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
+from farthing.budgets.wait import Wait
 from farthing.call import Attribution
 from farthing.clock import Clock
 from farthing.errors import ConfigError
