@@ -275,7 +275,7 @@ class Treasurer:
         self._looked_us = now_us = self._clock.monotonic_us()
         wanted: set[tuple[str, str]] | None = None
         if any(holding.free > 0 for holding in self.purse):
-            wanted = await self._tried(partial(self.store.wanted, self._now_us()))
+            wanted = await self._tried(partial(self.store.wanted, self._now_us()), is_read=True)
         asks = self.purse.give_back(wanted or set())
         if now_us - self._tidied_us >= _TIDY_US:
             self._tidied_us = now_us
@@ -308,8 +308,11 @@ class Treasurer:
             else:
                 self.purse.apply(asks, grants, self._now_us())
 
-    async def _tried(self, act: Callable[[], _T]) -> _T | None:
-        """What the store answers; None where it is in trouble, which is told in `trouble`."""
+    async def _tried(self, act: Callable[[], _T], *, is_read: bool = False) -> _T | None:
+        """What the store answers; None where it is in trouble, which is told in `trouble`.
+
+        A read may succeed where writes do not, so it is no sign that the trouble is over.
+        """
         try:
             answer = await self._threaded(act)
         except StoreError as error:
@@ -317,7 +320,8 @@ class Treasurer:
                 _LOG.warning("budgets: %s", error)
             self.trouble = str(error)
             return None
-        self.trouble = ""
+        if not is_read:
+            self.trouble = ""
         return answer
 
     async def _threaded(self, act: Callable[[], _T]) -> _T:
