@@ -42,7 +42,7 @@ from streams import Crowd, Seen
 
 QUICK = os.environ.get("QUICK") == "1"
 RUNS = 2 if QUICK else 20
-ROLL_S = 75 if QUICK else 180
+ROLL_S = 75 if QUICK else 150
 FILLED_S = 25  # by then the first window is spent
 CLIENTS, WORKERS = 128, 4
 MODEL = "gpt-4-turbo"  # $10 and $30 a million tokens

@@ -16,7 +16,7 @@ __all__ = ["Crowd", "Seen"]
 
 _COST: Final = re.compile(rb"cost_usd=([0-9.]+)")
 _PAUSE_S: Final = 0.05  # after `budget_busy` or a broken connection
-_CLIENTS_S_MOST: Final = 180.0
+_CLIENTS_S_MOST: Final = 300.0
 
 
 @dataclass
