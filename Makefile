@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor bench-cache
+.PHONY: bench-overhead bench-ledger bench-floor bench-overshoot bench-budgets bench-cache
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,12 @@ bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 
 bench-cache: $(VENV)/.dev ## What a hit of the exact cache takes, and what the cache costs others
 	$(BIN)/python bench/cache.py
+
+bench-overshoot: $(VENV)/.dev ## Overspending by 128 streams at once, beside counting after the fact
+	$(BIN)/python bench/overshoot.py
+
+bench-budgets: $(VENV)/.dev ## Throughput with ten budgets beside none
+	$(BIN)/python bench/budgets.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .demo .bench tests/node/node_modules dist
