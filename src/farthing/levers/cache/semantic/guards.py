@@ -24,6 +24,7 @@ _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", 
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
     frozenset({"may I", "whether"}),
+    frozenset({"what", "how"}),
     frozenset({"what", "when"}),
     frozenset({"what", "who"}),
 )
@@ -142,7 +143,8 @@ def _links(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
     for link in sorted({link for link, _ in one.links} & {link for link, _ in other.links}):
         targets = {word for name, word in one.links if name == link}
         rivals = {word for name, word in other.links if name == link}
-        if link[0] == "!" and targets <= set(other.row) and rivals <= set(one.row) and targets != rivals:
+        is_scoped = link[0] == "!" and link not in _SYMMETRIC
+        if is_scoped and targets <= set(other.row) and rivals <= set(one.row) and targets != rivals:
             yield Finding("scope", f"{link[1:]} {min(targets)} / {min(rivals)}", "veto")
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from farthing.levers.cache.semantic.wordpiece import is_known_word
+
 __all__ = ["LEXICON_VERSION", "Lexicon", "language_of", "lexicon_for", "stem"]
 
 LEXICON_VERSION = "2026-11-25"
@@ -151,8 +153,7 @@ def _detectors() -> Mapping[str, frozenset[str]]:
 def language_of(text: str) -> str:
     """`en`, `es`, `fr`, `de`, or `und` where the function words do not tell.
 
-    Text of few words with ASCII letters only counts as English: that is what it mostly is, and
-    words that English does not know are then content, which must match exactly.
+    Without function words, text whose words the English vocabulary mostly knows is English.
     """
     words = _WORD.findall(text.lower())
     counts = {name: sum(word in known for word in words) for name, known in _detectors().items()}
@@ -160,6 +161,8 @@ def language_of(text: str) -> str:
     rivals = sorted(counts.values())
     if counts[best] > 0 and counts[best] > rivals[-2]:
         return best
-    if text.isascii() and (len(words) <= 4 or counts["en"] == counts[best] > 0):
+    is_plain = all(character.isascii() for character in text if character.isalpha())
+    known = sum(map(is_known_word, words))
+    if is_plain and counts["en"] == counts[best] and 5 * known >= 3 * len(words) > 0:
         return "en"
     return "und"

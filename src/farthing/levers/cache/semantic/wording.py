@@ -325,8 +325,12 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
 def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
     """Words told apart as names, function words and fillers."""
     found: list[Token] = []
-    for token in tokens:
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         kind = token.kind
+        is_bound = following is not None and following.kind == "quantity"
+        if token.raw == "over" and is_bound and "!above" in lexicon.operators:
+            found.append(Token("!above", token.raw, "operator"))
+            continue
         if kind == "word":
             if token.raw in lexicon.stop or token.text in lexicon.stop:
                 kind = "stop"
