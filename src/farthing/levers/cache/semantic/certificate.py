@@ -3,8 +3,9 @@
 Nested sets of lookups, from the surest scores down, are each tried by an e-process. Three ladders
 begin at the surest sets of different size; each step of a ladder needs the steps before it. With
 a third of alpha each, the chance that *any* set whose error rate is above delta is ever certified
-is at most alpha, however often one looks. While serving, a second e-process watches the labels of
-served answers; it trips when they contradict the certificate, and the namespace goes back to
+is at most alpha, however often one looks. While serving, lookups below the certified score are
+still called for, so the next bands go on being tried, by themselves (the union of sets below delta
+is below delta) and pooled with what is served, with what is kept of alpha for that. All the while an e-process watches the labels of served answers; it trips when they contradict the certificate, and the namespace goes back to
 shadow. A certificate is bound to a stamp (embedder, guards, scorer, model): change one, and it is void.
 """
 
@@ -27,6 +28,8 @@ from farthing.levers.cache.semantic.eprocess import (
 __all__ = ["BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
 
 _LADDERS = 3
+_PROOF_SHARE = 0.8  # of alpha for the ladders; the rest is for growth while serving
+_GROWTH_SETS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,8 @@ class Certifier:
     _proven: int = -1
     _reached: list[bool] = field(default_factory=list)
     _breach: float = 1.0
+    _growths: int = 0
+    _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if list(self.thresholds) != sorted(self.thresholds, reverse=True):
@@ -120,8 +125,11 @@ class Certifier:
     @property
     def proof_at(self) -> float:
         """The wealth that proves a set; half of alpha goes to the judge where one is calibrated."""
-        alpha = self.alpha if self.judge is None else self.alpha / 2
-        return _LADDERS / alpha
+        return _LADDERS / (_PROOF_SHARE * self._alpha)
+
+    @property
+    def _alpha(self) -> float:
+        return self.alpha if self.judge is None else self.alpha / 2
 
     @property
     def threshold(self) -> float | None:
@@ -146,21 +154,54 @@ class Certifier:
 
     def observe(self, score: float, *, is_wrong: bool, propensity: float, is_serving: bool) -> None:
         """Count one label. `propensity` is the chance with which this lookup was labelled."""
-        floor = self.sampling if is_serving else self.shadow_sampling
+        threshold = self.threshold
+        is_served = is_serving and threshold is not None and score >= threshold
+        floor = self.sampling if is_served else self.shadow_sampling
         if not floor <= propensity <= 1:
             raise FarthingBug(f"A label drawn with chance {propensity} is rarer than agreed")
         band = next((at for at, low in enumerate(self.thresholds) if score >= low), None)
         if band is None:
             return
         weight = floor / propensity
-        threshold = self.threshold
-        if is_serving and threshold is not None and score >= threshold:
+        self.labels_since_proof += 1
+        if is_served:
             _count(self._served, weight, is_wrong=is_wrong)
             watched = breach_wealth(_tallies(self._served), self.limit)
             self._breach = max(self._breach, watched)
-        _count(self._counts, (band, weight), is_wrong=is_wrong)
-        self.labels_since_proof += 1
-        self._advance()
+        if is_serving:
+            _count(self._fresh, (band, weight), is_wrong=is_wrong)
+            self._grow()
+        else:
+            _count(self._counts, (band, weight), is_wrong=is_wrong)
+            self._advance()
+
+    def _grow(self) -> None:
+        """Certify more bands by the labels since the last growth, where these suffice.
+
+        Tried are the next bands by themselves, and all that would then be served, pooled: there a
+        label of a lookup that is not served yet weighs little, for its like are all labelled.
+        """
+        share = (1 - _PROOF_SHARE) * self._alpha / ((self._growths + 1) * (self._growths + 2))
+        last = min(self._proven + _GROWTH_SETS, len(self.thresholds) - 1)
+        for at in range(last, self._proven, -1):
+            if max(self._fresh_wealth(at)) >= 2 * _GROWTH_SETS / share:
+                self._proven = at
+                self._growths += 1
+                self._fresh.clear()
+                return
+
+    def _fresh_wealth(self, at: int) -> tuple[float, float]:
+        """Of the bands beyond what is served, and of all up to `at`, pooled."""
+        alone: list[Tally] = []
+        pooled: list[Tally] = []
+        for (band, weight), count in self._fresh.items():
+            if band > at:
+                continue
+            if band > self._proven:
+                alone.append(Tally(count.labels, count.wrong, weight))
+                weight *= self.sampling / self.shadow_sampling
+            pooled.append(Tally(count.labels, count.wrong, weight))
+        return proof_wealth(alone, self.limit), proof_wealth(pooled, self.limit)
 
     def _advance(self) -> None:
         for at in range(len(self.thresholds)):

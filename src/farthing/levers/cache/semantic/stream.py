@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Question", "StreamResult", "replay_certified", "replay_threshold"]
 
 _NEIGHBOURS = 8
-_FIT_LABELS = 600
+_FIT_LABELS = 400
 _SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
 
 
