@@ -28,7 +28,6 @@ from farthing.wire import (
     Timeouts,
     TotalTimeout,
     WireError,
-    encode_headers,
     trust,
 )
 

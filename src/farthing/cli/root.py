@@ -17,6 +17,7 @@ __all__ = ["main"]
 _COMMANDS = MappingProxyType(
     {
         "budget": "farthing.cli.budget:budget",
+        "cache": "farthing.cli.cache:cache",
         "calls": "farthing.cli.calls:calls",
         "demo": "farthing.cli.demo:demo",
         "export": "farthing.cli.export:export",

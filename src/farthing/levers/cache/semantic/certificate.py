@@ -99,13 +99,15 @@ class Certifier:
     judge: JudgeCalibration | None = None
     starts: tuple[int, ...] = ()
     labels_since_proof: int = 0
-    _counts: dict[tuple[int, float], _Count] = field(default_factory=dict)
-    _served: dict[float, _Count] = field(default_factory=dict)
+    _counts: dict[tuple[int, float], _Count] = field(
+        default_factory=dict[tuple[int, float], _Count]
+    )
+    _served: dict[float, _Count] = field(default_factory=dict[float, _Count])
     _proven: int = -1
-    _reached: list[bool] = field(default_factory=list)
+    _reached: list[bool] = field(default_factory=list[bool])
     _breach: float = 1.0
     _growths: int = 0
-    _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict)
+    _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict[tuple[int, float], _Count])
 
     def __post_init__(self) -> None:
         if list(self.thresholds) != sorted(self.thresholds, reverse=True):
@@ -199,8 +201,8 @@ class Certifier:
                 continue
             if band > self._proven:
                 alone.append(Tally(count.labels, count.wrong, weight))
-                weight *= self.sampling / self.shadow_sampling
-            pooled.append(Tally(count.labels, count.wrong, weight))
+            like = self.sampling / self.shadow_sampling if band > self._proven else 1.0
+            pooled.append(Tally(count.labels, count.wrong, weight * like))
         return proof_wealth(alone, self.limit), proof_wealth(pooled, self.limit)
 
     def _advance(self) -> None:

@@ -48,10 +48,10 @@ class Labelled:
 class Corpus:
     """What was read, and the lines that could not be: (file:line, why)."""
 
-    pairs: list[Pair] = field(default_factory=list)
-    labelled: list[Labelled] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list[Pair])
+    labelled: list[Labelled] = field(default_factory=list[Labelled])
     bad_lines: int = 0
-    bad_samples: list[tuple[str, str]] = field(default_factory=list)
+    bad_samples: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def refuse(self, place: str, why: str) -> None:
         """Count a line that can't be used."""
@@ -164,7 +164,9 @@ def _split(side: Any) -> tuple[str, str] | None:
         return None
     messages = cast("list[Any]", side)
     last = messages[-1]
-    if not isinstance(last, dict) or not isinstance(cast("dict[str, Any]", last).get("content"), str):
+    if not isinstance(last, dict) or not isinstance(
+        cast("dict[str, Any]", last).get("content"), str
+    ):
         return None
     before = json.dumps(messages[:-1], sort_keys=True, ensure_ascii=False) if messages[:-1] else ""
     return before, str(cast("dict[str, Any]", last)["content"])

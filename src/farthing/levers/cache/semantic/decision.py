@@ -16,7 +16,17 @@ from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, e
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.volatility import volatility_of
 
-__all__ = ["Action", "Candidate", "Decision", "Lookup", "Mode", "Rules", "View", "propose", "score_of"]
+__all__ = [
+    "Action",
+    "Candidate",
+    "Decision",
+    "Lookup",
+    "Mode",
+    "Rules",
+    "View",
+    "propose",
+    "score_of",
+]
 
 Mode = Literal["off", "shadow", "assisted", "serve"]
 Action = Literal["serve", "judge", "miss", "bypass"]
@@ -100,9 +110,7 @@ def propose(lookup: Lookup, view: View) -> Decision:
         return Decision(action="bypass", reason="the request has a history: exact matches only")
     if volatility_of(lookup.signature.plain) == "live":
         return Decision(action="bypass", reason="the answer changes by the minute")
-    usable = [
-        one for one in view.candidates if not one.is_stale and not one.is_quarantined
-    ]
+    usable = [one for one in view.candidates if not one.is_stale and not one.is_quarantined]
     if not usable:
         return Decision(action="miss", reason="nothing is stored near this question")
     chosen, comparison = _nearest_unvetoed(lookup.signature, usable)

@@ -1,8 +1,8 @@
 """What a semantic cache earns, in four terms, and the error rate at which it stops to pay.
 
-Per lookup: h·[c(1 - ρ) + v - ρ·j - ε·L] - l, with h the share of lookups served, c the cost of a
-call avoided, ρ the share of hits that are checked, j what a check costs, v what the time saved is
-worth, ε the error among served, L the loss per wrong answer, l the cost of a lookup. Money is in
+Per lookup: h·[c(1 - s) + v - s·j - e·L] - l, with h the share of lookups served, c the cost of a
+call avoided, s the share of hits that are checked, j what a check costs, v what the time saved is
+worth, e the error among served, L the loss per wrong answer, l the cost of a lookup. Money is in
 nanodollars; shares are floats and are applied once, at the end of each term, half to even.
 """
 
@@ -12,9 +12,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from farthing.errors import CallerError
-from farthing.money import Money
+from farthing.money import ZERO, Money
 
-__all__ = ["LOOKUP_COST", "Account", "Assumptions", "account_of", "price_factor_limit", "serve_limit"]
+__all__ = [
+    "LOOKUP_COST",
+    "Account",
+    "Assumptions",
+    "account_of",
+    "price_factor_limit",
+    "serve_limit",
+]
 
 # 8 ms of CPU at $0.04 per vCPU-hour is $0.09 per million lookups: 89 nanodollars each. Estimate.
 LOOKUP_COST = Money(89)
@@ -30,8 +37,8 @@ class Assumptions:
     call_cost: Money
     loss_per_wrong: Money
     sampling: float = 0.05
-    judge_cost: Money = Money(0)
-    time_value: Money = Money(0)
+    judge_cost: Money = ZERO
+    time_value: Money = ZERO
     lookup_cost: Money = LOOKUP_COST
 
     def at_price(self, factor: float) -> Assumptions:
@@ -57,18 +64,12 @@ class Account:
     @property
     def net(self) -> Money:
         """What is left."""
-        return Money(
-            int(self.saved)
-            + int(self.time_saved)
-            - int(self.checking)
-            - int(self.wrong_answers)
-            - int(self.lookups)
-        )
+        return self.saved + self.time_saved - self.checking - self.wrong_answers - self.lookups
 
     @property
     def pays(self) -> bool:
         """Whether anything is."""
-        return self.net > 0
+        return self.net > ZERO
 
 
 def account_of(said: Assumptions) -> Account:
@@ -77,17 +78,23 @@ def account_of(said: Assumptions) -> Account:
     Raises:
         CallerError: a share is not between 0 and 1.
     """
-    for name, share in (("hit share", said.hit_share), ("error", said.error), ("sampling", said.sampling)):
+    for name, share in (
+        ("hit share", said.hit_share),
+        ("error", said.error),
+        ("sampling", said.sampling),
+    ):
         if not 0 <= share <= 1:
-            raise CallerError(f"The {name} is {share}; it must be between 0 and 1. Nothing was done.")
+            raise CallerError(
+                f"The {name} is {share}; it must be between 0 and 1. Nothing was done."
+            )
     hits = said.lookups * Fraction(said.hit_share)
     checked = hits * Fraction(said.sampling)
     return Account(
-        saved=_money(hits * int(said.call_cost)),
-        time_saved=_money(hits * int(said.time_value)),
-        checking=_money(checked * (int(said.call_cost) + int(said.judge_cost))),
-        wrong_answers=_money(hits * Fraction(said.error) * int(said.loss_per_wrong)),
-        lookups=_money(Fraction(said.lookups * int(said.lookup_cost))),
+        saved=_money(hits * said.call_cost.nanodollars),
+        time_saved=_money(hits * said.time_value.nanodollars),
+        checking=_money(checked * (said.call_cost.nanodollars + said.judge_cost.nanodollars)),
+        wrong_answers=_money(hits * Fraction(said.error) * said.loss_per_wrong.nanodollars),
+        lookups=_money(Fraction(said.lookups * said.lookup_cost.nanodollars)),
         error_max=serve_limit(said),
     )
 
@@ -95,13 +102,13 @@ def account_of(said: Assumptions) -> Account:
 def serve_limit(said: Assumptions) -> float:
     """The error among served at which a lookup earns nothing; 0 where none is low enough, at most 1."""
     earned = (
-        int(said.call_cost) * (1 - said.sampling)
-        + int(said.time_value)
-        - said.sampling * int(said.judge_cost)
+        said.call_cost.nanodollars * (1 - said.sampling)
+        + said.time_value.nanodollars
+        - said.sampling * said.judge_cost.nanodollars
     )
     if said.hit_share > 0:
-        earned -= int(said.lookup_cost) / said.hit_share
-    loss = int(said.loss_per_wrong)
+        earned -= said.lookup_cost.nanodollars / said.hit_share
+    loss = said.loss_per_wrong.nanodollars
     if earned <= 0:
         return 0.0
     return min(1.0, earned / loss) if loss else 1.0
@@ -122,7 +129,7 @@ def price_factor_limit(said: Assumptions) -> float | None:
 
 
 def _times(sum_: Money, factor: float) -> Money:
-    return _money(int(sum_) * Fraction(factor))
+    return _money(sum_.nanodollars * Fraction(factor))
 
 
 def _money(exact: Fraction) -> Money:

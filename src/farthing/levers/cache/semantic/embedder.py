@@ -43,10 +43,14 @@ class Embedder(Protocol):
         ...
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int:
+        """The length of its vectors."""
+        ...
 
     @property
-    def is_english_only(self) -> bool: ...
+    def is_english_only(self) -> bool:
+        """Whether other languages are beyond it."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """One unit row a text, float32, shape (texts, dimensions)."""
@@ -77,6 +81,7 @@ class SuppliedEmbedder:
         self.is_english_only = is_english_only
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The function's rows at unit length, checked."""
         numpy = need_numpy("Comparing vectors")
         rows = numpy.asarray(self._function(texts), dtype=numpy.float32)
         wanted = (len(texts), self.dimensions)

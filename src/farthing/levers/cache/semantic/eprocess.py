@@ -85,7 +85,11 @@ def exact_bounds(wrong: int, labels: int, alpha: float) -> tuple[float, float]:
     if labels == 0:
         return 0.0, 1.0
     low = 0.0 if wrong == 0 else _solve(lambda rate: 1 - _at_most(wrong - 1, labels, rate), alpha)
-    high = 1.0 if wrong == labels else _solve(lambda rate: 1 - _at_most(wrong, labels, rate), 1 - alpha)
+    high = (
+        1.0
+        if wrong == labels
+        else _solve(lambda rate: 1 - _at_most(wrong, labels, rate), 1 - alpha)
+    )
     return low, high
 
 

@@ -65,18 +65,46 @@ def _compared(pair: Pair, cosine: float | None) -> Compared:
     comparison = compare(asked, stored)
     is_equal = pair.first_context == pair.second_context
     if not is_equal:
-        return Compared(pair, cosine, comparison, False, False, "what stands before it differs")
+        return Compared(
+            pair,
+            cosine,
+            comparison,
+            is_context_equal=False,
+            is_served=False,
+            reason="what stands before it differs",
+        )
     if _canonical(stored) == _canonical(asked):
-        return Compared(pair, cosine, comparison, True, True, "the same text")
+        return Compared(
+            pair,
+            cosine,
+            comparison,
+            is_context_equal=True,
+            is_served=True,
+            reason="the same text",
+        )
     if cosine is None:
-        return Compared(pair, cosine, comparison, True, False, "other words, and no embedder")
+        return Compared(
+            pair,
+            cosine,
+            comparison,
+            is_context_equal=True,
+            is_served=False,
+            reason="other words, and no embedder",
+        )
     candidate = Candidate(neighbour=Neighbour("a", "a", cosine), signature=stored)
     decision = propose(
         Lookup(signature=asked, is_first_turn=not pair.second_context),
         View(candidates=[candidate], rules=_DEFAULT),
     )
     is_served = decision.action == "serve"
-    return Compared(pair, cosine, comparison, True, is_served, decision.reason)
+    return Compared(
+        pair,
+        cosine,
+        comparison,
+        is_context_equal=True,
+        is_served=is_served,
+        reason=decision.reason,
+    )
 
 
 def _canonical(signature: Signature) -> str:
@@ -101,7 +129,9 @@ def evaluate_pairs(compared: Sequence[Compared], delta: float) -> dict[str, Any]
             threshold=GUARDS_COSINE,
         ),
         "auc": _auc(cosines),
-        "halves": {name: _metrics(half, lambda one: one.is_served) for name, half in halves.items()},
+        "halves": {
+            name: _metrics(half, lambda one: one.is_served) for name, half in halves.items()
+        },
         "labels_needed": labels_needed(delta, _ALPHA),
     }
 
@@ -194,17 +224,23 @@ def evaluate_stream(
     cosines = vectors @ vectors.T
     ours: dict[float, list[StreamResult]] = {delta: [] for delta in deltas}
     plain: dict[float, list[StreamResult]] = {threshold: [] for threshold in _THRESHOLDS}
+    guarded: list[StreamResult] = []
     for seed in range(seeds):
         order = random.Random(seed).sample(range(len(signed)), len(signed))  # noqa: S311 - an order
         row, mixed = [signed[at] for at in order], cosines[numpy.ix_(order, order)]
         for threshold, runs in plain.items():
             runs.append(replay_threshold(row, mixed, threshold))
+        guarded.append(replay_threshold(row, mixed, GUARDS_COSINE, is_guarded=True))
         for delta, runs in ours.items():
             runs.append(replay_certified(row, mixed, delta=delta, seed=seed))
     return {
         "lookups": len(signed),
         "seeds": seeds,
-        "deltas": [_stream_row(delta, ours[delta], plain) for delta in deltas],
+        "auc": _nearest_auc(signed, cosines),
+        "deltas": [
+            {**_stream_row(delta, ours[delta], plain), "guards_only": _guarded_row(guarded)}
+            for delta in deltas
+        ],
     }
 
 
@@ -231,6 +267,23 @@ def _stream_row(
         "verdict": "certified" if len(certified) == len(runs) else
         f"cannot certify in {len(runs) - len(certified)} of {len(runs)} runs",
     }  # fmt: skip
+
+
+def _guarded_row(runs: Sequence[StreamResult]) -> dict[str, Any]:
+    return {**_summed(runs), "threshold": GUARDS_COSINE}
+
+
+def _nearest_auc(questions: Sequence[Question], cosines: Any) -> float | None:
+    """Of the cosine to the nearest other question, for telling whether it has the same answer."""
+    numpy = need_numpy("Simulating streams")
+    apart = cosines - 2 * numpy.eye(len(questions), dtype=cosines.dtype)
+    nearest = apart.argmax(axis=1)
+    return _auc(
+        [
+            (float(apart[at, other]), questions[at].answer == questions[int(other)].answer)
+            for at, other in enumerate(nearest)
+        ]
+    )
 
 
 def _held(runs: Sequence[StreamResult], delta: float) -> float:

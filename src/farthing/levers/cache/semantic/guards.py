@@ -30,10 +30,44 @@ _LIKE_ASKS = (
 )
 _SYMMETRIC = frozenset({"~and", "~or", "~vs", "~&", "~+", "!between", "!either", "!both"})
 _VETO_OPERATORS = frozenset(
-    "!not !before !after !under !above !until !since !within !inside !outside !only !most !least "
-    "!more !less !today !tonight !tomorrow !yesterday !monday !tuesday !wednesday !thursday "
-    "!friday !saturday !sunday !january !february !april !june !july !august !september !october "
-    "!november !december".split()
+    [
+        "!not",
+        "!before",
+        "!after",
+        "!under",
+        "!above",
+        "!until",
+        "!since",
+        "!within",
+        "!inside",
+        "!outside",
+        "!only",
+        "!most",
+        "!least",
+        "!more",
+        "!less",
+        "!today",
+        "!tonight",
+        "!tomorrow",
+        "!yesterday",
+        "!monday",
+        "!tuesday",
+        "!wednesday",
+        "!thursday",
+        "!friday",
+        "!saturday",
+        "!sunday",
+        "!january",
+        "!february",
+        "!april",
+        "!june",
+        "!july",
+        "!august",
+        "!september",
+        "!october",
+        "!november",
+        "!december",
+    ]
 )
 
 
@@ -97,7 +131,9 @@ def _unmatched(one: Signature, other: Signature) -> _Unmatched:
 def _is_said(word: str, here: Signature, there: Signature) -> bool:
     if word in there.content or here.content[word] in there.compounds:
         return True
-    return any(here.content[word] in pair and pair in there.content.values() for pair in here.compounds)
+    return any(
+        here.content[word] in pair and pair in there.content.values() for pair in here.compounds
+    )
 
 
 def _is_slip(word: str, match: str, one: Signature, other: Signature) -> bool:
@@ -122,7 +158,9 @@ def _numbers(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     if Counter(one.quantities) != Counter(other.quantities):
         yield Finding("numbers", _difference(one.quantities, other.quantities), "veto")
     elif one.quantities != other.quantities:
-        yield Finding("order", " ".join(one.quantities) + " / " + " ".join(other.quantities), "veto")
+        yield Finding(
+            "order", " ".join(one.quantities) + " / " + " ".join(other.quantities), "veto"
+        )
 
 
 def _operators(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
@@ -159,14 +197,21 @@ def _conflict(here: frozenset[str], there: frozenset[str]) -> bool:
     """Whether the links of one word contradict each other: `to` on one side, `from` on the other."""
     rivals = ({"~from", "~to"}, {"~from", "~into"}, {"~than", "~to"}, {"!before", "!after"},
               {"!under", "!above"}, {"~from", "~onto"}, {"!within", "!after"}, {"!until", "!since"})  # fmt: skip
-    return any(len(here & pair) == 1 and (there & pair) == pair - here for pair in rivals)
+    return any(
+        len(here & pair) == 1 and not there & pair & here and len(there & pair) == 1
+        for pair in rivals
+    )
 
 
 def _opposites(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
     opposites = lexicon_for(one.language).opposites
     for left in unmatched[0]:
         for right in unmatched[1]:
-            if frozenset((left, right)) in opposites or _is_flip(left, right) or _is_flip(right, left):
+            if (
+                frozenset((left, right)) in opposites
+                or _is_flip(left, right)
+                or _is_flip(right, left)
+            ):
                 yield Finding("opposite", f"{one.content[left]} / {other.content[right]}", "veto")
 
 
@@ -224,7 +269,7 @@ def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterab
 def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     asked = frozenset((one.asks, other.asks))
     if len(asked) == 2 and not any(asked <= like for like in _LIKE_ASKS):
-        kind: Literal["veto", "doubt"] = "veto" if asked == {"who", "whom"} else "doubt"
+        kind: Literal["veto", "doubt"] = "veto" if asked == frozenset({"who", "whom"}) else "doubt"
         yield Finding("question", f"{one.asks} / {other.asks}", kind)
 
 

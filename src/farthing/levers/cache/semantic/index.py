@@ -52,7 +52,9 @@ class Partition(Generic[Key]):
             self._places[key] = place
         scale = float(self._numpy.abs(vector).max()) / 127
         if vector.shape != (self.dimensions,) or not scale > 0:
-            raise FarthingBug(f"A vector of shape {vector.shape} is no unit vector of this partition")
+            raise FarthingBug(
+                f"A vector of shape {vector.shape} is no unit vector of this partition"
+            )
         self._bits[place] = self._signs(vector)
         self._rows[place] = self._numpy.rint(vector / scale).astype(self._numpy.int8)
         self._scales[place] = scale

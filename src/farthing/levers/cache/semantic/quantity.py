@@ -30,7 +30,9 @@ _UNITS: Mapping[str, tuple[str, str]] = MappingProxyType(
         **dict.fromkeys(("mm", "millimetre", "millimetres", "millimeter"), ("m", "0.001")),
         **dict.fromkeys(("cm", "centimetre", "centimetres", "centimeter"), ("m", "0.01")),
         **dict.fromkeys(("metre", "metres", "meter", "meters"), ("m", "1")),
-        **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), ("m", "1000")),
+        **dict.fromkeys(
+            ("km", "kilometre", "kilometres", "kilometer", "kilometers"), ("m", "1000")
+        ),
         **dict.fromkeys(("mile", "miles", "mi"), ("mile", "1")),
         **dict.fromkeys(("inch", "inches"), ("inch", "1")),
         **dict.fromkeys(("foot", "feet", "ft"), ("inch", "12")),

@@ -99,7 +99,8 @@ class Scorer:
     def score(self, evidence: Evidence) -> float:
         """The estimated chance that the answer fits."""
         logit = self.bias + sum(
-            weight * feature for weight, feature in zip(self.weights, evidence.features, strict=True)
+            weight * feature
+            for weight, feature in zip(self.weights, evidence.features, strict=True)
         )
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, logit))))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
@@ -21,28 +22,94 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     }
 )  # fmt: skip
 _SILENT = frozenset({"=howto", "=cani", "=doyou", "=whatis", "=get", "=where", "=when", "=why"})
-_AUXILIARIES = frozenset("is are was were do does did can could will would should has have may am".split())
+_AUXILIARIES = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "should",
+        "has",
+        "have",
+        "may",
+        "am",
+    ]
+)
 _PAST = frozenset({"did", "was", "were", "had"})
 _FUTURE = frozenset({"will", "shall"})
 _MUST = frozenset({"should", "must", "need", "ought", "required", "have to", "supposed"})
 _PERSONS: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys("i me we us myself ourselves".split(), "1"),
-        **dict.fromkeys("you yourself".split(), "2"),
-        **dict.fromkeys("he him she her they them someone somebody himself herself".split(), "3"),
-        **dict.fromkeys("my mine our ours".split(), "1's"),
-        **dict.fromkeys("your yours".split(), "2's"),
-        **dict.fromkeys("his hers their theirs".split(), "3's"),
+        **dict.fromkeys(["i", "me", "we", "us", "myself", "ourselves"], "1"),
+        **dict.fromkeys(["you", "yourself"], "2"),
+        **dict.fromkeys(
+            [
+                "he",
+                "him",
+                "she",
+                "her",
+                "they",
+                "them",
+                "someone",
+                "somebody",
+                "himself",
+                "herself",
+            ],
+            "3",
+        ),
+        **dict.fromkeys(["my", "mine", "our", "ours"], "1's"),
+        **dict.fromkeys(["your", "yours"], "2's"),
+        **dict.fromkeys(["his", "hers", "their", "theirs"], "3's"),
     }
 )
-_OWNING = frozenset("my our your his her their this that these those one single".split())
+_OWNING = frozenset(
+    ["my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "one", "single"]
+)
 # Words of place and direction: what follows them takes a part that it can't swap.
 _LINKS = frozenset(
-    "from to into onto by than of against via for with in on at through across toward towards "
-    "over out off up down as -> => → > <".split()
+    [
+        "from",
+        "to",
+        "into",
+        "onto",
+        "by",
+        "than",
+        "of",
+        "against",
+        "via",
+        "for",
+        "with",
+        "in",
+        "on",
+        "at",
+        "through",
+        "across",
+        "toward",
+        "towards",
+        "over",
+        "out",
+        "off",
+        "up",
+        "down",
+        "as",
+        "->",
+        "=>",
+        "→",
+        ">",
+        "<",
+    ]
 )
-_DIRECTED = frozenset("from to into onto by than against via -> => → > < as".split())
-_STEADY = frozenset("and or vs & + between".split())  # what stands at their sides may swap
+_DIRECTED = frozenset(
+    ["from", "to", "into", "onto", "by", "than", "against", "via", "->", "=>", "→", ">", "<", "as"]
+)
+_STEADY = frozenset(["and", "or", "vs", "&", "+", "between"])  # what stands at their sides may swap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +147,9 @@ def sign(text: str) -> Signature:
     language = language_of(text)
     lexicon = lexicon_for(language)
     tokens = [token for token in read_tokens(text, lexicon) if token.kind != "filler"]
-    kept = [token for token in tokens if token.kind in {"word", "name"} and token.text not in _SILENT]
+    kept = [
+        token for token in tokens if token.kind in {"word", "name"} and token.text not in _SILENT
+    ]
     row = tuple(_row(tokens))
     return Signature(
         language=language,
@@ -125,7 +194,7 @@ def _links(row: Sequence[str]) -> Iterable[tuple[str, str]]:
 
 def _compounds(tokens: Sequence[Token]) -> Iterable[str]:
     """Neighbouring words written as one: `drop down` is `dropdown`."""
-    for first, second in zip(tokens, tokens[1:], strict=False):
+    for first, second in pairwise(tokens):
         if first.kind in {"word", "name", "stop"} and second.kind in {"word", "name", "stop"}:
             yield first.raw + second.raw
 
@@ -167,6 +236,6 @@ def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
     """Words right after a word of owning or pointing, and whether they are plural."""
     return {
         second.text: second.raw.endswith("s") and not second.raw.endswith("ss")
-        for first, second in zip(tokens, tokens[1:], strict=False)
+        for first, second in pairwise(tokens)
         if first.raw in _OWNING and second.kind in {"word", "name"}
     }

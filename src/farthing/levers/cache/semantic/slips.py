@@ -34,9 +34,7 @@ def _edits(one: str, other: str) -> int:
     for index, left in enumerate(one, 1):
         current = [index]
         for place, right in enumerate(other, 1):
-            cost = min(
-                row[place] + 1, current[place - 1] + 1, row[place - 1] + (left != right)
-            )
+            cost = min(row[place] + 1, current[place - 1] + 1, row[place - 1] + (left != right))
             if index > 1 and place > 1 and left == other[place - 2] and one[index - 2] == right:
                 cost = min(cost, before[place - 2] + 1)
             current.append(cost)

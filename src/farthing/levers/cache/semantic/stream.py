@@ -15,9 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
-from farthing.levers.cache.semantic.decision import Candidate, Decision, Lookup, Rules, View, propose
+from farthing.levers.cache.semantic.decision import (
+    Candidate,
+    Decision,
+    Lookup,
+    Rules,
+    View,
+    propose,
+)
 from farthing.levers.cache.semantic.embedder import need_numpy
-from farthing.levers.cache.semantic.guards import GUARDS_VERSION
+from farthing.levers.cache.semantic.guards import GUARDS_VERSION, compare
 from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, fit_scorer
 from farthing.levers.cache.semantic.signature import Signature
 
@@ -43,8 +50,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamResult:
-    """Counts of one run. `labels` are answers judged; `certified_after` the lookup at which serving
-    began, None if it never did.
+    """Counts of one run.
+
+    `labels` are answers judged; `certified_after` is the lookup at which serving began, None if
+    it never did.
     """
 
     lookups: int
@@ -85,14 +94,25 @@ class _Store:
 
 
 def replay_threshold(
-    questions: Sequence[Question], cosines: npt.NDArray[np.float32], threshold: float
+    questions: Sequence[Question],
+    cosines: npt.NDArray[np.float32],
+    threshold: float,
+    *,
+    is_guarded: bool = False,
 ) -> StreamResult:
-    """One global cosine threshold: serve the nearest entry at or above it, else call and store."""
+    """One global cosine threshold: serve the nearest entry at or above it, else call and store.
+
+    `is_guarded`: unless a guard vetoes it.
+    """
     store = _Store(cosines, len(questions))
     hits = wrong = 0
     for place, question in enumerate(questions):
         found = store.nearest(place, 1)
-        if found and found[0][1] >= threshold:
+        is_near = bool(found) and found[0][1] >= threshold
+        if is_near and is_guarded:
+            near = questions[found[0][0]].signature
+            is_near = not compare(question.signature, near).is_vetoed
+        if is_near:
             hits += 1
             wrong += questions[found[0][0]].answer != question.answer
         else:
@@ -106,7 +126,7 @@ class _Run:
 
     delta: float
     sampling: float
-    labelled: list[tuple[Evidence, bool]] = field(default_factory=list)
+    labelled: list[tuple[Evidence, bool]] = field(default_factory=list[tuple[Evidence, bool]])
     certifier: Certifier | None = None
     rules: Rules = field(default_factory=lambda: Rules(mode="shadow"))
     labels: int = 0
@@ -168,7 +188,9 @@ def replay_certified(
         decision = propose(
             Lookup(signature=question.signature), View(candidates=candidates, rules=run.rules)
         )
-        fits = decision.entry is not None and questions[int(decision.entry)].answer == question.answer
+        fits = (
+            decision.entry is not None and questions[int(decision.entry)].answer == question.answer
+        )
         if decision.action == "serve":
             hits += 1
             wrong += not fits

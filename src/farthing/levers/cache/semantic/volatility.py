@@ -29,8 +29,10 @@ _SLOW = re.compile(
 
 
 def volatility_of(text: str) -> Volatility:
-    """How soon an answer goes stale: `live` (never served again), `fast` (10 minutes), `slow`
-    (a day), `static` (30 days). A rule of thumb over words; a feature's own setting goes first.
+    """How soon an answer goes stale, by a rule of thumb over words.
+
+    `live` is never served again; `fast` lasts 10 minutes, `slow` a day, `static` 30 days. A
+    feature's own setting goes first.
     """
     if _LIVE.search(text):
         return "live"

@@ -37,7 +37,9 @@ class Token:
     is_capital: bool = False
 
 
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "–": "-", "—": " - "})
+_QUOTES = str.maketrans(
+    {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: " - "}
+)
 _SPACE = re.compile(r"\s+")
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _SCAN = re.compile(
@@ -72,8 +74,31 @@ _CONTRACTIONS: Mapping[str, str] = MappingProxyType(
         "gotta": "got to", "y'all": "you",
     }
 )  # fmt: skip
-_ENDINGS = (("n't", "not"), ("'ll", "will"), ("'re", "are"), ("'ve", "have"), ("'m", "am"), ("'d", "would"))
-_IS = frozenset("what where who how when why which that it there here he she".split())
+_ENDINGS = (
+    ("n't", "not"),
+    ("'ll", "will"),
+    ("'re", "are"),
+    ("'ve", "have"),
+    ("'m", "am"),
+    ("'d", "would"),
+)
+_IS = frozenset(
+    [
+        "what",
+        "where",
+        "who",
+        "how",
+        "when",
+        "why",
+        "which",
+        "that",
+        "it",
+        "there",
+        "here",
+        "he",
+        "she",
+    ]
+)
 _HALF_OF_DAY: Mapping[str, str] = MappingProxyType(
     {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm"}
 )
@@ -230,9 +255,7 @@ def _bare_number(token: Token) -> str | None:
     return token.text[1:] if " " not in token.text else None
 
 
-def _number_words(
-    tokens: Sequence[Token], index: int, lexicon: Lexicon
-) -> tuple[str | None, int]:
+def _number_words(tokens: Sequence[Token], index: int, lexicon: Lexicon) -> tuple[str | None, int]:
     """The number that the words from `index` on say, in digits, and how many words that takes."""
     total: int | None = None
     at = index
@@ -242,7 +265,12 @@ def _number_words(
             total = (total or 0) + int(lexicon.numbers[raw])
         elif total is not None and raw in lexicon.scales:
             total = max(total, 1) * int(lexicon.scales[raw])
-        elif not (raw == "and" and total is not None and total >= 100 and _is_number(tokens, at + 1, lexicon)):
+        elif not (
+            raw == "and"
+            and total is not None
+            and total >= 100
+            and _is_number(tokens, at + 1, lexicon)
+        ):
             break
         at += 1
     if total is None:
@@ -263,7 +291,19 @@ def _is_number(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> bool:
 def _counts(tokens: Sequence[Token], at: int) -> bool:
     """Whether `one` before this place counts something: `one egg`, not `which one is`."""
     following = tokens[at].raw if at < len(tokens) else ""
-    return following not in {"", "is", "are", "of", "do", "does", "can", "should", "to", "i", "that"}
+    return following not in {
+        "",
+        "is",
+        "are",
+        "of",
+        "do",
+        "does",
+        "can",
+        "should",
+        "to",
+        "i",
+        "that",
+    }
 
 
 def _unit_after(tokens: Sequence[Token], at: int) -> tuple[str | None, int]:
@@ -287,8 +327,10 @@ def _ordinal_word(
     tokens: Sequence[Token], index: int, before: Sequence[Token], lexicon: Lexicon
 ) -> Token:
     token = tokens[index]
-    if token.kind == "word" and token.raw in lexicon.ordinals and not (
-        before and before[-1].kind == "quantity"
+    if (
+        token.kind == "word"
+        and token.raw in lexicon.ordinals
+        and not (before and before[-1].kind == "quantity")
     ):
         return Token(f"#{lexicon.ordinals[token.raw]} th", token.raw, "quantity")
     return token

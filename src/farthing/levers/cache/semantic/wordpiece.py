@@ -1,5 +1,6 @@
-"""WordPiece: text to the token numbers of an uncased BERT vocabulary, and that vocabulary as a
-dictionary of common English words.
+"""WordPiece: text to the token numbers of an uncased BERT vocabulary.
+
+The vocabulary also serves as a dictionary of common English words.
 
 `vocabulary.txt` is the vocabulary of bert-base-uncased, Apache-2.0 (see NOTICE), sha256
 07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3.
