@@ -71,7 +71,7 @@ class Money(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     def __str__(self) -> str:
         """The amount in USD as a plain decimal string, exact, at least two decimals."""
         whole, rest = divmod(abs(self.nanodollars), NANODOLLARS_PER_USD)
-        fraction = ("%09d" % rest).rstrip("0")
+        fraction = f"{rest:09d}".rstrip("0")
         if len(fraction) < 2:
             fraction = fraction.ljust(2, "0")
         return f"-{whole}.{fraction}" if self.nanodollars < 0 else f"{whole}.{fraction}"

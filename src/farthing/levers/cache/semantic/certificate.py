@@ -155,7 +155,12 @@ class Certifier:
         return stamp != self.stamp
 
     def observe(self, score: float, *, is_wrong: bool, propensity: float, is_serving: bool) -> None:
-        """Count one label. `propensity` is the chance with which this lookup was labelled."""
+        """Count one label. `propensity` is the chance with which this lookup was labelled.
+
+        After a breach labels say nothing more; a new certificate needs a new certifier.
+        """
+        if self.is_breached:
+            return
         threshold = self.threshold
         is_served = is_serving and threshold is not None and score >= threshold
         floor = self.sampling if is_served else self.shadow_sampling
@@ -175,7 +180,7 @@ class Certifier:
             self._grow()
         else:
             _count(self._counts, (band, weight), is_wrong=is_wrong)
-            self._advance()
+            self._advance(band)
 
     def _grow(self) -> None:
         """Certify more bands by the labels since the last growth, where these suffice.
@@ -194,19 +199,22 @@ class Certifier:
 
     def _fresh_wealth(self, at: int) -> tuple[float, float]:
         """Of the bands beyond what is served, and of all up to `at`, pooled."""
-        alone: list[Tally] = []
-        pooled: list[Tally] = []
+        alone: dict[float, _Count] = {}
+        pooled: dict[float, _Count] = {}
         for (band, weight), count in self._fresh.items():
             if band > at:
                 continue
             if band > self._proven:
-                alone.append(Tally(count.labels, count.wrong, weight))
+                _merge(alone, weight, count)
             like = self.sampling / self.shadow_sampling if band > self._proven else 1.0
-            pooled.append(Tally(count.labels, count.wrong, weight * like))
-        return proof_wealth(alone, self.limit), proof_wealth(pooled, self.limit)
+            _merge(pooled, weight * like, count)
+        return (
+            proof_wealth(_tallies(alone), self.limit),
+            proof_wealth(_tallies(pooled), self.limit),
+        )
 
-    def _advance(self) -> None:
-        for at in range(len(self.thresholds)):
+    def _advance(self, band: int) -> None:
+        for at in range(band, len(self.thresholds)):
             if not self._reached[at]:
                 self._reached[at] = proof_wealth(self._nested(at), self.limit) >= self.proof_at
         proven = self._proven
@@ -220,11 +228,11 @@ class Certifier:
             self.labels_since_proof = 0
 
     def _nested(self, at: int) -> list[Tally]:
-        return [
-            Tally(count.labels, count.wrong, weight)
-            for (band, weight), count in self._counts.items()
-            if band <= at
-        ]
+        merged: dict[float, _Count] = {}
+        for (band, weight), count in self._counts.items():
+            if band <= at:
+                _merge(merged, weight, count)
+        return _tallies(merged)
 
     def is_growing(self) -> bool:
         """Whether a larger set may be proven soon, so that going to serve is better put off.
@@ -272,6 +280,12 @@ def _count(counts: dict[_Key, _Count], key: _Key, *, is_wrong: bool) -> None:
     count = counts.setdefault(key, _Count())
     count.labels += 1
     count.wrong += is_wrong
+
+
+def _merge(counts: dict[float, _Count], weight: float, count: _Count) -> None:
+    into = counts.setdefault(weight, _Count())
+    into.labels += count.labels
+    into.wrong += count.wrong
 
 
 def _tallies(counts: dict[float, _Count]) -> list[Tally]:

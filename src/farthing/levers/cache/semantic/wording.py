@@ -367,9 +367,9 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
 def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
     """Words told apart as names, function words and fillers."""
     found: list[Token] = []
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for index, token in enumerate(tokens):
         kind = token.kind
-        is_bound = following is not None and following.kind == "quantity"
+        is_bound = index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
         if token.raw == "over" and is_bound and "!above" in lexicon.operators:
             found.append(Token("!above", token.raw, "operator"))
             continue
