@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor
+.PHONY: bench-overhead bench-ledger bench-floor bench-semantic
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -66,6 +66,9 @@ bench-overhead: $(VENV)/.dev ## Latency and CPU beside nginx, the bare floor and
 
 bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 	$(BIN)/python bench/ledger.py
+
+bench-semantic: $(VENV)/.dev ## A semantic look-up with the packaged embedder and with a supplied vector
+	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .demo .bench tests/node/node_modules dist
