@@ -82,6 +82,7 @@ def test_the_document_has_money_as_texts_and_instants_in_utc():
         "spent_usd": "12.00",
         "reserved_usd": "1.00",
         "free_usd": "2.00",
+        "would_have_been_refused": {"calls": 0, "cost_usd": "0.00"},
         "spent_share": 0.8,
         "burn": {"last_hour_usd": "1.00", "last_day_usd": "24.00"},
         "exhausted_at": "2026-11-13T15:00:00Z",

@@ -160,7 +160,7 @@ def test_status_shows_each_account_and_which_budgets_are_idle(configured, spent)
 
 def test_status_of_a_budget_that_does_not_exist_names_those_that_do(configured):
     done = CliRunner().invoke(cli, ["--config", str(configured()), "budget", "status", "serch"])
-    assert "There is no budget 'serch'. Configured are: search, quiet." in str(done.exception)
+    assert "There is no budget 'serch'. Known are: search, quiet." in str(done.exception)
 
 
 def test_alerts_are_listed_with_dead_letters_and_can_be_retried(configured, spent):

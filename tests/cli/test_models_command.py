@@ -113,3 +113,10 @@ def test_a_bad_day_is_the_caller_s_error():
     found = run("--at", "soon")
     assert found.exit_code != 0
     assert found.stdout == ""
+
+
+def test_a_query_that_finds_nothing_names_what_comes_close():
+    found = run("gpt-4o-mimi")
+    assert found.exit_code == 0
+    assert "Close names: gpt-4o" in found.stderr
+    assert "azure" in run("gpt-4o", "--provider", "azur").stderr

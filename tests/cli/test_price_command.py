@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from farthing.cli.root import cli, main
 
-KEYS = {"model", "provider", "at", "cost_usd", "lines", "card", "projection"}
+KEYS = {"model", "provider", "at", "cost_usd", "lines", "card", "projection", "volume"}
 
 
 @pytest.fixture(autouse=True)
@@ -136,12 +136,28 @@ def test_a_projection_multiplies_by_what_is_given():
         "--regenerations", 1.3, "--steps", 4, "--turns", 6,
     )["projection"]  # fmt: skip
     assert grown == {
+        "per_call_usd": "0.0027",
         "per_request_usd": "0.01404",
         "per_conversation_usd": "0.08424",
         "per_day_usd": "14040.00",
         "per_month_usd": "421200.00",
         "days_per_month": 30,
     }
+
+
+def test_people_see_the_factors_beside_each_sum():
+    found = run(
+        "gpt-4o", "--input", 1000, "--output", 20, "--at", "2026-11-24", "--per-day", 1000000,
+        "--regenerations", 1.3, "--steps", 4, "--turns", 6,
+    )  # fmt: skip
+    for line in (
+        "per call          $0.0027\n",
+        "per request       $0.01404  = call x 1.3 regenerations x 4 steps\n",
+        "per conversation  $0.08424  = request x 6 turns\n",
+        "per day           $14040.00  = request x 1000000 a day\n",
+        "per month         $421200.00  = day x 30\n",
+    ):
+        assert line in found.stdout
 
 
 def test_people_get_lines_the_card_and_the_projection():
@@ -182,6 +198,8 @@ def test_a_discount_shows_and_every_line_reproduces(bare):
     ("arguments", "said"),
     [
         (("gpt-4oo", "--input", 1), "Close names: gpt-4o"),
+        (("gpt-4o-typo", "--input", 1), "Close names: gpt-4o, "),
+        (("gpt-4o", "--input", 1, "--provider", "azur"), "Providers of a similar name: azure"),
         (("no-such-thing", "--input", 1), "Nothing was priced"),
         (("gpt-5", "--input", 1, "--service-tier", "bogus"), "service tier 'bogus'"),
         (("gpt-5", "--input", 1, "--region", "mars"), "region 'mars'"),
@@ -205,3 +223,11 @@ def test_bad_use_exits_with_2_and_prints_nothing_on_stdout(arguments, said, monk
     assert ended.value.code == 2
     assert said in printed.err
     assert printed.out == ""
+
+
+def test_a_provider_of_ones_own_may_stand_before_the_model(bare):
+    (bare / "farthing.toml").write_text(
+        '[[price]]\nprovider = "house"\nmodel = "llama"\ninput = "0.2"\n'
+    )
+    assert document("house/llama", "--input", 1000)["cost_usd"] == "0.0002"
+    assert "house" in run("llama", "--provider", "hause", "--input", 1).exception.args[0]

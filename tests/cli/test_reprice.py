@@ -1,7 +1,12 @@
+import json
+
 import pytest
 from ledger_cli_samples import FlatBook, folder, run, run_json
 
+from farthing.cli.output import usd
 from farthing.errors import CallerError
+from farthing.money import Money
+from farthing.pricing import PriceBook
 
 __all__ = ["folder"]
 
@@ -32,3 +37,28 @@ def test_people_get_a_table():
 @pytest.mark.parametrize("text", ["gpt-4o", "=x", "gpt-4o="])
 def test_half_a_replacement_is_the_caller_s_error(text):
     assert isinstance(run("reprice", "--model", text).exception, CallerError)
+
+
+def test_a_model_without_a_price_is_refused_and_close_names_are_told(monkeypatch):
+    monkeypatch.setattr("farthing.cli.reprice.price_book", lambda _: PriceBook.load())
+    found = run("reprice", "--model", "gpt-4o=gpt-4o-mimi", "--json")
+    assert isinstance(found.exception, CallerError)
+    assert "No price is known for 'gpt-4o-mimi'.\nNothing was repriced." in str(found.exception)
+    assert "gpt-4o-mini" in str(found.exception)
+    assert found.stdout == ""
+
+
+def test_a_replacement_that_meets_no_call_is_told_beside_the_document():
+    found = run("reprice", "--model", "absent=dear", "--json")
+    assert "no call of absent is among these" in found.stderr
+    assert json.loads(found.stdout)["models"] == {"absent": "dear"}
+
+
+def test_the_title_tells_what_has_no_price(monkeypatch):
+    monkeypatch.setattr("farthing.cli.reprice.price_book", lambda _: PriceBook.load())
+    found = run("reprice", "--at", "2026-09-01")
+    assert "without 1 attempts that have no price" in found.stdout
+
+
+def test_a_saving_is_a_negative_sum():
+    assert [usd(Money(n)) for n in (-500_000_000, 0, 1)] == ["-$0.50", "$0.00", "$0.000000001"]

@@ -31,9 +31,8 @@ CHAT_ANSWER = {
 class MemoryJournal:
     """Keeps what is written; the last word on each call is in `entries`."""
 
-    run = ""  # no leases
-
-    def __init__(self):
+    def __init__(self, run=""):
+        self.run = run  # empty: no leases
         self.intents = []
         self.entries = []
         self.cards = {}
@@ -150,7 +149,7 @@ class Clock:
 class Gateway:
     """An engine in this process behind a real server, with its journal in memory."""
 
-    def __init__(self, directory, provider, *, keyless=False, **tables):
+    def __init__(self, directory, provider, *, keyless=False, run="", **tables):
         url = f"http://127.0.0.1:{provider.port}"
         document = {
             "ledger": {"data_dir": str(directory)},
@@ -164,10 +163,13 @@ class Gateway:
             for settings in document["providers"].values():
                 settings.pop("api_key")
         for name, table in tables.items():
-            document.setdefault(name, {}).update(table)
+            if isinstance(table, list):
+                document[name] = table
+            else:
+                document.setdefault(name, {}).update(table)
         self.config = load_config(document, {})
         self.clock = Clock()
-        self.journal = MemoryJournal()
+        self.journal = MemoryJournal(run)
         self.ring = KeyRing(directory)
         self.wired = wire_engine(
             self.config,
@@ -183,6 +185,7 @@ class Gateway:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         engine = self.wired.engine
+        self.wired.start()
         self.server = await serve(engine.handle, listener, ServerLimits(), refuse=engine.refuse)
         return self
 
@@ -204,6 +207,16 @@ class Gateway:
         writer.close()
         await writer.wait_closed()
         return answered
+
+    async def send(self, method, path, document=None, headers=None):
+        """Any request; its host is loopback, unless a header says otherwise."""
+        reader, writer = await self.connect()
+        body = b"" if document is None else json.dumps(document).encode()
+        named = {"host": f"127.0.0.1:{self.port}", "content-type": "application/json"}
+        named |= {"content-length": str(len(body)), "connection": "close"} | (headers or {})
+        lines = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in named.items()), "", ""]
+        writer.write("\r\n".join(lines).encode() + body)
+        return await self._read(reader, writer)
 
     async def get(self, path, headers=None):
         reader, writer = await self.connect()

@@ -2,7 +2,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.gateway.headers import (
-    UNENCODED,
     Sieve,
     first,
     for_client,
@@ -83,16 +82,14 @@ NAMES = st.sampled_from(
 
 
 @given(st.lists(st.lists(st.tuples(NAMES, st.binary(max_size=3))), max_size=5))
-def test_a_sieve_keeps_what_it_would_keep_without_its_memory(requests):
-    upstream, back = Sieve.for_provider(), Sieve.for_client()
-    for headers in requests:
-        sent = for_provider(headers, is_body_decoded=False)
-        assert [*upstream(headers), UNENCODED] == sent
-        assert back(headers) == for_client(headers)
+def test_a_sieve_keeps_what_it_would_keep_without_its_memory(answers):
+    sieve = Sieve()
+    for headers in answers:
+        assert sieve(headers) == for_client(headers)
 
 
 def test_a_sieve_forgets_rather_than_grows():
-    sieve = Sieve.for_provider()
+    sieve = Sieve()
     for number in range(3000):
-        assert sieve([(b"x-%d" % number, b""), (b"cookie", b"")]) == [(b"x-%d" % number, b"")]
+        assert sieve([(b"x-%d" % number, b""), (b"set-cookie", b"")]) == [(b"x-%d" % number, b"")]
     assert len(sieve._known) <= 1000

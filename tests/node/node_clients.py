@@ -28,8 +28,13 @@ def require_node():
 
 def run_node_clients(base_url, *keys):
     """Every Node scenario's result by name."""
+    return run_script("clients.mjs", base_url, *keys)
+
+
+def run_script(name, *arguments):
+    """The JSON that a script here prints."""
     done = subprocess.run(
-        ["node", "clients.mjs", base_url, *keys],
+        ["node", name, *arguments],
         cwd=HERE,
         capture_output=True,
         text=True,

@@ -28,6 +28,7 @@ from farthing.wire import (
     Timeouts,
     TotalTimeout,
     WireError,
+    request_head,
     trust,
 )
 
@@ -93,21 +94,24 @@ def test_a_request_goes_out_as_one_block_with_its_framing(loop):
     ]
 
 
-def test_a_block_of_headers_encoded_before_goes_out_as_it_is():
+def test_a_head_made_before_serves_many_requests():
     seen = []
 
     async def script(reader, writer):
-        seen.append((await read_request(reader))[0])
-        writer.write(OK)
+        for _ in range(2):
+            seen.append((await read_request(reader))[0])
+            writer.write(OK)
         await reader.read()
 
     async def main():
         async with upstream(script) as (client, origin, _):
-            block = [(b"a", b"b"), (b"host", b"evil")]
-            await (await client.send(origin, "POST", "/x", block)).read(2)
+            head = request_head(origin, "POST", "/x", [(b"a", b"b"), (b"host", b"evil")])
+            for body in (b"", b"four"):
+                await (await client.send_head(origin, head, body, Timeouts())).read(2)
 
     run(main)
     assert seen[0].endswith(b"\r\na: b\r\ncontent-length: 0\r\n\r\n")
+    assert seen[1].endswith(b"\r\na: b\r\ncontent-length: 4\r\n\r\n")
     assert b"evil" not in seen[0]
 
 

@@ -16,6 +16,7 @@ from farthing.budgets.purse import Purse, Reservation, Wait
 from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope
 from farthing.budgets.settings import AtLimit, BudgetSettings, Mode
+from farthing.budgets.shelf import BudgetFixed, BudgetShelf, UnknownBudget
 from farthing.budgets.sqlite import SqliteBudgets
 from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.budgets.treasurer import Treasurer
@@ -26,7 +27,9 @@ __all__ = [
     "Account",
     "Ask",
     "AtLimit",
+    "BudgetFixed",
     "BudgetSettings",
+    "BudgetShelf",
     "BudgetStore",
     "Grant",
     "Mode",
@@ -37,6 +40,7 @@ __all__ = [
     "Span",
     "SqliteBudgets",
     "Treasurer",
+    "UnknownBudget",
     "Wait",
     "Window",
     "account_id",

@@ -9,7 +9,7 @@ import msgspec
 from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.window import Span
 from farthing.errors import ConfigError
-from farthing.money import Money
+from farthing.money import ZERO, Money
 
 __all__ = ["Account", "account_id", "check_names"]
 
@@ -18,7 +18,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What the store says of an account: committed + leased never exceeds an enforced limit.
 
     `committed` is the sum of the ledger's entries charged to it, `leased` what workers hold for
-    calls that are running or not yet drained, and for calls to come.
+    calls that are running or not yet drained, and for calls to come. `passed_calls`, which cost
+    `passed`, would have been refused, were the budget enforced.
     """
 
     id: str
@@ -28,6 +29,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     limit: Money
     committed: Money
     leased: Money
+    passed_calls: int = 0
+    passed: Money = ZERO
 
     @property
     def free(self) -> Money:

@@ -99,6 +99,16 @@ class Holding:
         """What the window has spent, as far as is known here: the ledger's sum and our own rest."""
         return self._spent_by_all + self.spent - self._drained
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether callers may hear what is left of it: it is on, and the store was seen once."""
+        return self._seen_us != _NEVER and self.budget.mode == "on"
+
+    @property
+    def remaining(self) -> Money:
+        """What the window has left, as far as is known here."""
+        return Money(max(0, self.limit - self.spent_by_all))
+
     def exceeds(self, needed: int, now_us: int) -> bool:
         """Whether the limit has no room for a call of `needed`, even if nobody held anything.
 

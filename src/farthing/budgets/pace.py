@@ -65,6 +65,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
             "spent_usd": str(standing.spent),
             "reserved_usd": str(standing.reserved),
             "free_usd": str(self.free),
+            "would_have_been_refused": {
+                "calls": standing.passed_calls,
+                "cost_usd": str(standing.passed),
+            },
             "spent_share": self.share_tenths / 1000,
             "burn": {
                 "last_hour_usd": str(self.burn_hour),

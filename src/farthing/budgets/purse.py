@@ -103,6 +103,11 @@ class Reservation:
         return Money(max(0, self._held))
 
     @property
+    def remaining(self) -> Money | None:
+        """What is left of the tightest of its budgets, as far as is known here; None: unknown."""
+        return min((h.remaining for h in self._match.holdings if h.is_telling), default=None)
+
+    @property
     def is_enforced(self) -> bool:
         """Whether any of its budgets holds calls back."""
         return bool(self._match.enforced)
@@ -146,20 +151,22 @@ class Reservation:
         for holding in self._match.holdings:
             holding.free += back
             holding.spent += cost
+        if self._match.lenient:
+            self._purse.let_pass(self._match, self.overlooked, cost)
         self._purse.settled(self._match, back)
 
     def abandon(self) -> None:
         """Nothing was sent: all that was held is free again."""
-        if self._held >= 0:
-            self.settle(Money(0))
+        self.settle(Money(0))
 
 
 class Purse:
     """The leases of one worker and what its calls hold of them.
 
     `on_hungry` is called when the store should be asked soon. `overlooked` counts by budget the
-    calls that would have been refused, were it enforced; `overruns` the calls that cost more than
-    they held.
+    calls that would have been refused, were it enforced; `passed` by account the calls of those
+    that ended, and their cost, until somebody takes it; `overruns` the calls that cost more than
+    they held. Where it does not `has_budgets`, no call need be asked for.
     """
 
     def __init__(
@@ -169,6 +176,7 @@ class Purse:
         self.on_hungry = on_hungry
         self.is_awaited = False
         self.overlooked: Counter[str] = Counter()
+        self.passed: dict[str, tuple[int, int]] = {}
         self.overruns = 0
         self._holdings: dict[str, Holding] = {}
         self._latest: dict[tuple[str, str], Holding] = {}
@@ -185,6 +193,7 @@ class Purse:
         """
         check_names(budgets)
         self._lines = [_Line(budget) for budget in budgets if budget.mode != "off"]
+        self.has_budgets = bool(self._lines)
         self._facts = reader(frozenset(d for line in self._lines for d in line.scope.dimensions))
         self._matches.clear()
         known = {line.budget.name: line.budget for line in self._lines}
@@ -252,6 +261,19 @@ class Purse:
                 refused.append(holding.refusal(needed, now_us))
         return tuple(refused)
 
+    def let_pass(self, match: _Match, refusals: Sequence[Refused], cost: int) -> None:
+        """Count a call that ended, where a budget that is not enforced would have refused it.
+
+        Some of that is known only now: what other workers spent meanwhile.
+        """
+        if not cost:
+            return
+        known = {refused.budget for refused in refusals}
+        for holding in match.lenient:
+            if holding.budget.name in known or holding.spent_by_all > holding.limit:
+                calls, before = self.passed.get(holding.id, (0, 0))
+                self.passed[holding.id] = (calls + 1, before + cost)
+
     def asks(self, waits: Iterable[Wait], now_us: int) -> list[Ask]:
         """What to ask the store for: what calls wait for, and what runs low."""
         least: dict[Holding, int] = {}
@@ -310,6 +332,11 @@ class Purse:
             if holding is not None:
                 holding.is_hungry = True
                 self._hungry.add(holding)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is anything to tend."""
+        return self.has_budgets or bool(self._holdings)
 
     def __iter__(self) -> Iterator[Holding]:
         """All holdings."""

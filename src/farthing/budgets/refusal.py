@@ -52,6 +52,18 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
         except (ValueError, OverflowError, OSError):
             return ""
 
+    @property
+    def midway(self) -> str:
+        """The same for a stream that has begun: it stops here."""
+        held = "" if self.is_lasting else f" and holds {self.reserved} for other calls"
+        until = f", or wait until {self.resets_at}" if self.is_lasting and self.resets_at else ""
+        return (
+            f"Budget {self.budget!r} ({self.key}, {self.window}) of {self.limit} USD has spent"
+            f" {self.spent}{held}; to go on, this call may cost up to {self.needed} in all,"
+            f" {self.shortfall} more than is left. The stream was stopped here; what was sent of it"
+            f" is charged. Raise the limit{until}."
+        )
+
     def __str__(self) -> str:
         """What happened, what was kept, what to do."""
         whose = f"Budget {self.budget!r} ({self.key}, {self.window})"

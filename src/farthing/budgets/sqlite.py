@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,11 @@ __all__ = ["SqliteBudgets"]
 _WANTED_US: Final = 1_000_000
 _LEASED: Final = (
     "(SELECT COALESCE(SUM(granted - drained), 0) FROM budget_leases WHERE account = id)"
+)
+_NONE: Final = (0, 0)
+_PASSED: Final = (
+    "CREATE TABLE IF NOT EXISTS budget_passed"
+    " (account TEXT PRIMARY KEY, calls INTEGER NOT NULL, cost INTEGER NOT NULL) WITHOUT ROWID"
 )
 _HOLDING: Final = (
     "(SELECT COUNT(*) FROM budget_leases"
@@ -115,6 +120,7 @@ class SqliteBudgets:
             ' ORDER BY budget, "key", start_us',
             {"now_us": now_us, "budget": budget},
         )
+        passed = self._passed()
         return [
             Account(
                 id=row[0],
@@ -124,9 +130,27 @@ class SqliteBudgets:
                 limit=Money(row[7]),
                 committed=Money(row[8]),
                 leased=Money(row[9]),
+                passed_calls=passed.get(row[0], _NONE)[0],
+                passed=Money(passed.get(row[0], _NONE)[1]),
             )
             for row in found
         ]
+
+    def note_passed(self, passed: Mapping[str, tuple[int, int]]) -> None:
+        """Add to the calls, and their cost in nanodollars, that accounts would have refused."""
+        with self._store.transaction() as connection:
+            connection.execute(_PASSED)
+            connection.executemany(
+                "INSERT INTO budget_passed VALUES (?, ?, ?) ON CONFLICT (account)"
+                " DO UPDATE SET calls = calls + excluded.calls, cost = cost + excluded.cost",
+                [(account, *counts) for account, counts in passed.items()],
+            )
+
+    def _passed(self) -> dict[str, tuple[int, int]]:
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'budget_passed'", {}):
+            return {}
+        found = self._query("SELECT account, calls, cost FROM budget_passed", {})
+        return {account: (calls, cost) for account, calls, cost in found}
 
     def sweep(self, now_us: int) -> list[str]:
         """Return what lapsed leases hold whose holders left no journal; the holders' names.
@@ -158,6 +182,12 @@ class SqliteBudgets:
         with self._store.transaction() as connection:
             connection.execute(
                 "DELETE FROM budget_leases WHERE granted = drained AND account IN"
+                " (SELECT id FROM budget_accounts WHERE end_us + rolling_us < ?)",
+                (before_us,),
+            )
+            connection.execute(_PASSED)
+            connection.execute(
+                "DELETE FROM budget_passed WHERE account IN"
                 " (SELECT id FROM budget_accounts WHERE end_us + rolling_us < ?)",
                 (before_us,),
             )

@@ -18,7 +18,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     `reserved` is what workers hold for calls that run or are to come. A calendar window has an
     `end_us`; a rolling one counts the `end_us - start_us` before now and never ends
-    (`is_rolling`). `forecast_thresholds` are percentages of the limit. `scope` is the budget's scope as written, `key` the same with each `*` filled.
+    (`is_rolling`). `passed_calls`, which cost `passed`, went through although a budget that
+    is not enforced would have refused them. `forecast_thresholds` are percentages of the limit. `scope` is the budget's scope as written, `key` the same with each `*` filled.
     """
 
     budget: str
@@ -33,6 +34,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_rolling: bool = False
     mode: str = "on"
     at_limit: str = "block"
+    passed_calls: int = 0
+    passed: Money = Money(0)
     forecast_thresholds: tuple[int, ...] = (100,)
 
     @property

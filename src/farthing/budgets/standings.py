@@ -28,6 +28,10 @@ class AccountStandings:
 
     def __init__(self, store: _Accounts, budgets: Sequence[BudgetSettings]) -> None:
         self._store = store
+        self.replace_budgets(budgets)
+
+    def replace_budgets(self, budgets: Sequence[BudgetSettings]) -> None:
+        """Go by these settings from now on."""
         self._budgets = {budget.name: budget for budget in budgets}
 
     def open(self, now_us: int) -> list[Standing]:
@@ -73,6 +77,8 @@ class AccountStandings:
             spent=total([account.committed for account in found]),
             reserved=total([account.leased for account in found]),
             is_rolling=bool(length_us),
+            passed_calls=sum(account.passed_calls for account in found),
+            passed=total([account.passed for account in found]),
             mode="on" if settings is None else settings.mode,
             at_limit="block" if settings is None else settings.at_limit,
         )

@@ -8,7 +8,7 @@ so that an answer that got lost does no harm: the next one says the same again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -87,6 +87,10 @@ class BudgetStore(Protocol):
 
     def accounts(self, now_us: int, budget: str = "") -> list[Account]:
         """The accounts that count at an instant, of one budget or all, by budget, key and time."""
+        ...
+
+    def note_passed(self, passed: Mapping[str, tuple[int, int]]) -> None:
+        """Add to the calls, and their cost in nanodollars, that accounts would have refused."""
         ...
 
     def sweep(self, now_us: int) -> list[str]:

@@ -22,6 +22,7 @@ from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.call import Attribution
 from farthing.clock import Clock
+from farthing.errors import ConfigError
 from farthing.ledger import StoreError
 from farthing.money import Money
 
@@ -29,6 +30,7 @@ __all__ = ["Treasurer"]
 
 _LOG = logging.getLogger("farthing")
 _TICK_S = 0.1
+_IDLE_S = 1.0
 _RETRY_S = 0.02
 _TROUBLE_S = 0.25
 _TIDY_US = 1_000_000
@@ -36,6 +38,10 @@ _BEAT_US = LEASE_TTL_US // 3
 _WAITING_MAX = 2_000
 _T = TypeVar("_T")
 _Given = Reservation | Refused | None
+
+
+def _unchanged() -> None:
+    pass
 
 
 class _Waiter:
@@ -65,16 +71,23 @@ class Treasurer:
         holder: str,
         *,
         wait_s: float = 2.0,
+        changed: Callable[[], Sequence[BudgetSettings] | None] = _unchanged,
     ) -> None:
-        """Raises ConfigError: two budgets bear one name."""
+        """`changed` is asked every second for other budgets to go by; None: they are the same.
+
+        Raises:
+            ConfigError: two budgets bear one name.
+        """
         self._wake = asyncio.Event()
         self.purse = Purse(budgets, on_hungry=self._wake.set)
         self.trouble = ""
         self._budgets = budgets
-        self._store = store
+        self.store = store
         self._clock = clock
         self._holder = holder
-        self._wait_s = wait_s
+        self.wait_s = wait_s
+        self._changed = changed
+        self._asked_us = clock.monotonic_us()
         self._waiting: deque[_Waiter] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="farthing-budgets")
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +101,8 @@ class Treasurer:
 
     async def close(self) -> None:
         """Refuse who waits and give back what is free; call it when no call runs any more."""
+        if self._is_closing:
+            return
         self._is_closing = True
         self._wake.set()
         if self._task is not None:
@@ -96,7 +111,8 @@ class Treasurer:
             self._refuse(waiter)
         self._waiting.clear()
         await self._tend(self.purse.give_back_all())
-        await self._threaded(self._store.close)
+        await self._note_passed()
+        await self._threaded(self.store.close)
         self._thread.shutdown()
 
     def take(
@@ -150,7 +166,7 @@ class Treasurer:
             return wait.busy(self._clock.now_us(), self.trouble)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(wait, again, loop.create_future())
-        timer = loop.call_later(self._wait_s, self._refuse, waiter)
+        timer = loop.call_later(self.wait_s, self._refuse, waiter)
         self._waiting.append(waiter)
         self.purse.is_awaited = True
         self._wake.set()
@@ -182,19 +198,35 @@ class Treasurer:
 
     async def _run(self) -> None:
         while not self._is_closing:
-            pause_s = _RETRY_S if self._waiting else _TICK_S
+            pause_s = _RETRY_S if self._waiting else _TICK_S if self.purse.is_used else _IDLE_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TROUBLE_S if self.trouble else pause_s):
                     await self._wake.wait()
             self._wake.clear()
             try:
+                await self._look_for_changes()
                 await self._turn()
             except Exception:  # edge: a fault here must not end all calls of the worker for ever
                 _LOG.exception("budgets could not be tended; it is tried again")
                 await asyncio.sleep(_TROUBLE_S)
 
+    async def _look_for_changes(self) -> None:
+        now_us = self._clock.monotonic_us()
+        if now_us - self._asked_us < _IDLE_S * 1_000_000:
+            return
+        self._asked_us = now_us
+        try:
+            budgets = self._changed()
+        except ConfigError as error:  # told once: the next try sees no change
+            _LOG.error("%s", error)
+            return
+        if budgets is not None:
+            await self.replace_budgets(budgets)
+
     async def _turn(self) -> None:
         """One round: ask for what is needed now; now and then give back and say we live."""
+        if not self.purse.is_used:
+            return
         if not self._is_configured:
             await self._configure()
         self._try_again()
@@ -205,7 +237,7 @@ class Treasurer:
 
     async def _configure(self) -> None:
         budgets = self._budgets
-        done = partial(self._store.configure, budgets, self._now_us())
+        done = partial(self.store.configure, budgets, self._now_us())
         self._is_configured = await self._tried(done) is not None and budgets is self._budgets
         if self._is_configured:  # what was leased under other limits is leased anew
             await self._tend(self.purse.give_back_all())
@@ -216,16 +248,25 @@ class Treasurer:
         self._looked_us = now_us = self._clock.monotonic_us()
         wanted: set[tuple[str, str]] | None = None
         if any(holding.free > 0 for holding in self.purse):
-            wanted = await self._tried(partial(self._store.wanted, self._now_us()))
+            wanted = await self._tried(partial(self.store.wanted, self._now_us()))
         asks = self.purse.give_back(wanted or set())
         if now_us - self._tidied_us >= _TIDY_US:
             self._tidied_us = now_us
             asks += self.purse.tidy(self._now_us())
         await self._tend(asks)
+        await self._note_passed()
         if now_us - self._beaten_us >= _BEAT_US:
             self._beaten_us = now_us
-            await self._tried(partial(self._store.heartbeat, self._holder, self._now_us()))
-            await self._tried(partial(self._store.sweep, self._now_us()))
+            await self._tried(partial(self.store.heartbeat, self._holder, self._now_us()))
+            await self._tried(partial(self.store.sweep, self._now_us()))
+
+    async def _note_passed(self) -> None:
+        passed, self.purse.passed = self.purse.passed, {}
+        if not passed:
+            return
+        noted = partial(self.store.note_passed, passed)
+        if await self._tried(lambda: (noted(), True)) is None:
+            self.purse.passed = passed | self.purse.passed  # a figure for people; some may be lost
 
     async def _tend(self, asks: Sequence[Ask]) -> None:
         if not asks:
@@ -233,7 +274,7 @@ class Treasurer:
         now_us = self._now_us()
         grants: list[Grant] | None = None
         try:
-            grants = await self._tried(partial(self._store.tend, self._holder, asks, now_us))
+            grants = await self._tried(partial(self.store.tend, self._holder, asks, now_us))
         finally:
             if grants is None:
                 self.purse.fail(asks)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import click
 
-from farthing.budgets import BudgetSettings, SqliteBudgets
+from farthing.budgets import BudgetSettings, BudgetShelf, SqliteBudgets
 from farthing.budgets.alerts import Delivery, LedgerHistory, Outbox, Sent, send_tests
 from farthing.budgets.alerts.alert import forecast_text
 from farthing.budgets.alerts.drivers import HOUR_US, History
 from farthing.budgets.alerts.event import AlertEvent, DeliveryState
 from farthing.budgets.forecast import HISTORY_HOURS
 from farthing.budgets.pace import Status, instant_text, percent_text, share_tenths, status_of
-from farthing.budgets.standing import Standings
+from farthing.budgets.standing import Standing, Standings
 from farthing.budgets.standings import AccountStandings
+from farthing.cli.budget_change import open_shelf, remove, set_
 from farthing.cli.ledger_folder import ledger_settings, open_ledger
 from farthing.cli.output import console, print_json, table, usd
 from farthing.clock import SystemClock
-from farthing.config import Config, load_config
+from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.ledger import SqliteStore
 from farthing.ledger.layout import Layout
@@ -40,26 +41,39 @@ def budget() -> None:
     """Budgets: what is spent and what is left, forecasts, and the alerts that went out."""
 
 
+budget.add_command(set_)
+budget.add_command(remove)
+
+
 @budget.command("list")
+@_DATA_DIR
 @_JSON
 @click.pass_obj
-def list_(config_path: str | None, *, as_json: bool) -> None:
-    """List the budgets as they are configured."""
-    config = load_config(config_path, os.environ)
+def list_(config_path: str | None, *, data_dir: str | None, as_json: bool) -> None:
+    """List the budgets of farthing.toml and those set beside it."""
+    shelf = open_shelf(load_config(config_path, os.environ), data_dir)
     if as_json:
-        print_json([_configured(one) for one in config.budget])
+        print_json([_configured(one, shelf) for one in shelf.budgets])
         return
     made = table(
-        "Budgets", "name", "scope", "window", "at limit", "mode", "notify", "amount", numeric=6
+        "Budgets",
+        *("name", "scope", "window", "at limit", "mode", "notify", "from", "amount"),
+        numeric=7,
     )
-    for one in config.budget:
+    for one in shelf.budgets:
         window = one.window if one.timezone == "UTC" else f"{one.window} ({one.timezone})"
         told = ", ".join(one.notify) or "all targets"
-        made.add_row(one.name, one.scope, window, one.at_limit, one.mode, told, usd(one.limit))
+        at_limit = f"{one.at_limit} {one.downgrade_to}".rstrip()
+        source = _source(one, shelf)
+        made.add_row(one.name, one.scope, window, at_limit, one.mode, told, source, usd(one.limit))
     console().print(made)
 
 
-def _configured(one: BudgetSettings) -> dict[str, object]:
+def _source(one: BudgetSettings, shelf: BudgetShelf) -> str:
+    return "farthing.toml" if shelf.is_fixed(one.name) else "set"
+
+
+def _configured(one: BudgetSettings, shelf: BudgetShelf) -> dict[str, object]:
     return {
         "name": one.name,
         "scope": one.scope,
@@ -71,6 +85,7 @@ def _configured(one: BudgetSettings) -> dict[str, object]:
         "downgrade_to": one.downgrade_to,
         "mode": one.mode,
         "notify": list(one.notify),
+        "source": _source(one, shelf),
     }
 
 
@@ -86,21 +101,22 @@ def status(
 
     An account is one budget for one key (one tenant of `tenant=*`) in one window.
     """
-    config = load_config(config_path, os.environ)
-    _check_name(config, name)
+    shelf = open_shelf(load_config(config_path, os.environ), data_dir)
+    if name is not None:
+        shelf.find(name)
     settings = ledger_settings(config_path, data_dir)
     with open_ledger(config_path, data_dir) as ledger:
         store = SqliteBudgets(Path(settings.data_dir), busy_timeout_ms=settings.busy_timeout_ms)
         try:
             found = statuses(
-                AccountStandings(store, config.budget),
+                AccountStandings(store, shelf.budgets),
                 LedgerHistory(ledger.sources),
                 SystemClock().now_us(),
-                name,
+                {name} if name else {one.name for one in shelf.budgets},
             )
         finally:
             store.close()
-    wanted = [one.name for one in config.budget if name in (None, one.name)]
+    wanted = [one.name for one in shelf.budgets if name in (None, one.name)]
     seen = {one.standing.budget for one in found}
     idle = [one for one in wanted if one not in seen]
     if as_json:
@@ -110,22 +126,15 @@ def status(
 
 
 def statuses(
-    standings: Standings, history: History, now_us: int, name: str | None = None
+    standings: Standings, history: History, now_us: int, names: Container[str]
 ) -> list[Status]:
-    """The status of each open account, of one budget only where it is named."""
+    """The status of each open account of the budgets of these names."""
     since_us = now_us - HISTORY_HOURS * HOUR_US
     return [
         status_of(standing, history.hours(standing, since_us, now_us), now_us)
         for standing in standings.open(now_us)
-        if name in (None, standing.budget)
+        if standing.budget in names
     ]
-
-
-def _check_name(config: Config, name: str | None) -> None:
-    names = [one.name for one in config.budget]
-    if name is not None and name not in names:
-        known = ", ".join(names) or "none"
-        raise CallerError(f"There is no budget {name!r}. Configured are: {known}.")
 
 
 def _print_statuses(found: Sequence[Status], idle: Sequence[str]) -> None:
@@ -133,7 +142,7 @@ def _print_statuses(found: Sequence[Status], idle: Sequence[str]) -> None:
     made = table(
         "Budgets",
         *("budget", "key", "window", "mode", "limit reached", "spent", "of", "", "reserved"),
-        *("last hour", "24 hours", "forecast at the end"),
+        *("last hour", "24 hours", "forecast at the end", "would have been refused"),
         numeric=5,
     )
     for one in found:
@@ -144,10 +153,18 @@ def _print_statuses(found: Sequence[Status], idle: Sequence[str]) -> None:
             *(usd(standing.spent), usd(standing.limit), percent_text(one.share_tenths)),
             *(usd(standing.reserved), usd(one.burn_hour), usd(one.burn_day)),
             forecast_text(one.forecast) if standing.has_end else "",
+            _passed(standing),
         )
     out.print(made)
     if idle:
         out.print(f"Nothing was spent in this window on: {', '.join(idle)}", markup=False)
+
+
+def _passed(standing: Standing) -> str:
+    """What a budget let pass that only watches; empty where it holds calls back."""
+    if standing.mode == "on" and standing.at_limit != "notify":
+        return ""
+    return f"{standing.passed_calls:,} calls, {usd(standing.passed)}"
 
 
 @budget.command("test-alert")

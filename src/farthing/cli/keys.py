@@ -32,6 +32,7 @@ def keys() -> None:
 @click.option("--tag", "tags", multiple=True, help="NAME=VALUE, on every call; repeatable.")
 @click.option("--model", "models", multiple=True, help="Allowed model or pattern; repeatable.")
 @click.option("--name", default="", help="A note for people.")
+@click.option("--admin", is_flag=True, help="It may also see and change budgets over HTTP.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_obj
 def create(
@@ -44,9 +45,12 @@ def create(
     models: tuple[str, ...],
     name: str,
     *,
+    admin: bool,
     as_json: bool,
 ) -> None:
     """Make a key. It is shown once; only its hash is kept."""
+    if not tenant.strip():
+        raise click.BadParameter("a tenant needs a name", param_hint="--tenant")
     wrong = [tag for tag in tags if "=" not in tag]
     if wrong:
         raise click.BadParameter(f"{wrong[0]!r} must read NAME=VALUE", param_hint="--tag")
@@ -61,6 +65,7 @@ def create(
         tags=dict(tag.split("=", 1) for tag in tags),
         models=models,
         created_us=SystemClock().now_us(),
+        may_administer=admin,
     )
     secret, made = _ring(config_path).create(wanted)
     if as_json:
@@ -88,10 +93,14 @@ def list_(config_path: str | None, *, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_obj
-def revoke(config_path: str | None, key_id: str) -> None:
+def revoke(config_path: str | None, key_id: str, *, as_json: bool) -> None:
     """Revoke a key by its id; running gateways refuse it within a second."""
     gone = _ring(config_path).revoke(key_id)
+    if as_json:
+        print_json(_told(gone))
+        return
     click.echo(f"Key {gone.id} of tenant {gone.tenant} is revoked.")
 
 
@@ -106,4 +115,5 @@ def _told(key: VirtualKey) -> dict[str, object]:
         "tags": key.tags,
         "models": list(key.models),
         "created_us": key.created_us,
+        "may_administer": key.may_administer,
     }

@@ -45,7 +45,13 @@ def models(
         found = check_prices(book, at_us, query, provider)
         _print_findings(found, as_json=as_json)
         context.exit(1 if found else 0)
-    _print_cards(book.models(at_us, query, provider), as_json=as_json)
+    cards = book.models(at_us, query, provider)
+    _print_cards(cards, as_json=as_json)
+    if not cards and not as_json:
+        near = book.near_providers(provider) or book.near(provider, query)
+        click.echo(
+            f"farthing: nothing is listed so. Close names: {', '.join(near) or 'none'}.", err=True
+        )
 
 
 def _print_cards(cards: list[RateCard], *, as_json: bool) -> None:

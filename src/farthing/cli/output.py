@@ -47,5 +47,7 @@ def table(title: str, *columns: str, numeric: int = 1) -> Table:
 
 
 def usd(sum_: Money | None) -> str:
-    """A sum for people, exact to the nanodollar: `$1.25`, or `unpriced`."""
-    return "unpriced" if sum_ is None else f"${sum_}"
+    """A sum for people, exact to the nanodollar: `$1.25`, `-$0.5`, or `unpriced`."""
+    if sum_ is None:
+        return "unpriced"
+    return f"-${str(sum_)[1:]}" if sum_.nanodollars < 0 else f"${sum_}"

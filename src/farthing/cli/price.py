@@ -102,9 +102,8 @@ def price(
     book = price_book(config_path)
     card = book.card(provider, model, at_us, as_known_at_us=known_us)
     if not isinstance(card, RateCard):
-        near = ", ".join(book.near(provider, model)) or "none"
         raise CallerError(
-            f"{card.detail}. Nothing was priced. Close names: {near}. "
+            f"{card.detail}. Nothing was priced. {_advice(book, provider, model)} "
             "See `farthing models`, or add a [[price]] row."
         )
     terms = Terms(
@@ -115,18 +114,25 @@ def price(
     priced = card.cost(_usage(given), terms)
     if not isinstance(priced, Priced):
         raise CallerError(f"{priced.detail}. Nothing was priced.")
+    volume = Volume(**{n: str(given[n]) for n in Volume.__struct_fields__})
     try:
-        grown = project(
-            priced.total,
-            Volume(**{n: str(given[n]) for n in ("per_day", "regenerations", "steps", "turns")}),
-        )
+        grown = project(priced.total, volume)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     when = datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat()
     if as_json:
-        print_json(_document(card, priced, grown, when))
+        print_json(_document(card, priced, grown, when) | {"volume": volume})
     else:
-        _show(card, priced, grown, when)
+        _show(card, priced, when)
+        _show_growth(grown, volume)
+
+
+def _advice(book: PriceBook, provider: str, model: str) -> str:
+    """The names that may have been meant."""
+    providers = book.near_providers(provider)
+    if providers:
+        return f"Providers of a similar name: {', '.join(providers)}."
+    return f"Close names: {', '.join(book.near(provider, model)) or 'none'}."
 
 
 def _usage(given: dict[str, object]) -> Usage:
@@ -180,6 +186,7 @@ def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> d
             "note": card.note or None,
         },
         "projection": {
+            "per_call_usd": grown.per_call,
             "per_request_usd": grown.per_request,
             "per_conversation_usd": grown.per_conversation,
             "per_day_usd": grown.per_day,
@@ -189,7 +196,7 @@ def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> d
     }
 
 
-def _show(card: RateCard, priced: Priced, grown: Projection, when: str) -> None:
+def _show(card: RateCard, priced: Priced, when: str) -> None:
     made = table(
         f"{card.provider}/{card.model} at {when[:19]}Z",
         "bucket",
@@ -209,8 +216,16 @@ def _show(card: RateCard, priced: Priced, grown: Projection, when: str) -> None:
         out.print(f"discount {card.discount} off the list price, in the rates above")
     if card.note:
         out.print(f"note     {card.note}")
-    if grown.per_day or grown.per_conversation != grown.per_call:
-        out.print(f"\nper request       {usd(grown.per_request)}")
-        out.print(f"per conversation  {usd(grown.per_conversation)}")
-        out.print(f"per day           {usd(grown.per_day)}")
-        out.print(f"per month         {usd(grown.per_month)}  ({DAYS_PER_MONTH} days)")
+
+
+def _show_growth(grown: Projection, volume: Volume) -> None:
+    """What the call grows to, each line with the factors that stand behind it."""
+    if not grown.per_day and grown.per_conversation == grown.per_call:
+        return
+    calls = f"{volume.regenerations} regenerations x {volume.steps} steps"
+    out = console()
+    out.print(f"\nper call          {usd(grown.per_call)}")
+    out.print(f"per request       {usd(grown.per_request)}  = call x {calls}")
+    out.print(f"per conversation  {usd(grown.per_conversation)}  = request x {volume.turns} turns")
+    out.print(f"per day           {usd(grown.per_day)}  = request x {volume.per_day} a day")
+    out.print(f"per month         {usd(grown.per_month)}  = day x {DAYS_PER_MONTH}")

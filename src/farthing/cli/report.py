@@ -135,10 +135,11 @@ def _ratio(found: Distinct, unit: str) -> str:
 
 
 def _per(sum_: Money, count: int) -> str:
-    """A mean for people, to the microdollar."""
+    """A mean for people: to the microdollar, or to the nanodollar where it is below ten of those."""
     if not count:
         return ""
-    return usd(Money(1000 * round_half_even(sum_.nanodollars, 1000 * count)))
+    step = 1000 if abs(sum_.nanodollars) >= 10_000 * count else 1
+    return usd(Money(step * round_half_even(sum_.nanodollars, step * count)))
 
 
 def _short(count: int) -> str:

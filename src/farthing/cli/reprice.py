@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +14,16 @@ from farthing.cli.output import console, print_json, table, usd
 from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.ledger import instant_us
-from farthing.ledger.reprice import Book, Repriced
+from farthing.ledger.reprice import Repriced
 from farthing.ledger.reprice import reprice as price_again
+
+if TYPE_CHECKING:
+    from farthing.pricing import PriceBook  # the catalogue loads when needed
 
 __all__ = ["price_book", "reprice"]
 
 
-def price_book(config_path: str | None) -> Book:
+def price_book(config_path: str | None) -> PriceBook:
     """The price book that calls are priced with, the user's own prices included."""
     from farthing.pricing import PriceBook  # noqa: PLC0415 - the catalogue loads when needed
 
@@ -58,18 +62,42 @@ def reprice(
         pairs[name] = other
     at_us = None if at is None else instant_us(at, time.time_ns() // 1000)
     with open_ledger(config_path, data_dir) as ledger:
+        book = price_book(config_path)
+        providers = load_config(config_path, os.environ).providers
+        price_as = {name: given.price_as or name for name, given in providers.items()}
         found = price_again(
-            ledger.entries(query), price_book(config_path), at_us=at_us, models=pairs
+            ledger.entries(query), book, at_us=at_us, models=pairs, price_as=price_as
         )
+    _demand_prices(found, pairs, book)
     if as_json:
         print_json({"at": at, "models": pairs, **found.document()})
     else:
         _show(found)
 
 
+def _demand_prices(found: Repriced, pairs: Mapping[str, str], book: PriceBook) -> None:
+    """Refuse a comparison with a model that has no price, and tell replacements that met no call.
+
+    Raises:
+        CallerError: a model to be priced as is not in the book.
+    """
+    for old, new in pairs.items():
+        rows = [row for row in found.rows if row.repriced_as == new]
+        if not rows:
+            click.echo(f"farthing: no call of {old} is among these.", err=True)
+        elif any(row.unpriced_now for row in rows) and not any(row.repriced for row in rows):
+            near = ", ".join(book.near("", new)) or "none"
+            raise CallerError(
+                f"No price is known for {new!r}.\nNothing was repriced.\n"
+                f"Close names: {near}. See `farthing models`, or add a [[price]] row."
+            )
+
+
 def _show(found: Repriced) -> None:
+    without = sum(row.unpriced_now for row in found.rows)
     made = table(
-        f"Booked {usd(found.booked)}, repriced {usd(found.repriced)}",
+        f"Booked {usd(found.booked)}, repriced {usd(found.repriced)}"
+        + (f", without {without:,} attempts that have no price" if without else ""),
         *("model", "as", "attempts", "booked", "repriced", "difference", "unpriced"),
         numeric=2,
     )

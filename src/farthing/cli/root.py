@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from types import MappingProxyType
@@ -45,6 +46,15 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            advice = f"Did you mean {near[0]}?" if near else "`farthing --help` lists them."
+            raise click.UsageError(f"There is no command {args[0]!r}. {advice}", ctx)
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="farthing")
@@ -67,4 +77,14 @@ def main() -> None:
         cli(prog_name="farthing")
     except FarthingError as error:
         click.echo(f"farthing: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(
+            f"farthing: {error.filename}: {error.strerror}.\n"
+            "The command ended there; what it had written before stands.\n"
+            "Name another file or folder, or mend its permissions.",
+            err=True,
+        )
         sys.exit(2)

@@ -73,6 +73,18 @@ class _Delta(msgspec.Struct, gc=False):
             count += len(self.function_call.arguments or "")
         return count
 
+    def beyond(self) -> int:
+        """Bytes of all this over one a character."""
+        texts = [self.reasoning_content or self.reasoning, self.refusal]
+        if type(self.content) is str:
+            texts.append(self.content)
+        for call in self.tool_calls or ():
+            if call.function is not None:
+                texts += (call.function.arguments, call.function.name)
+        if self.function_call is not None:
+            texts.append(self.function_call.arguments)
+        return sum(len(t.encode()) - len(t) for t in texts if t and not t.isascii())
+
 
 class Choice(msgspec.Struct, gc=False):
     """One choice: of a whole answer (`message`) or of a chunk (`delta`)."""

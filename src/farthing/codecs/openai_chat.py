@@ -7,7 +7,6 @@ Source: the types of openai 3.54.0, chat/completion_create_params.py and chat_co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from farthing.codecs import json_edit, tally
 from farthing.codecs.codec import Answer, Problem, RequestView
 from farthing.codecs.once import Flag, OnceDecoder, Text, Whole
 from farthing.codecs.openai_answer import (
+    EMPTY,
     Choice,
     Chunk,
     error_text,
@@ -122,15 +122,16 @@ class OpenAIChat:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             fallback = None if view is None else tally.estimate(view.input_estimate, 0, 0)
             return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
-        error = bytes(answer.error)
-        fault = "" if error in (b"", b"null") else error_text(error)
+        fault = ""
+        if answer.error is not EMPTY and (error := bytes(answer.error)) != b"null":
+            fault = error_text(error)
         usage, cost = None, None
         raw = bytes(answer.usage)
         if raw in (b"", b"null"):
             usage = _estimate(answer, view) if view is not None else None
             fault = f"{fault} The answer reports no usage.".lstrip()
         else:
-            metered = read_metered(raw, partial(_estimate, answer, view))
+            metered = read_metered(raw, lambda: _estimate(answer, view))
             usage, cost = metered.usage, metered.cost
             if metered.error:
                 fault = f"{fault} {metered.error}".lstrip()

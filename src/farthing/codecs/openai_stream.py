@@ -41,7 +41,6 @@ from farthing.usage import Usage
 __all__ = ["ChatStream", "MeteredChatStream"]
 
 _ERRORS_MAX = 5
-_BYTES_BEYOND = 3  # a character is at most four bytes of UTF-8
 
 
 class _Head(msgspec.Struct, omit_defaults=True):
@@ -97,9 +96,10 @@ class ChatStream:
         except msgspec.DecodeError:
             head = _Head()
         common: dict[str, Any] = msgspec.to_builtins(head)
-        stop: dict[str, Any] = {"index": 0, "delta": {}, "logprobs": None}
-        stop["finish_reason"] = "length"
-        events = [{**common, "choices": [stop], "farthing": dict(details)}]
+        stop: dict[str, Any] = {"delta": {}, "logprobs": None, "finish_reason": "length"}
+        running = [n for n in range(max(1, self._view.choices)) if n not in self._reasons]
+        choices = [{"index": index, **stop} for index in running]
+        events = [{**common, "choices": choices, "farthing": dict(details)}]
         if self._view.wants_usage:
             usage = self._estimate()
             told = {
@@ -108,7 +108,7 @@ class ChatStream:
                 "total_tokens": usage.prompt_tokens + usage.completion_tokens,
             }
             events.append({**common, "choices": [], "usage": told})
-        self._reasons[0] = "length"
+        self._reasons |= dict.fromkeys(running, "length")
         written = b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events)
         return rest + written + b"data: [DONE]\n\n"
 
@@ -169,7 +169,7 @@ class ChatStream:
             else:
                 self._visible += delta.visible()
                 self._hidden += delta.hidden()
-                self._beyond += _BYTES_BEYOND * (delta.visible() + delta.hidden())
+                self._beyond += delta.beyond()
         if choice.finish_reason is not None:
             self._reasons[choice.index] = choice.finish_reason
 

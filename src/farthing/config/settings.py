@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -73,6 +74,16 @@ class GatewaySettings(
             "limit flows.",
         ),
     ] = 1024
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect: a unix socket, or a loopback address."""
+        if self.unix or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class TimeoutSettings(

@@ -17,8 +17,9 @@ from farthing.demo.traffic import Planned, Ticket, plan_tickets
 from farthing.errors import ConfigError, ProviderError
 from farthing.wire import Client, Origin, Timeouts, new_event_loop
 
-__all__ = ["DemoOptions", "DemoResult", "run_demo"]
+__all__ = ["WRITTEN_BY", "DemoOptions", "DemoResult", "run_demo"]
 
+WRITTEN_BY = "# Written by `farthing demo`"
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 _TIMEOUTS = Timeouts(connect_s=5, first_byte_s=60, idle_s=60, total_s=120)
 
@@ -71,7 +72,7 @@ def run_demo(
 
 def _config(simulator: str, ledger: Path) -> str:
     return (
-        "# Written by `farthing demo`: both providers are simulated.\n"
+        f"{WRITTEN_BY}: both providers are simulated.\n"
         f'[ledger]\ndata_dir = "{ledger}"\ndrain_interval_ms = 100\n\n'
         f'[providers.openai]\nbase_url = "{simulator}/v1"\napi_key = "sk-simulated"\n\n'
         f'[providers.anthropic]\nbase_url = "{simulator}"\napi_key = "sk-ant-simulated"\n'

@@ -91,6 +91,13 @@ class Engine:
         """Add what Farthing knows of the call to the answer's headers."""
         headers = outcome.headers
         headers.append((b"x-farthing-call", inbound.call.id.encode()))
+        hold = inbound.settlement.hold
+        if (
+            hold is not None
+            and outcome.status != 429
+            and (left := hold.reservation.remaining) is not None
+        ):
+            headers.append((b"x-farthing-budget", str(left).encode()))
         entry = inbound.settlement.entry
         if entry is not None:  # a stream is settled when it closes, after these headers
             cost = inbound.settlement.cost_told.encode()

@@ -15,6 +15,8 @@ import asyncio
 import math
 from typing import Any
 
+import msgspec
+
 from farthing.budgets import Refused, Reservation, Treasurer, Wait
 from farthing.call import Call
 from farthing.errors import CallerError
@@ -29,7 +31,8 @@ __all__ = ["Escrow", "Hold", "OverBudget", "UnpricedUnderBudget"]
 
 _BUSY_S = 1  # running calls give back what they do not need within seconds
 _THROTTLE_S = 10
-_SMALLEST_SLICE = 64  # output tokens; below it a stream is not worth beginning
+_SMALLEST_SLICE = 256  # output tokens; below it a stream is not worth beginning
+_SMALLEST_STEP = 64  # output tokens by which a stream goes on while money is short
 
 
 class OverBudget(HeldBack):
@@ -46,7 +49,7 @@ class OverBudget(HeldBack):
     @property
     def told(self) -> dict[str, Any]:
         """What a stream that is stopped says of it."""
-        return {"code": self.code, "message": str(self), **self.details}
+        return {"code": self.code, "message": self.refused.midway, **self.details}
 
     @property
     def details(self) -> dict[str, Any]:
@@ -66,11 +69,14 @@ class OverBudget(HeldBack):
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """When to try again, where that is of use."""
-        if not (self.is_retriable or self.refused.code == "budget_busy"):
-            return []
-        wait_s = _BUSY_S if self.refused.code == "budget_busy" else _THROTTLE_S
-        return [(b"retry-after", b"%d" % wait_s)]
+        """What is left, and when to try again, where that is of use."""
+        refused = self.refused
+        left = Money(max(0, (refused.limit - refused.spent).nanodollars))
+        told = [(b"x-farthing-budget", str(left).encode())]
+        if self.is_retriable or refused.code == "budget_busy":
+            wait_s = _BUSY_S if refused.code == "budget_busy" else _THROTTLE_S
+            told.append((b"retry-after", b"%d" % wait_s))
+        return told
 
     @property
     def is_retriable(self) -> bool:
@@ -96,7 +102,9 @@ class Hold:
         "_asking",
         "_escrow",
         "_inbound",
+        "_is_out",
         "_spent",
+        "_step",
         "_target",
         "ask_at",
         "price",
@@ -111,22 +119,25 @@ class Hold:
         self._inbound = inbound
         self.reservation = reservation
         self.refused: Refused | None = None
-        self._asking: asyncio.Task[Refused | None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._is_out = False
 
     def begin(self, target: Target, usage: Usage, price: Price, spent: Money) -> None:
         """A try at `target` begins, of which this is the worst case; earlier tries cost `spent`."""
         self._target = target
         self._spent = spent
+        self._step = min(self._escrow.slice_tokens, usage.output)
         self._cover(usage, price)
 
     def _cover(self, usage: Usage, price: Price) -> None:
         self.usage = usage
         self.price = price
-        self.tokens: float = usage.output
-        is_sliced = self._escrow.is_sliced(self._inbound)
-        self.ask_at = self.tokens - self._escrow.slice_tokens / 2 if is_sliced else math.inf
-        if not is_sliced:
-            self.tokens = math.inf
+        whole = self._inbound.call.output_most * max(1, self._inbound.view.choices)
+        if self._escrow.is_sliced(self._inbound) and not 0 < whole <= usage.output:
+            self.tokens: float = usage.output
+            self.ask_at = self.tokens - self._step / 2
+        else:
+            self.tokens = self.ask_at = math.inf
 
     @property
     def output_limit(self) -> int:
@@ -136,22 +147,29 @@ class Hold:
             return 0
         return self._escrow.output_tokens
 
+    def paid(self, usage: Usage) -> Usage:
+        """An estimate of what was used, no more than what is held: the rest went to nobody."""
+        beyond = usage.output + usage.reasoning - self.usage.output
+        if beyond <= 0 or not usage.is_estimated:
+            return usage
+        hidden = min(usage.reasoning, self.usage.output)
+        return msgspec.structs.replace(usage, reasoning=hidden, output=self.usage.output - hidden)
+
     async def covers(self, output_most: int) -> bool:
         """Whether what is held pays for so much output; asks for more in time.
 
         False: no more is to be had, and `refused` says why.
         """
-        if self._asking is None and self.refused is None and output_most > self.ask_at:
+        if self._asking is None and output_most > self.ask_at:
             self._ask(output_most)
-        if output_most <= self.tokens:
-            return True
-        while self._asking is not None:
-            await self._answered(self._asking)
-            if output_most <= self.tokens:
-                return True
-            if self.refused is None:
+        while output_most > self.tokens:
+            if self._asking is None:
                 self._ask(output_most)
-        return False
+            if self._asking is not None:
+                await asyncio.shield(self._asking)
+            if self._is_out:
+                return False
+        return True
 
     def stop_asking(self) -> None:
         """The stream is over."""
@@ -160,30 +178,29 @@ class Hold:
             self._asking = None
 
     def _ask(self, output_most: int) -> None:
-        slice_tokens = self._escrow.slice_tokens
-        wanted = max(int(self.tokens), output_most) + slice_tokens
-        usage, price = self._escrow.worst(self._inbound, self._target, wanted)
-        if price.cost is None:
+        choices = max(1, self._inbound.view.choices)
+        wanted = -(-(max(int(self.tokens), output_most) + self._step) // choices)
+        most = self._inbound.call.output_most or wanted
+        usage, price = self._escrow.worst(self._inbound, self._target, min(wanted, most))
+        if price.cost is None:  # it had one when the call began; what is held is all there is
+            self.tokens = self.ask_at = math.inf
             return
         more = self._spent + price.cost - self.reservation.held
-        extending = self._escrow.treasurer.extend(self.reservation, more)
-        self._asking = asyncio.create_task(self._extended(extending, usage, price))
+        self._asking = asyncio.create_task(self._extend(more, usage, price))
 
-    async def _extended(self, extending: Any, usage: Usage, price: Price) -> Refused | None:
-        refused: Refused | None = await extending
+    async def _extend(self, more: Money, usage: Usage, price: Price) -> None:
+        """Hold `more`; after a refusal less is asked for, and only once it is needed."""
+        refused = self.refused = await self._escrow.treasurer.extend(self.reservation, more)
+        self._asking = None
         if refused is None:
+            self._is_out = False
+            self._step = min(2 * self._step, self._escrow.slice_tokens)
             self._cover(usage, price)
             self._inbound.settlement.reserved_more(usage, price)
         else:
-            self.refused = refused
-        return refused
-
-    async def _answered(self, asking: asyncio.Task[Refused | None]) -> None:
-        try:
-            await asyncio.shield(asking)
-        finally:
-            if asking.done():
-                self._asking = None
+            self._is_out = self._step <= _SMALLEST_STEP
+            self._step = min(self._step, _SMALLEST_STEP)
+            self.ask_at = self.tokens
 
 
 class Escrow:
@@ -199,8 +216,9 @@ class Escrow:
         self._pricer = pricer
 
     def is_sliced(self, inbound: Inbound) -> bool:
-        """Whether the call is paid for as it flows: a stream without a limit of its own."""
-        return inbound.call.is_streamed and not inbound.call.output_most
+        """Whether the call is paid for as it flows: a stream that may be longer than a slice."""
+        call = inbound.call
+        return call.is_streamed and not 0 < call.output_most <= self.slice_tokens
 
     def worst(self, inbound: Inbound, target: Target, output: int) -> tuple[Usage, Price]:
         """The most a try can use, and cost, if its output is at most so many tokens a choice."""
@@ -218,12 +236,9 @@ class Escrow:
         settlement = inbound.settlement
         hold = settlement.hold
         spent = settlement.cost
-        smallest = min(_SMALLEST_SLICE, self.slice_tokens)
-        outputs = (
-            (self.slice_tokens, smallest)
-            if self.is_sliced(inbound)
-            else (inbound.call.output_most or self.output_tokens,)
-        )
+        outputs: tuple[int, ...] = (inbound.call.output_most or self.output_tokens,)
+        if self.is_sliced(inbound):
+            outputs = (self.slice_tokens, min(_SMALLEST_SLICE, self.slice_tokens))
         refused: Refused | None = None
         for output in outputs:
             usage, price = self.worst(inbound, target, output)

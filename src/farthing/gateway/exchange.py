@@ -67,13 +67,17 @@ class Exchange:
         escrow: Escrow | None = None,
     ) -> None:
         self._escrow = escrow
-        self.has_budgets = escrow is not None
         self._upstreams = upstreams
         self._pricer = pricer
         self._clock = clock
-        self._sieve = Sieve.for_client()
+        self._sieve = Sieve()
         self._answer_bytes_max = config.gateway.answer_bytes_max
         self._stream_cost = config.gateway.stream_cost
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether any budget is to be asked."""
+        return self._escrow is not None and self._escrow.treasurer.purse.has_budgets
 
     async def send(self, inbound: Inbound, target: Target, model: str) -> Outcome | Failure:
         """Try `target` once; its attempt is in the call's account when this returns or raises.
@@ -85,7 +89,7 @@ class Exchange:
             OverBudget: a budget has no room for the try; nothing was sent.
             UnknownPrice: the policy refuses a call without a known price; nothing was sent.
         """
-        if self._escrow is not None:
+        if self._escrow is not None and self._escrow.treasurer.purse.has_budgets:
             await self._escrow.admit(inbound, target, model)
         trial = Trial(self._pricer, self._clock, inbound, target)
         trial.begin()
@@ -131,7 +135,8 @@ class Exchange:
         )
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
         headers = self._sieve(response.headers)
-        headers.append((b"x-accel-buffering", b"no"))
+        if first(headers, b"x-accel-buffering") is None:
+            headers.append((b"x-accel-buffering", b"no"))
         return Outcome(status=response.status, headers=headers, body=stream)
 
 

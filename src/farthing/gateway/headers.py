@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from operator import itemgetter
 
-__all__ = ["UNENCODED", "Headers", "Sieve", "first", "for_client", "for_provider", "text"]
+__all__ = ["Headers", "Sieve", "first", "for_client", "for_provider", "text"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -39,7 +39,7 @@ _NEVER_UPSTREAM = _HOP_BY_HOP | {
     b"forwarded",
 }
 _NEVER_BACK = _HOP_BY_HOP | {b"set-cookie"}
-UNENCODED = (b"accept-encoding", b"identity")
+_UNENCODED = (b"accept-encoding", b"identity")
 _NAME = itemgetter(0)
 _KNOWN_MAX = 1000
 
@@ -49,7 +49,7 @@ def for_provider(headers: Iterable[tuple[bytes, bytes]], *, is_body_decoded: boo
     kept = [pair for pair in headers if _goes_upstream(pair[0])]
     if is_body_decoded:
         kept = [pair for pair in kept if pair[0] != b"content-encoding"]
-    kept.append(UNENCODED)
+    kept.append(_UNENCODED)
     return kept
 
 
@@ -63,28 +63,17 @@ def _goes_upstream(name: bytes) -> bool:
 
 
 class Sieve:
-    """Keeps the headers whose names pass `test`; remembers which, by the names that came together.
+    """`for_client`, remembering what it kept by the names that came together.
 
-    One caller's SDK sends the same names in the same order each time.
+    A provider sends the same names in the same order with each answer.
     """
 
-    __slots__ = ("_known", "_test")
+    __slots__ = ("_known",)
 
-    def __init__(self, test: Callable[[bytes], bool]) -> None:
-        self._test = test
+    def __init__(self) -> None:
         self._known: dict[
             tuple[bytes, ...], Callable[[Headers], Iterable[tuple[bytes, bytes]]]
         ] = {}
-
-    @classmethod
-    def for_provider(cls) -> Sieve:
-        """Keeps what `for_provider` keeps."""
-        return cls(_goes_upstream)
-
-    @classmethod
-    def for_client(cls) -> Sieve:
-        """Keeps what `for_client` keeps."""
-        return cls(lambda name: name not in _NEVER_BACK)
 
     def __call__(self, headers: Headers) -> Headers:
         """The headers that pass, as a new list."""
@@ -97,11 +86,11 @@ class Sieve:
     def _learn(
         self, names: tuple[bytes, ...]
     ) -> Callable[[Headers], Iterable[tuple[bytes, bytes]]]:
-        kept = [place for place, name in enumerate(names) if self._test(name)]
+        kept = [place for place, name in enumerate(names) if name not in _NEVER_BACK]
         # itemgetter gives a bare value for one place, and none for none.
         pick = itemgetter(*kept) if len(kept) > 1 else partial(_at, kept)
         if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()  # names come from callers
+            self._known.clear()  # names come from providers
         self._known[names] = pick
         return pick
 

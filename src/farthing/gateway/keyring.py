@@ -38,7 +38,8 @@ class UnknownKey(CallerError):
 class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A caller: its tenant, what its calls are attributed to by default, what it may use.
 
-    `models`: shell patterns over the model names it may ask for; empty: all.
+    `models`: shell patterns over the model names it may ask for; empty: all. `may_administer`: it
+    may see and change budgets over HTTP.
     """
 
     id: str
@@ -51,6 +52,7 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     models: tuple[str, ...] = ()
     created_us: int = 0
+    may_administer: bool = False
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +64,14 @@ def _digest(key: bytes) -> str:
 
 
 class KeyRing:
-    """The keys of one data folder; `find` never touches the disk, `refresh` looks for changes."""
+    """The keys of one data folder; `find` never touches the disk, `refresh` looks for changes.
 
-    def __init__(self, directory: Path) -> None:
+    `is_local`: only this machine can reach the door that they open, so that without any key it
+    stands open. Otherwise nobody comes in then, however the last key went.
+    """
+
+    def __init__(self, directory: Path, *, is_local: bool = True) -> None:
+        self._is_local = is_local
         self._path = directory / "keys.json"
         self._stamp: tuple[int, int] = (0, 0)
         self.version = 0  # another one whenever the keys may be others
@@ -79,8 +86,13 @@ class KeyRing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no key exists: then only loopback is served, and nobody is asked for one."""
+        """Whether no key exists."""
         return not self._by_digest
+
+    @property
+    def is_door_open(self) -> bool:
+        """Whether nobody is asked for a key."""
+        return self._is_local and not self._by_digest
 
     def keys(self) -> list[VirtualKey]:
         """All keys, oldest first."""
@@ -137,6 +149,8 @@ class KeyRing:
         Raises:
             UnknownKey: there is no such id; nothing was changed.
         """
+        if not self._path.exists():
+            raise UnknownKey(f"There is no key {key_id}, nor any other. Nothing was changed.")
         with self._locked() as stored:
             gone = next((key for key in stored if key.id == key_id), None)
             if gone is None:

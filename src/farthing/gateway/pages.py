@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,10 +11,12 @@ import msgspec
 from farthing.clock import Clock
 from farthing.codecs import write_models
 from farthing.errors import CallerError
+from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.engine import NoSuchPage, Page
 from farthing.gateway.headers import first, for_client
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing
+from farthing.gateway.locality import is_local
 from farthing.gateway.metrics import write_metrics
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
@@ -51,7 +52,9 @@ class Pages:
         targets: Targets,
         clock: Clock,
         vitals: Callable[[], WorkerVitals],
+        budgets: BudgetPages,
     ) -> None:
+        self._budgets = budgets
         self._directory = directory
         self._run = directory / "run"
         self._ring = ring
@@ -65,8 +68,11 @@ class Pages:
         """The pages by method and first part of the path."""
         return {
             ("GET", "/healthz"): self.healthz,
+            ("HEAD", "/healthz"): self.healthz,  # as balancers ask
             ("GET", "/metrics"): self.metrics,
-            ("GET", "/api"): self.call,
+            ("GET", "/api"): self.api,
+            ("PUT", "/api"): self.api,
+            ("DELETE", "/api"): self.api,
             ("GET", "/v1"): self.models,
             ("GET", "/openai"): self.models,
             ("GET", "/anthropic"): self.models,
@@ -99,12 +105,23 @@ class Pages:
         body = write_metrics(self._run, [own, *others], read_drainer(self._run))
         return Reply(status=200, headers=[_TEXT], body=body)
 
+    async def api(self, request: Request) -> Reply:
+        """`/api/calls/ID` and `/api/budgets`."""
+        if request.path.split("/")[2:3] == ["budgets"]:
+            act = {"GET": self._budgets.get, "PUT": self._budgets.put}
+            return await act.get(request.method, self._budgets.delete)(request)
+        if request.method != "GET":
+            raise NoSuchPage(f"There is no {request.method} {request.path}. Nothing was changed.")
+        return await self.call(request)
+
     async def call(self, request: Request) -> Reply:
         """`/api/calls/ID`: one call as it stands in the ledger."""
         tenant = self._demand_access(request)
         parts = request.path.strip("/").split("/")
         if len(parts) != 3 or parts[1] != "calls":
-            raise NoSuchPage(f"There is no page {request.path} here. Try /api/calls/ID.")
+            raise NoSuchPage(
+                f"There is no page {request.path} here. Try /api/calls/ID or /api/budgets."
+            )
         entry = self._desk.recent(parts[2])
         if entry is None:
             entry = await asyncio.to_thread(self._stored, parts[2])
@@ -154,19 +171,10 @@ class Pages:
         Raises:
             BadKey: the caller is not on this machine and holds no key.
         """
-        if self._ring.is_empty or _is_local(request.peer):
+        if self._ring.is_door_open or is_local(request.peer):
             return None
         identity = identify(request.named, self._ring)
         return identity.key.tenant if identity.key is not None else None
-
-
-def _is_local(peer: str) -> bool:
-    if not peer:  # a unix socket
-        return True
-    try:
-        return ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        return False
 
 
 def _json(document: object) -> Reply:

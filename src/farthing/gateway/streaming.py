@@ -6,6 +6,7 @@ once. A stream that breaks off ends in the protocol's own error event, never as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from types import MappingProxyType
 
@@ -18,7 +19,7 @@ from farthing.wire import IdleTimeout, Response, TotalTimeout, WireError
 
 __all__ = ["MeteredStream"]
 
-
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _ENDS = MappingProxyType(
     {AttemptStatus.OK: CallStatus.OK, AttemptStatus.CANCELLED: CallStatus.CANCELLED}
 )
@@ -28,6 +29,7 @@ class MeteredStream:
     """An async iterator over the client's bytes of one streamed answer."""
 
     __slots__ = (
+        "__weakref__",
         "_chunks",
         "_head",
         "_hold",
@@ -70,28 +72,46 @@ class MeteredStream:
             except WireError as error:
                 return self._end(error)
             self._head = b""
-            shown = self._reader.feed(chunk)
             hold = self._hold
-            if hold is not None and self._reader.output_most > hold.ask_at:
-                last = await self._paid_for(hold, shown)
-                if last is not None:
-                    return last
+            if hold is not None and self._reader.output_most + len(chunk) > hold.ask_at:
+                shown = await self._paid_for(hold, chunk)
+            else:
+                shown = self._reader.feed(chunk)
             if shown:
                 return shown
         raise StopAsyncIteration
 
-    async def _paid_for(self, hold: Hold, shown: bytes) -> bytes | None:
-        """None: what is held pays for all that was seen. Else the client's last bytes."""
+    async def _paid_for(self, hold: Hold, chunk: bytes) -> bytes:
+        """What the client gets of `chunk`, event by event: what the money lasts for.
+
+        Where it does not last, the stream ends here, as one does whose limit on output is reached.
+        """
         reader = self._reader
-        if reader.is_complete or await hold.covers(reader.output_most) or hold.refused is None:
-            return None
-        last = reader.finish_early(shown, OverBudget(hold.refused).told)
+        passed: list[bytes] = []
+        begins = 0
+        while begins < len(chunk):
+            end = _BLANK_LINE.search(chunk, begins)
+            ends = len(chunk) if end is None else end.end()
+            shown = reader.feed(chunk[begins:ends])
+            begins = ends
+            is_paid = reader.output_most <= hold.ask_at or reader.is_complete
+            if not is_paid and not await hold.covers(reader.output_most):
+                last = self._stopped(hold, shown)
+                if last is not None:
+                    return b"".join([*passed, last])
+            passed.append(shown)
+        return b"".join(passed)
+
+    def _stopped(self, hold: Hold, shown: bytes) -> bytes | None:
+        """The client's last bytes; None: an event has begun, and ends with the next bytes."""
+        assert hold.refused is not None  # noqa: S101 - so it is told why the money ended
+        last = self._reader.finish_early(shown, OverBudget(hold.refused).told)
         if last is None:
-            return None  # an event has begun; it ends with the next bytes
+            return None
         self._is_over = True
         self._response.close()
-        _, answer = reader.close()
-        detail = f"stopped midway: {hold.refused}"
+        _, answer = self._reader.close()
+        detail = f"stopped midway: {hold.refused.midway}"
         return last + self._settle(answer, AttemptStatus.CANCELLED, detail, CallStatus.OK)
 
     async def aclose(self) -> None:

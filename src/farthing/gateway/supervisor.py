@@ -7,7 +7,7 @@ posts it as interrupted.
 
 from __future__ import annotations
 
-import ipaddress
+import os
 import signal
 import socket
 import subprocess
@@ -21,13 +21,32 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.errors import ConfigError
 from farthing.gateway.keyring import KeyRing
+from farthing.gateway.targets import Targets
+from farthing.ledger.layout import Layout
 
-__all__ = ["Supervisor", "listen", "stop_on_signals"]
+__all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
 _BACKLOG = 4096
 _QUICK_DEATH_US = 2_000_000
 _QUICK_DEATHS_MAX = 5
 _KILL_GRACE_S = 5.0
+
+
+def prepare(config: Config) -> None:
+    """Make the ledger's folder, and refuse what no worker could start with.
+
+    Raises:
+        ConfigError: a target names a provider that is not there, or the folder can't be made.
+    """
+    Targets(config)
+    journal = Layout(Path(config.ledger.data_dir)).journal
+    try:
+        journal.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The ledger's folder {journal} can't be made: {error.strerror}. Nothing was started. "
+            "Name another with ledger.data_dir or FARTHING_DATA_DIR."
+        ) from error
 
 
 def listen(config: Config) -> socket.socket:
@@ -39,7 +58,7 @@ def listen(config: Config) -> socket.socket:
     gateway = config.gateway
     if gateway.unix:
         return _listen_unix(Path(gateway.unix))
-    if not _is_loopback(gateway.host) and KeyRing(Path(config.ledger.data_dir)).is_empty:
+    if not gateway.is_local and KeyRing(Path(config.ledger.data_dir)).is_empty:
         raise ConfigError(
             f"gateway.host {gateway.host} is open to other machines, and there is no key yet. "
             "Nothing was started. Make one with `farthing keys create --tenant NAME`, or listen "
@@ -61,7 +80,8 @@ def listen(config: Config) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
+    if path.exists():
+        _clear_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(path))
@@ -75,11 +95,20 @@ def _listen_unix(path: Path) -> socket.socket:
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _clear_socket(path: Path) -> None:
+    """Remove the socket that a gateway left behind; nothing else, and none that is in use."""
+    if not path.is_socket():
+        raise ConfigError(
+            f"{path} exists and is no socket. Nothing was started and it was left as it is. "
+            "Choose another path with gateway.unix."
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise ConfigError(
+                f"Something listens on {path} already. Nothing was started. Stop it, or choose "
+                "another path with gateway.unix."
+            )
+    path.unlink(missing_ok=True)
 
 
 class _Child:
@@ -141,7 +170,7 @@ class Supervisor:
     ) -> None:
         self._drain_s = config.gateway.drain_s
         self._say = say
-        tail = [config_path] if config_path else []
+        tail = [str(os.getpid()), *([config_path] if config_path else [])]
         descriptor = listener.fileno()
         self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drainer", *tail], (), clock)
         self._workers = [

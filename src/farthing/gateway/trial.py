@@ -16,6 +16,8 @@ from farthing.usage import NO_USAGE, Usage
 
 __all__ = ["Trial"]
 
+_REQUEST_IDS = (b"x-request-id", b"request-id")
+
 
 class Trial:
     """One try; each of `answered`, `refused` and `lost` ends it and books its attempt."""
@@ -78,8 +80,10 @@ class Trial:
         detail: str = "",
     ) -> None:
         """An answer came, whole or in part; it is priced by what it says it used."""
-        price = self._pricer.settle(self.inbound.call, self.target, answer)
         hold = self.inbound.settlement.hold
+        if hold is not None and answer.usage is not None and answer.usage.is_estimated:
+            answer = msgspec.structs.replace(answer, usage=hold.paid(answer.usage))
+        price = self._pricer.settle(self.inbound.call, self.target, answer)
         if price.cost is None and hold is not None:  # a budget must count it: what was held
             price = msgspec.structs.replace(price, pricing=Pricing.ESTIMATED, cost=hold.price.cost)
         detail = detail or answer.error or price.detail
@@ -152,6 +156,7 @@ class Trial:
 
 
 def _request_id(headers: Headers) -> str:
-    named = dict(headers)
-    value = named.get(b"x-request-id") or named.get(b"request-id")
-    return "" if value is None else value.decode("latin-1")[:128]
+    for name, value in headers:
+        if value and name in _REQUEST_IDS:
+            return value.decode("latin-1")[:128]
+    return ""

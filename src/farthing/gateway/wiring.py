@@ -12,12 +12,13 @@ from random import Random
 
 import msgspec
 
-from farthing.budgets import SqliteBudgets, Treasurer
+from farthing.budgets import BudgetShelf, SqliteBudgets, Treasurer
 from farthing.budgets.alerts import Outbox, anomaly_event
 from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
@@ -113,6 +114,7 @@ def wire_engine(
         targets=targets,
         clock=clock,
         vitals=vitals,
+        budgets=BudgetPages(config, ring, clock),
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
@@ -127,11 +129,16 @@ def wire_engine(
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
-    """Who keeps the budgets' money; None where there are none, or no store to ask."""
-    if not config.budget or not journal.run:
+    """Who keeps the budgets' money; None where there is no store to ask.
+
+    Budgets may be set while it runs, so that it is there even if none are.
+    """
+    if not journal.run:
         return None
-    store = SqliteBudgets(Path(config.ledger.data_dir))
-    return Treasurer(config.budget, store, clock, journal.run)
+    directory = Path(config.ledger.data_dir)
+    shelf = BudgetShelf(directory, config.budget)
+    store = SqliteBudgets(directory, busy_timeout_ms=config.ledger.busy_timeout_ms)
+    return Treasurer(shelf.budgets, store, clock, journal.run, changed=shelf.changed)
 
 
 def _limits(config: Config, clock: Clock) -> RateLimits | None:

@@ -46,6 +46,8 @@ class PriceBook:
     def __init__(self, catalogue: Catalogue, settings: PricingSettings) -> None:
         self._catalogue = catalogue
         self._settings = settings
+        own = {canonical_provider(given.provider) for given in settings.overrides}
+        self._providers = {*catalogue.rows, *own} - {""}
         self._cards: dict[tuple[str, str], tuple[int, int, RateCard | Unpriced]] = {}
 
     @classmethod
@@ -77,6 +79,18 @@ class PriceBook:
                 )
             self._cards[provider, model] = (*bounds, found)
         return found
+
+    def served_card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
+        """The card of the model that served; a contract for the model sent holds for its answers.
+
+        The book knows which names are snapshots of a model. A name that merely begins alike is
+        another model: it is never priced as the one sent.
+        """
+        card = self.card(provider, served, at_us)
+        if isinstance(card, RateCard) or served == sent:
+            return card
+        own = self.card(provider, sent, at_us)
+        return own if isinstance(own, RateCard) and own.layer == "contract" else card
 
     def cost(
         self,
@@ -145,11 +159,19 @@ class PriceBook:
         ]
 
     def near(self, provider: str, model: str) -> list[str]:
-        """Known models whose names come close to one that is unknown."""
-        maker = canonical_provider(provider) or maker_of(model.lower())
+        """Known models whose names come close to one that is unknown, those that begin alike first."""
+        maker, low = canonical_provider(provider) or maker_of(model.lower()), model.lower()
         known = list(self._catalogue.rows.get(maker, {}))
         known = known or [m for models in self._catalogue.rows.values() for m in models]
-        return difflib.get_close_matches(model.lower(), known, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(low, set(known), n=12, cutoff=0.5)
+        return sorted(close, key=lambda name: (not low.startswith(name), -_shared(name, low)))[:3]
+
+    def near_providers(self, provider: str) -> list[str]:
+        """Known providers whose names come close to one that is unknown; none where it is known."""
+        who = canonical_provider(provider)
+        if not who or who in self._providers:
+            return []
+        return difflib.get_close_matches(who, sorted(self._providers), n=3, cutoff=0.5)
 
     def _compose(
         self, provider: str, model: str, at_us: int, known_us: int | None
@@ -197,7 +219,7 @@ class PriceBook:
     def _resolve(self, provider: str, model: str) -> tuple[str, str]:
         """The book's provider and the model's own name."""
         head, slash, rest = model.partition("/")
-        if not provider and slash and canonical_provider(head) in self._catalogue.rows:
+        if not provider and slash and canonical_provider(head) in self._providers:
             return canonical_provider(head), rest
         return canonical_provider(provider) or maker_of(model.lower()), model
 
@@ -234,6 +256,12 @@ class PriceBook:
             if begun and (not given.valid_to or at_us < day_us(given.valid_to)):
                 factor *= 1 - Fraction(given.discount_percent) / 100
         return factor, edges
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _percent(factor: Fraction) -> str:

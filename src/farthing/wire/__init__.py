@@ -18,7 +18,7 @@ from farthing.wire.errors import (
 )
 from farthing.wire.limits import ClientLimits, ServerLimits, Timeouts
 from farthing.wire.loop import new_event_loop
-from farthing.wire.message import Header, Refuse, Reply, Request, encode_headers, plain_refusal
+from farthing.wire.message import Header, Refuse, Reply, Request, plain_refusal
 from farthing.wire.origin import Origin
 from farthing.wire.response import Response
 from farthing.wire.server import Handler, Server, serve
@@ -46,7 +46,6 @@ __all__ = [
     "Timeouts",
     "TotalTimeout",
     "WireError",
-    "encode_headers",
     "new_event_loop",
     "plain_refusal",
     "request_head",

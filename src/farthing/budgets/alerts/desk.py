@@ -31,13 +31,17 @@ _LOG: Final = logging.getLogger("farthing")
 _BACKOFF: Final = Backoff()
 
 
+def _unchanged() -> None:
+    pass
+
+
 class AlertDesk:
     """Watches forecasts and delivers alerts; made and used within one running loop.
 
     Any number may run over one ledger: the outbox sees to it that each alert goes out once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - put together once, at start
         self,
         ledger: LedgerSettings,
         budgets: Sequence[BudgetSettings],
@@ -45,8 +49,11 @@ class AlertDesk:
         environ: Mapping[str, str],
         *,
         dashboard_url: str = "",
+        changed: Callable[[], Sequence[BudgetSettings] | None] = _unchanged,
         backoff: Backoff = _BACKOFF,
     ) -> None:
+        """`changed` is asked in each step for other budgets to go by; None: they are the same."""
+        self._changed = changed
         directory = Path(ledger.data_dir)
         timeout_ms = ledger.busy_timeout_ms
         self._store = SqliteStore(Layout(directory).store, busy_timeout_ms=timeout_ms)
@@ -55,10 +62,10 @@ class AlertDesk:
         history = LedgerHistory(Ledger(directory, ledger, self._store).sources)
         outbox = Outbox(self._store.transaction)
         self._watch = ForecastWatch(outbox, history)
-        notified = {budget.name: budget.notify for budget in budgets}
+        self._notified = {budget.name: budget.notify for budget in budgets}
 
         def targets_of(event: AlertEvent) -> Sequence[str]:
-            return targets_named(targets, notified.get(event.budget, ()))
+            return targets_named(targets, self._notified.get(event.budget, ()))
 
         made, faults = make_targets(targets, environ)
         for fault in faults.values():
@@ -77,7 +84,12 @@ class AlertDesk:
 
         Raises:
             StoreError: the store is away; what is to be told stays in it.
+            ConfigError: the budgets that were set can't be read; those known stay in force.
         """
+        budgets = self._changed()
+        if budgets is not None:
+            self._standings.replace_budgets(budgets)
+            self._notified = {budget.name: budget.notify for budget in budgets}
         self._watch.step(self._standings.open(now_us), now_us)
         return await self._courier.step(now_us)
 
