@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from farthing.levers.cache.semantic.certificate import Certifier, Stamp
 from farthing.levers.cache.semantic.corpus import Labelled, Pair
 from farthing.levers.cache.semantic.decision import Candidate, Lookup, Rules, View, propose
 from farthing.levers.cache.semantic.embedder import Embedder, need_numpy
-from farthing.levers.cache.semantic.eprocess import exact_bounds, labels_needed
+from farthing.levers.cache.semantic.eprocess import exact_bounds
 from farthing.levers.cache.semantic.guards import Comparison, compare
 from farthing.levers.cache.semantic.scorer import Neighbour
 from farthing.levers.cache.semantic.signature import Signature, sign
@@ -132,8 +133,14 @@ def evaluate_pairs(compared: Sequence[Compared], delta: float) -> dict[str, Any]
         "halves": {
             name: _metrics(half, lambda one: one.is_served) for name, half in halves.items()
         },
-        "labels_needed": labels_needed(delta, _ALPHA),
+        "labels_needed": _blank(delta).labels_needed,
     }
+
+
+def _blank(delta: float) -> Certifier:
+    """A certifier without labels, for what it says that it needs."""
+    stamp = Stamp(embedder="", guards="", scorer="", model="")
+    return Certifier(stamp=stamp, delta=delta, thresholds=(1.0,))
 
 
 def _half(pair: Pair) -> int:
