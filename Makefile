@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor bench-semantic
+.PHONY: bench-overhead bench-ledger bench-floor bench-overshoot bench-budgets bench-semantic
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,12 @@ bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 
 bench-semantic: $(VENV)/.dev ## A semantic look-up with the packaged embedder and with a supplied vector
 	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic.py
+
+bench-overshoot: $(VENV)/.dev ## Overspending by 128 streams at once, beside counting after the fact
+	$(BIN)/python bench/overshoot.py
+
+bench-budgets: $(VENV)/.dev ## Throughput with ten budgets beside none
+	$(BIN)/python bench/budgets.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .demo .bench tests/node/node_modules dist
