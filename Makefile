@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor bench-overshoot bench-budgets bench-cache
+.PHONY: bench-overhead bench-ledger bench-overshoot bench-budgets bench-cache bench-semantic
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -28,7 +28,7 @@ ifdef UV
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,openai,anthropic]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,openai,anthropic]'
 endif
 	touch $@ $(VENV)/.user
 
@@ -69,6 +69,9 @@ bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 
 bench-cache: $(VENV)/.dev ## What a hit of the exact cache takes, and what the cache costs others
 	$(BIN)/python bench/cache.py
+
+bench-semantic: $(VENV)/.dev ## A semantic look-up with the packaged embedder and with a supplied vector
+	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic.py
 
 bench-overshoot: $(VENV)/.dev ## Overspending by 128 streams at once, beside counting after the fact
 	$(BIN)/python bench/overshoot.py

@@ -33,7 +33,14 @@ __all__ = ["cache"]
 
 _LEVERS = ("exact-cache", "coalesce")
 # Further commands -> "module:attribute"; imported on use.
-_FURTHER: MappingProxyType[str, str] = MappingProxyType({})
+_FURTHER: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "economics": "farthing.cli.cache_economics:economics",
+        "eval": "farthing.cli.cache_eval:evaluate",
+        "explain": "farthing.cli.cache_explain:explain",
+        "label": "farthing.cli.cache_label:label",
+    }
+)
 
 
 class _Group(click.Group):

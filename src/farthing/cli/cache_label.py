@@ -1,0 +1,125 @@
+"""`farthing cache label`: labels of look-ups, and what they prove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from farthing.cli.output import console, print_json, table
+from farthing.errors import CallerError
+from farthing.levers.cache.semantic.certificate import Certifier, Stamp
+
+__all__ = ["label"]
+
+_THRESHOLDS = (0.98, 0.95, 0.92, 0.9, 0.87, 0.85, 0.8, 0.75, 0.7)
+
+
+class _Label(msgspec.Struct, frozen=True):
+    """One look-up that was judged: the score it had, and whether the answers were the same."""
+
+    score: float
+    same: bool
+    propensity: float = 1.0
+
+
+@click.command()
+@click.argument("labels", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--add", nargs=2, type=(float, click.Choice(["same", "different"])),
+              metavar="SCORE same|different", help="Append a label to the file first.")  # fmt: skip
+@click.option("--delta", type=click.FloatRange(0, 0.5, min_open=True), default=0.01, show_default=True,
+              help="Allowed share of wrong answers among those served.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def label(labels: Path, *, add: tuple[float, str] | None, delta: float, as_json: bool) -> None:
+    """Say what LABELS prove: lines of {"score", "same", "propensity"?}, in the order they came.
+
+    LABELS must all come from one embedder, one version of the guards and one model.
+    """
+    if add is not None:
+        line = json.dumps({"score": add[0], "same": add[1] == "same"})
+        with labels.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    read = _read(labels)
+    floor = min((one.propensity for one in read), default=1.0)
+    certifier = Certifier(
+        stamp=Stamp(embedder="", guards="", scorer="", model=""),
+        delta=delta,
+        thresholds=_THRESHOLDS,
+        shadow_sampling=floor,
+    )
+    for one in read:
+        certifier.observe(
+            one.score, is_wrong=not one.same, propensity=one.propensity, is_serving=False
+        )
+    document: dict[str, Any] = {
+        "delta": delta,
+        "labels": len(read),
+        "certified_from": certifier.threshold,
+        "labels_needed": certifier.labels_needed,
+        "bands": [
+            {
+                "threshold": band.threshold,
+                "labels": band.labels,
+                "wrong": band.wrong,
+                "upper95": band.upper95,
+                "certified": band.is_certified,
+            }
+            for band in certifier.report()
+        ],
+    }
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _read(path: Path) -> list[_Label]:
+    if not path.exists():
+        raise CallerError(
+            f"There is no file {path}. Nothing was read. Add a first label with --add."
+        )
+    found: list[_Label] = []
+    faults: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            one = msgspec.json.decode(line, type=_Label)
+        except msgspec.DecodeError as error:
+            faults.append(f"line {number}: {error}")
+            continue
+        if not 0 < one.propensity <= 1:
+            faults.append(f"line {number}: propensity {one.propensity} is not in (0, 1]")
+        else:
+            found.append(one)
+    if faults:
+        told = "\n  ".join(faults[:10])
+        raise CallerError(f"{path} has {len(faults)} bad lines; nothing was concluded:\n  {told}")
+    return found
+
+
+def _print(document: dict[str, Any]) -> None:
+    out = console()
+    made = table(
+        f"{document['labels']} labels, delta {document['delta']:.1%}",
+        *("score from", "labels", "wrong", "95 % bound", "certified"),
+        numeric=0,
+    )
+    for band in document["bands"]:
+        made.add_row(
+            f"{band['threshold']:.2f}",
+            str(band["labels"]),
+            str(band["wrong"]),
+            f"{band['upper95']:.2%}",
+            "yes" if band["certified"] else "no",
+        )
+    out.print(made)
+    start = document["certified_from"]
+    told = (
+        "Nothing is certified yet" if start is None else f"Scores from {start:.2f} on are certified"
+    )
+    out.print(
+        f"{told}. A band takes {document['labels_needed']} labels without an error, more with errors.",
+        markup=False,
+    )

@@ -1,0 +1,303 @@
+"""Certificates: P(wrong | served) is at most delta, with 95 % confidence, from labels.
+
+Nested sets of lookups, from the surest scores down, are each tried by an e-process. Three ladders
+begin at the surest sets of different size; each step of a ladder needs the steps before it. With
+a third of alpha each, the chance that *any* set whose error rate is above delta is ever certified
+is at most alpha, however often one looks. While serving, lookups below the certified score are
+still called for, so the next bands go on being tried, by themselves (the union of sets below delta
+is below delta) and pooled with what is served, with what is kept of alpha for that. All the while an e-process watches the labels of served answers; it trips when they contradict the certificate, and the namespace goes back to
+shadow. A certificate is bound to a stamp (embedder, guards, scorer, model): change one, and it is void.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from farthing.errors import FarthingBug
+from farthing.levers.cache.semantic.eprocess import (
+    Tally,
+    breach_wealth,
+    exact_bounds,
+    labels_needed,
+    proof_wealth,
+)
+
+__all__ = ["BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
+
+_LADDERS = 3
+_PROOF_SHARE = 0.8  # of alpha for the ladders; the rest is for growth while serving
+_GROWTH_SETS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What a certificate holds for; any change voids it."""
+
+    embedder: str
+    guards: str
+    scorer: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCalibration:
+    """What a judge said of pairs that people had labelled: how often it errs, either way."""
+
+    wrong_seen: int
+    wrong_caught: int
+    right_seen: int
+    right_flagged: int
+
+    def observed_limit(self, delta: float, alpha: float) -> float:
+        """The rate of verdicts "wrong" below which the true rate is below `delta`.
+
+        A judge that misses wrong answers lowers it; one that flags right answers raises it, by no
+        more than it surely does (Rogan and Gladen, with exact bounds at alpha / 2 each).
+        """
+        catches, _ = exact_bounds(self.wrong_caught, self.wrong_seen, alpha / 2)
+        flags, _ = exact_bounds(self.right_flagged, self.right_seen, alpha / 2)
+        return delta * catches + (1 - delta) * flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandReport:
+    """One nested set: lookups scored at `threshold` or above."""
+
+    threshold: float
+    labels: int
+    wrong: int
+    upper95: float
+    wealth: float
+    is_certified: bool
+
+
+@dataclass(slots=True)
+class _Count:
+    labels: int = 0
+    wrong: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Certifier:
+    """The labels of one namespace under one stamp, and what they prove.
+
+    `thresholds` go from the surest set down. A lookup is labelled with a known chance, never less
+    than `shadow_sampling` while nothing is served, and than `sampling` while something is: a label
+    weighs that floor divided by its chance. The floor depends on the mode alone, so weights are
+    known before a label is, as the proofs require.
+    """
+
+    stamp: Stamp
+    delta: float
+    thresholds: tuple[float, ...]
+    sampling: float = 0.05
+    shadow_sampling: float = 1.0
+    alpha: float = 0.05
+    judge: JudgeCalibration | None = None
+    starts: tuple[int, ...] = ()
+    labels_since_proof: int = 0
+    _counts: dict[tuple[int, float], _Count] = field(
+        default_factory=dict[tuple[int, float], _Count]
+    )
+    _served: dict[float, _Count] = field(default_factory=dict[float, _Count])
+    _proven: int = -1
+    _reached: list[bool] = field(default_factory=list[bool])
+    _breach: float = 1.0
+    _growths: int = 0
+    _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict[tuple[int, float], _Count])
+
+    def __post_init__(self) -> None:
+        if list(self.thresholds) != sorted(self.thresholds, reverse=True):
+            raise FarthingBug("thresholds of a certificate go from the surest down")
+        if not self.starts:
+            size = len(self.thresholds)
+            self.starts = tuple(sorted({0, size // 3, (2 * size) // 3}))[:_LADDERS]
+        self._reached = [False] * len(self.thresholds)
+
+    @property
+    def limit(self) -> float:
+        """The rate of verdicts "wrong" that the proofs are held against."""
+        if self.judge is None:
+            return self.delta
+        return self.judge.observed_limit(self.delta, self.alpha / 2)
+
+    @property
+    def proof_at(self) -> float:
+        """The wealth that proves a set; half of alpha goes to the judge where one is calibrated."""
+        return _LADDERS / (_PROOF_SHARE * self._alpha)
+
+    @property
+    def _alpha(self) -> float:
+        return self.alpha if self.judge is None else self.alpha / 2
+
+    @property
+    def threshold(self) -> float | None:
+        """Scores from here on may be served; None while nothing is certified, or after a breach."""
+        if self._proven < 0 or self.is_breached:
+            return None
+        return self.thresholds[self._proven]
+
+    @property
+    def is_breached(self) -> bool:
+        """Whether served answers have contradicted the certificate; it stays so."""
+        return self._breach >= 1 / self.alpha
+
+    @property
+    def labels_needed(self) -> int:
+        """Labels without any error that a set needs to be certified: stated before any are paid."""
+        return labels_needed(self.limit, 1 / self.proof_at)
+
+    def is_void(self, stamp: Stamp) -> bool:
+        """Whether something that the certificate is bound to has changed."""
+        return stamp != self.stamp
+
+    def observe(self, score: float, *, is_wrong: bool, propensity: float, is_serving: bool) -> None:
+        """Count one label. `propensity` is the chance with which this lookup was labelled.
+
+        After a breach labels say nothing more; a new certificate needs a new certifier.
+        """
+        if self.is_breached:
+            return
+        threshold = self.threshold
+        is_served = is_serving and threshold is not None and score >= threshold
+        floor = self.sampling if is_served else self.shadow_sampling
+        if not floor <= propensity <= 1:
+            raise FarthingBug(f"A label drawn with chance {propensity} is rarer than agreed")
+        band = next((at for at, low in enumerate(self.thresholds) if score >= low), None)
+        if band is None:
+            return
+        weight = floor / propensity
+        self.labels_since_proof += 1
+        if is_served:
+            _count(self._served, weight, is_wrong=is_wrong)
+            watched = breach_wealth(_tallies(self._served), self.limit)
+            self._breach = max(self._breach, watched)
+        if is_serving:
+            _count(self._fresh, (band, weight), is_wrong=is_wrong)
+            self._grow()
+        else:
+            _count(self._counts, (band, weight), is_wrong=is_wrong)
+            self._advance(band)
+
+    def _grow(self) -> None:
+        """Certify more bands by the labels since the last growth, where these suffice.
+
+        Tried are the next bands by themselves, and all that would then be served, pooled: there a
+        label of a lookup that is not served yet weighs little, for its like are all labelled.
+        """
+        share = (1 - _PROOF_SHARE) * self._alpha / ((self._growths + 1) * (self._growths + 2))
+        last = min(self._proven + _GROWTH_SETS, len(self.thresholds) - 1)
+        for at in range(last, self._proven, -1):
+            if max(self._fresh_wealth(at)) >= 2 * _GROWTH_SETS / share:
+                self._proven = at
+                self._growths += 1
+                self._fresh.clear()
+                return
+
+    def _fresh_wealth(self, at: int) -> tuple[float, float]:
+        """Of the bands beyond what is served, and of all up to `at`, pooled."""
+        alone: dict[float, _Count] = {}
+        pooled: dict[float, _Count] = {}
+        for (band, weight), count in self._fresh.items():
+            if band > at:
+                continue
+            if band > self._proven:
+                _merge(alone, weight, count)
+            like = self.sampling / self.shadow_sampling if band > self._proven else 1.0
+            _merge(pooled, weight * like, count)
+        return (
+            proof_wealth(_tallies(alone), self.limit),
+            proof_wealth(_tallies(pooled), self.limit),
+        )
+
+    def _advance(self, band: int) -> None:
+        for at in range(band, len(self.thresholds)):
+            if not self._reached[at]:
+                self._reached[at] = proof_wealth(self._nested(at), self.limit) >= self.proof_at
+        proven = self._proven
+        for start in self.starts:
+            at = start
+            while at < len(self.thresholds) and self._reached[at]:
+                proven = max(proven, at)
+                at += 1
+        if proven > self._proven:
+            self._proven = proven
+            self.labels_since_proof = 0
+
+    def _nested(self, at: int) -> list[Tally]:
+        merged: dict[float, _Count] = {}
+        for (band, weight), count in self._counts.items():
+            if band <= at:
+                _merge(merged, weight, count)
+        return _tallies(merged)
+
+    def is_growing(self) -> bool:
+        """Whether a larger set may be proven soon, so that going to serve is better put off.
+
+        It is while the next set's labels show no more than delta wrong, for as long as a proof
+        from nothing would take.
+        """
+        following = self._proven + 1
+        if following >= len(self.thresholds) or self.labels_since_proof > self.labels_needed:
+            return False
+        labels, wrong = _sums(self._nested(following))
+        return labels == 0 or wrong / labels <= self.limit
+
+    def report(self) -> list[BandReport]:
+        """Every nested set with its labels, its exact upper bound and whether it is certified.
+
+        The bound is for reading (exact, at a fixed count); what certifies is the wealth.
+        """
+        found: list[BandReport] = []
+        for at, threshold in enumerate(self.thresholds):
+            tallies = self._nested(at)
+            labels, wrong = _sums(tallies)
+            found.append(
+                BandReport(
+                    threshold=threshold,
+                    labels=labels,
+                    wrong=wrong,
+                    upper95=exact_bounds(wrong, labels, self.alpha)[1],
+                    wealth=min(1e12, proof_wealth(tallies, self.limit)),
+                    is_certified=at <= self._proven and not self.is_breached,
+                )
+            )
+        return found
+
+    def served_bound(self) -> float:
+        """The upper 95 % bound of the error among served answers that were checked."""
+        labels, wrong = _sums(_tallies(self._served))
+        return exact_bounds(wrong, labels, self.alpha)[1]
+
+
+_Key = TypeVar("_Key")
+
+
+def _count(counts: dict[_Key, _Count], key: _Key, *, is_wrong: bool) -> None:
+    count = counts.setdefault(key, _Count())
+    count.labels += 1
+    count.wrong += is_wrong
+
+
+def _merge(counts: dict[float, _Count], weight: float, count: _Count) -> None:
+    into = counts.setdefault(weight, _Count())
+    into.labels += count.labels
+    into.wrong += count.wrong
+
+
+def _tallies(counts: dict[float, _Count]) -> list[Tally]:
+    return [Tally(count.labels, count.wrong, weight) for weight, count in counts.items()]
+
+
+def _sums(tallies: Sequence[Tally]) -> tuple[int, int]:
+    return sum(one.labels for one in tallies), sum(one.wrong for one in tallies)
+
+
+def thresholds_of(scores: Sequence[float], shares: Sequence[float]) -> tuple[float, ...]:
+    """The scores that the surest `shares` of lookups reach, without repeats, surest first."""
+    ranked = sorted(scores, reverse=True)
+    cut = {ranked[min(len(ranked) - 1, math.ceil(share * len(ranked)))] for share in shares}
+    return tuple(sorted(cut, reverse=True))

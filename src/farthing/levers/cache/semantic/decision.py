@@ -1,0 +1,193 @@
+"""The semantic lever: whether an answer given before may be served to this question.
+
+Pure. What is near the question is handed in (`View`), so that the gateway, shadow mode, replay and
+`farthing cache eval` decide alike. The caller has already made sure that everything but the
+question itself is equal: a view holds entries of one scope and one fingerprint only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from farthing.levers.cache.semantic.guards import Comparison, compare
+from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, evidence_of
+from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.volatility import volatility_of
+
+__all__ = [
+    "Action",
+    "Candidate",
+    "Decision",
+    "Lookup",
+    "Mode",
+    "Rules",
+    "View",
+    "propose",
+    "score_of",
+]
+
+Mode = Literal["off", "shadow", "assisted", "serve"]
+Action = Literal["serve", "judge", "miss", "bypass"]
+_COMPARED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A question. `writer` is who asks, within the tenant; empty where that is not told apart.
+
+    `is_first_turn` is false where the request has a history: then only the very same request may
+    match, which is the exact cache's business.
+    """
+
+    signature: Signature
+    writer: str = ""
+    is_first_turn: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An entry near the question, as the index and the store know it."""
+
+    neighbour: Neighbour
+    signature: Signature
+    writer: str = ""
+    is_stale: bool = False
+    is_quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a namespace may do.
+
+    `threshold` is the certified score, None while nothing is certified. `cosine_min` and
+    `margin_min` bound what may be served without a certificate, which happens only where
+    `is_uncertified_allowed`: then no doubt at all may stand. Cosines hold for the packaged
+    embedder; another one needs its own.
+    """
+
+    mode: Mode = "shadow"
+    scorer: Scorer | None = None
+    threshold: float | None = None
+    is_uncertified_allowed: bool = False
+    cosine_min: float = 0.70
+    margin_min: float = 0.01
+    grey_cosine_min: float = 0.80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The candidates, nearest first, and the namespace's rules."""
+
+    candidates: Sequence[Candidate]
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do, why, and all that the log keeps of it.
+
+    `would_serve` says what `serve` mode would have done. `score` is None where there was nothing
+    to score. `judge`: call upstream now, compare the answers afterwards.
+    """
+
+    action: Action
+    reason: str
+    entry: str | None = None
+    would_serve: bool = False
+    score: float | None = None
+    evidence: Evidence | None = None
+    comparison: Comparison | None = None
+
+
+def propose(lookup: Lookup, view: View) -> Decision:
+    """The decision for one question; deterministic."""
+    rules = view.rules
+    if rules.mode == "off":
+        return Decision(action="bypass", reason="the semantic layer is off here")
+    if not lookup.is_first_turn:
+        return Decision(action="bypass", reason="the request has a history: exact matches only")
+    if volatility_of(lookup.signature.plain) == "live":
+        return Decision(action="bypass", reason="the answer changes by the minute")
+    usable = [one for one in view.candidates if not one.is_stale and not one.is_quarantined]
+    if not usable:
+        return Decision(action="miss", reason="nothing is stored near this question")
+    chosen, comparison = _nearest_unvetoed(lookup.signature, usable)
+    if chosen is None:
+        return Decision(action="miss", reason=_told("vetoed", comparison), comparison=comparison)
+    evidence = evidence_of(chosen.neighbour, [one.neighbour for one in usable], comparison)
+    return _decided(lookup, chosen, comparison, evidence, rules)
+
+
+def _nearest_unvetoed(
+    question: Signature, candidates: Sequence[Candidate]
+) -> tuple[Candidate | None, Comparison]:
+    first: Comparison | None = None
+    for candidate in candidates[:_COMPARED]:
+        comparison = compare(question, candidate.signature)
+        if not comparison.is_vetoed:
+            return candidate, comparison
+        first = first or comparison
+    assert first is not None  # noqa: S101 - there is a candidate
+    return None, first
+
+
+def score_of(evidence: Evidence, comparison: Comparison, scorer: Scorer | None) -> float:
+    """The fitted score; without a scorer the cosine, less 1 where any doubt stands."""
+    if scorer is not None:
+        return scorer.score(evidence)
+    return evidence.cosine - (0.0 if comparison.is_clear else 1.0)
+
+
+def _decided(
+    lookup: Lookup, chosen: Candidate, comparison: Comparison, evidence: Evidence, rules: Rules
+) -> Decision:
+    score = score_of(evidence, comparison, rules.scorer)
+    reason, may_serve = _verdict(comparison, evidence, score, rules)
+    if may_serve and chosen.writer != lookup.writer and not _is_covered(comparison):
+        reason, may_serve = "another principal wrote it, in other words", False
+    action: Action = "miss"
+    if may_serve and rules.mode == "serve":
+        action = "serve"
+    elif may_serve or evidence.cosine >= rules.grey_cosine_min:
+        action = "judge"
+    if may_serve and rules.mode != "serve":
+        reason = f"{rules.mode}: would serve, {reason}"
+    return Decision(
+        action=action,
+        reason=reason,
+        entry=chosen.neighbour.entry,
+        would_serve=may_serve,
+        score=score,
+        evidence=evidence,
+        comparison=comparison,
+    )
+
+
+def _verdict(
+    comparison: Comparison, evidence: Evidence, score: float, rules: Rules
+) -> tuple[str, bool]:
+    if rules.threshold is not None:
+        said = f"score {score:.3f} of {rules.threshold:.3f} certified"
+        return said, score >= rules.threshold
+    if not comparison.is_clear:
+        return _told("doubted", comparison), False
+    if evidence.cosine < rules.cosine_min:
+        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", False
+    if 0 <= evidence.margin < rules.margin_min and evidence.features[2] < 1:
+        return f"another answer is as near: margin {evidence.margin:.3f}", False
+    if not rules.is_uncertified_allowed:
+        return f"cosine {evidence.cosine:.3f} and no doubt, but nothing is certified", False
+    return f"cosine {evidence.cosine:.3f} and no doubt; uncertified", True
+
+
+def _is_covered(comparison: Comparison) -> bool:
+    """At most one word on each side that the other does not say; stops planted questions."""
+    return all(len(words) <= 1 for words in comparison.unmatched)
+
+
+def _told(verb: str, comparison: Comparison) -> str:
+    wanted = "veto" if verb == "vetoed" else "doubt"
+    found = [one for one in comparison.findings if one.kind == wanted] or comparison.findings
+    return f"{verb} by {found[0].guard}: {found[0].detail}"

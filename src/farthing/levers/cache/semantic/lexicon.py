@@ -1,0 +1,248 @@
+"""What the guards know of a language: function words, operators, synonyms, opposites, numbers.
+
+The words stand in `lexicon/LANGUAGE.toml`, so that a domain can be read and mended by people. A
+text in a language without a lexicon is compared word by word: nothing is dropped as a function
+word, so only the very same words match.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from farthing.levers.cache.semantic.wordpiece import is_known_word
+
+__all__ = ["LEXICON_VERSION", "Lexicon", "language_of", "lexicon_for", "stem"]
+
+LEXICON_VERSION = "2026-11-25"
+_LANGUAGES = ("en", "es", "fr", "de")
+_VOWEL = re.compile(r"[aeiouy]")
+_WORD = re.compile(r"[^\W\d_]+")
+# Words that only look inflected.
+_WHOLE = frozenset(
+    [
+        "thing",
+        "nothing",
+        "something",
+        "anything",
+        "everything",
+        "during",
+        "morning",
+        "evening",
+        "string",
+        "spring",
+        "king",
+        "ring",
+        "sing",
+        "bring",
+        "need",
+        "feed",
+        "seed",
+        "speed",
+        "weed",
+        "wing",
+        "sting",
+        "ceiling",
+        "news",
+        "bus",
+        "gas",
+        "plus",
+        "this",
+        "his",
+        "as",
+        "is",
+        "was",
+        "has",
+        "us",
+        "yes",
+        "always",
+        "address",
+        "access",
+        "business",
+        "process",
+        "class",
+        "pass",
+        "loss",
+        "less",
+        "press",
+        "express",
+        "series",
+        "species",
+        "status",
+        "bonus",
+        "campus",
+        "virus",
+        "corpus",
+        "analysis",
+        "basis",
+        "diabetes",
+        "paris",
+        "texas",
+        "wales",
+        "perhaps",
+        "red",
+        "bed",
+        "used",
+        "based",
+        "wednesday",
+        "united",
+        "breed",
+        "indeed",
+        "exceed",
+        "succeed",
+        "proceed",
+        "sibling",
+        "darling",
+        "lens",
+        "sms",
+        "dns",
+        "aws",
+        "ios",
+        "gps",
+        "https",
+        "tls",
+        "ssl",
+        "os",
+        "js",
+        "css",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lexicon:
+    """One language. Phrases are tuples of words as `stem` leaves them."""
+
+    language: str
+    stop: frozenset[str]
+    filler: frozenset[str]
+    operators: frozenset[str]
+    phrases: Mapping[tuple[str, ...], str]
+    opposites: frozenset[frozenset[str]]
+    irregular: Mapping[str, str]
+    numbers: Mapping[str, str]
+    scales: Mapping[str, str]
+    ordinals: Mapping[str, str]
+    fractions: Mapping[str, str]
+    phrase_words_max: int
+
+    def root(self, word: str) -> str:
+        """The form under which `word` is compared: irregular forms first, then the stem."""
+        found = self.irregular.get(word)
+        if found is not None:
+            return stem(found) if self.language == "en" else found
+        return stem(word) if self.language == "en" else word
+
+    def name(self, word: str) -> str:
+        """The one word for all its synonyms; `word` itself (its root) where it has none."""
+        root = self.root(word)
+        return self.phrases.get((root,), root)
+
+
+def stem(word: str) -> str:
+    """An English word without plural, -ing, -ed and the silent e: the same for its forms."""
+    if len(word) <= 3 or word in _WHOLE:
+        return word
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("s", "")):
+        rest = word[: -len(ending)] + instead
+        if not word.endswith(ending) or len(rest) < 3 or not _VOWEL.search(rest):
+            continue
+        if ending == "s" and word.endswith(("ss", "us", "is")):
+            continue
+        return _bare(rest)
+    return _bare(word)
+
+
+def _bare(rest: str) -> str:
+    if rest.endswith("e") and len(rest) > 3:
+        rest = rest[:-1]
+    if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in "aeiouszf":
+        rest = rest[:-1]
+    return rest
+
+
+@functools.cache
+def lexicon_for(language: str) -> Lexicon:
+    """The lexicon of a language code; an empty one where there is none."""
+    if language not in _LANGUAGES:
+        return _built(language, {})
+    folder = resources.files("farthing.levers.cache.semantic").joinpath("lexicon")
+    return _built(language, tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8")))
+
+
+def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
+    def root(word: str) -> str:
+        return stem(word) if language == "en" else word
+
+    irregular: dict[str, str] = dict(_pairs(said.get("irregular", {}).get("pairs", "")))
+    phrases: dict[tuple[str, ...], str] = {}
+    for section, prefix in (("operators", "!"), ("same", "")):
+        for name, wordings in said.get(section, {}).items():
+            for wording in wordings:
+                words = tuple(root(str(irregular.get(word, word))) for word in wording.split())
+                phrases.setdefault(words, f"{prefix}{name}" if prefix else f"={name}")
+    numbers = said.get("numbers", {})
+
+    def named(word: str) -> str:
+        bare = root(irregular.get(word, word))
+        return phrases.get((bare,), bare)
+
+    return Lexicon(
+        language=language,
+        stop=frozenset(root(word) for word in said.get("stop", "").split())
+        | frozenset(said.get("stop", "").split()),
+        filler=frozenset(said.get("filler", "").split()),
+        operators=frozenset(f"!{name}" for name in said.get("operators", {})),
+        phrases=phrases,
+        opposites=frozenset(
+            frozenset(map(named, pair))
+            for pair in _pairs(said.get("opposites", {}).get("pairs", ""))
+        ),
+        irregular=irregular,
+        numbers=dict(_pairs(numbers.get("words", ""))),
+        scales=dict(_pairs(numbers.get("scales", ""))),
+        ordinals=dict(_pairs(numbers.get("ordinals", ""))),
+        fractions=dict(_pairs(numbers.get("fractions", ""))),
+        phrase_words_max=max(map(len, phrases), default=1),
+    )
+
+
+def _pairs(text: str) -> Iterable[tuple[str, str]]:
+    for part in text.split(";"):
+        words = part.split()
+        if len(words) == 2:
+            yield words[0], words[1]
+
+
+@functools.cache
+def _detectors() -> Mapping[str, frozenset[str]]:
+    folder = resources.files("farthing.levers.cache.semantic").joinpath("lexicon")
+    return {
+        language: frozenset(
+            tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))["detect"].split()
+        )
+        for language in _LANGUAGES
+    }
+
+
+def language_of(text: str) -> str:
+    """`en`, `es`, `fr`, `de`, or `und` where the function words do not tell.
+
+    Without function words, text whose words the English vocabulary mostly knows is English.
+    """
+    words = _WORD.findall(text.lower())
+    counts = {name: sum(word in known for word in words) for name, known in _detectors().items()}
+    best = max(counts, key=lambda name: counts[name])
+    rivals = sorted(counts.values())
+    if counts[best] > 0 and counts[best] > rivals[-2]:
+        return best
+    is_plain = all(character.isascii() for character in text if character.isalpha())
+    known = sum(map(is_known_word, words))
+    if is_plain and counts["en"] == counts[best] and 5 * known >= 3 * len(words) > 0:
+        return "en"
+    return "und"

@@ -1,0 +1,241 @@
+"""Signatures: what of a text the guards compare. Made once per text and kept with the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+
+from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
+from farthing.levers.cache.semantic.wording import Token, plain_text, read_tokens
+
+__all__ = ["Signature", "sign"]
+
+# What a text asks for. The first that is found counts; a text without any is a statement.
+_ASKS: Mapping[str, str] = MappingProxyType(
+    {
+        "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
+        "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
+        "=inventor": "who", "where": "where", "when": "when", "why": "why", "who": "who",
+        "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
+    }
+)  # fmt: skip
+_SILENT = frozenset({"=howto", "=cani", "=doyou", "=whatis", "=get", "=where", "=when", "=why"})
+_AUXILIARIES = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "should",
+        "has",
+        "have",
+        "may",
+        "am",
+    ]
+)
+_PAST = frozenset({"did", "was", "were", "had"})
+_FUTURE = frozenset({"will", "shall"})
+_MUST = frozenset({"should", "must", "need", "ought", "required", "have to", "supposed"})
+_PERSONS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(["i", "me", "we", "us", "myself", "ourselves"], "1"),
+        **dict.fromkeys(["you", "yourself"], "2"),
+        **dict.fromkeys(
+            [
+                "he",
+                "him",
+                "she",
+                "her",
+                "they",
+                "them",
+                "someone",
+                "somebody",
+                "himself",
+                "herself",
+            ],
+            "3",
+        ),
+        **dict.fromkeys(["my", "mine", "our", "ours"], "1's"),
+        **dict.fromkeys(["your", "yours"], "2's"),
+        **dict.fromkeys(["his", "hers", "their", "theirs"], "3's"),
+    }
+)
+_OWNING = frozenset(
+    ["my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "one", "single"]
+)
+# Words of place and direction: what follows them takes a part that it can't swap.
+_LINKS = frozenset(
+    [
+        "from",
+        "to",
+        "into",
+        "onto",
+        "by",
+        "than",
+        "of",
+        "against",
+        "via",
+        "for",
+        "with",
+        "in",
+        "on",
+        "at",
+        "through",
+        "across",
+        "toward",
+        "towards",
+        "over",
+        "out",
+        "off",
+        "up",
+        "down",
+        "as",
+        "->",
+        "=>",
+        "→",
+        ">",
+        "<",
+    ]
+)
+_DIRECTED = frozenset(
+    ["from", "to", "into", "onto", "by", "than", "against", "via", "->", "=>", "→", ">", "<", "as"]
+)
+_STEADY = frozenset(["and", "or", "vs", "&", "+", "between"])  # what stands at their sides may swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What is compared of one text.
+
+    `content` maps the compared form of each word that carries meaning to the word as written.
+    `row` is the text's order: content, names, amounts, operators and the links between them.
+    `links` are the pairs (link or operator, what follows it).
+    """
+
+    language: str
+    plain: str
+    content: Mapping[str, str]
+    compounds: frozenset[str]
+    names: frozenset[str]
+    operators: tuple[str, ...]
+    quantities: tuple[str, ...]
+    exact: tuple[str, ...]
+    row: tuple[str, ...]
+    links: frozenset[tuple[str, str]]
+    asks: str
+    tense: str
+    persons: frozenset[str]
+    owned: Mapping[str, bool]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to compare; such a text matches nothing."""
+        return not (self.content or self.quantities or self.exact)
+
+
+def sign(text: str) -> Signature:
+    """The signature of a text, in the language its function words tell."""
+    language = language_of(text)
+    lexicon = lexicon_for(language)
+    tokens = [token for token in read_tokens(text, lexicon) if token.kind != "filler"]
+    kept = [
+        token for token in tokens if token.kind in {"word", "name"} and token.text not in _SILENT
+    ]
+    row = tuple(_row(tokens))
+    return Signature(
+        language=language,
+        plain=plain_text(text),
+        content={token.text: token.raw for token in kept},
+        compounds=frozenset(_compounds(tokens)),
+        names=frozenset(token.text for token in kept if token.kind == "name"),
+        operators=tuple(sorted(token.text for token in tokens if token.kind == "operator")),
+        quantities=tuple(token.text for token in tokens if token.kind == "quantity"),
+        exact=tuple(sorted(token.text for token in tokens if token.kind == "exact")),
+        row=row,
+        links=frozenset(_links(row)),
+        asks=_asks(tokens, lexicon),
+        tense=_tense(tokens),
+        persons=frozenset(_PERSONS[token.raw] for token in tokens if token.raw in _PERSONS),
+        owned=_owned(tokens),
+    )
+
+
+def _row(tokens: Sequence[Token]) -> Iterable[str]:
+    for token in tokens:
+        if token.kind == "stop":
+            if token.raw in _LINKS or token.raw in _STEADY:
+                yield f"~{token.raw}"
+        elif token.kind == "mark":
+            yield f"~{token.raw}"
+        elif token.text not in _SILENT:
+            yield token.text
+
+
+def _links(row: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Each directed link or operator with the next thing that carries meaning."""
+    waiting: list[str] = []
+    for item in row:
+        if item[0] == "!" or (item[0] == "~" and item[1:] in _DIRECTED):
+            waiting.append(item)
+        elif item[0] != "~":
+            for link in waiting:
+                yield link, item
+            waiting = []
+
+
+def _compounds(tokens: Sequence[Token]) -> Iterable[str]:
+    """Neighbouring words written as one: `drop down` is `dropdown`."""
+    for first, second in pairwise(tokens):
+        if first.kind in {"word", "name", "stop"} and second.kind in {"word", "name", "stop"}:
+            yield first.raw + second.raw
+
+
+def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
+    if lexicon.language != "en":
+        return ""
+    raws = [token.raw for token in tokens]
+    for index, token in enumerate(tokens):
+        found = _ASKS.get(token.text) or _ASKS.get(token.raw)
+        if found == "who" and _is_object(raws[index + 1 : index + 3]):
+            return "whom"
+        if found is not None:
+            return found
+    if _MUST & set(raws):
+        return "must I"
+    first = raws[0].split()[0] if raws else ""
+    is_question = first in _AUXILIARIES or any(token.text == "=doyou" for token in tokens)
+    return "whether" if is_question else "statement"
+
+
+def _is_object(following: Sequence[str]) -> bool:
+    """Whether `who` is whom: who did Anna call, who should I call; not who called Anna."""
+    if not following:
+        return False
+    is_modal = following[0] in {"should", "can", "could", "would", "will", "must"}
+    pronoun = len(following) > 1 and following[1] in {"i", "we", "you", "they", "he", "she"}
+    return following[0] in {"did", "do", "does"} or (is_modal and pronoun)
+
+
+def _tense(tokens: Sequence[Token]) -> str:
+    words = {token.raw for token in tokens}
+    if words & _PAST:
+        return "past"
+    return "future" if words & _FUTURE else ""
+
+
+def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
+    """Words right after a word of owning or pointing, and whether they are plural."""
+    return {
+        second.text: second.raw.endswith("s") and not second.raw.endswith("ss")
+        for first, second in pairwise(tokens)
+        if first.raw in _OWNING and second.kind in {"word", "name"}
+    }

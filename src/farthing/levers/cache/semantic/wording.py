@@ -1,0 +1,384 @@
+"""Wording: a text as a row of tokens in one form, with amounts, names and exact parts recognised.
+
+Read left to right: exact parts (code, quotes, addresses, identifiers), amounts and times, words.
+Words lose contractions and inflection; phrases and synonyms become one word each (`lexicon.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+from farthing.levers.cache.semantic.lexicon import Lexicon
+from farthing.levers.cache.semantic.quantity import (
+    CURRENCY,
+    MAGNITUDE,
+    clock_time,
+    quantity,
+    unit_of,
+)
+
+__all__ = ["Kind", "Token", "plain_text", "read_tokens"]
+
+Kind = Literal["word", "name", "stop", "filler", "operator", "quantity", "exact", "mark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token; `text` is the form that is compared, `raw` the word as written in lower case."""
+
+    text: str
+    raw: str
+    kind: Kind
+    is_capital: bool = False
+
+
+_QUOTES = str.maketrans(
+    {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: " - "}
+)
+_SPACE = re.compile(r"\s+")
+_NUMBER = r"\d+(?:[.,]\d+)*"
+_SCAN = re.compile(
+    rf"""
+    (?P<exact>`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)|https?://\S+|www\.\S+
+        |[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
+        |\w+(?:[_/\\]\w+)+|\w+\(\))
+    |(?P<date>\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}})
+    |(?P<time>\d{{1,2}}(?::\d{{2}})?\s?(?:[ap]\.?m\b\.?|o'?clock\b)|\d{{1,2}}:\d{{2}}(?!\d))
+    |(?P<money>[{CURRENCY}]\s?{_NUMBER}(?:\s?(?:k|m|mn|bn)\b)?)
+    |(?P<ordinal>\d+(?:st|nd|rd|th)\b)
+    |(?P<version>v?\d+(?:\.\d+){{2,}})
+    |(?P<code>(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_]+(?:-?\w+)*)
+    |(?P<number>(?<![\w.])-?{_NUMBER})
+    |(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)
+    |(?P<mark>[%{CURRENCY}+*/=<>&°→]|->|=>|\bvs\b)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NUMBER_UNIT = re.compile(rf"({_NUMBER})-?([^\W\d_]+)", re.IGNORECASE)
+_NUMBER_PART = re.compile(_NUMBER)
+_HALF = re.compile(r"([ap])\.?m", re.IGNORECASE)
+_CONTRACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "can't": "can not", "cannot": "can not", "cant": "can not", "won't": "will not",
+        "wont": "will not", "shan't": "shall not", "dont": "do not", "doesnt": "does not",
+        "didnt": "did not", "isnt": "is not", "arent": "are not", "wasnt": "was not",
+        "havent": "have not", "hasnt": "has not", "couldnt": "could not", "wouldnt": "would not",
+        "shouldnt": "should not", "ain't": "is not", "whats": "what is", "wheres": "where is",
+        "hows": "how is", "whos": "who is", "im": "i am", "ive": "i have", "id": "id",
+        "let's": "let us", "unable": "not able", "gonna": "going to", "wanna": "want to",
+        "gotta": "got to", "y'all": "you",
+    }
+)  # fmt: skip
+_ENDINGS = (
+    ("n't", "not"),
+    ("'ll", "will"),
+    ("'re", "are"),
+    ("'ve", "have"),
+    ("'m", "am"),
+    ("'d", "would"),
+)
+_IS = frozenset(
+    [
+        "what",
+        "where",
+        "who",
+        "how",
+        "when",
+        "why",
+        "which",
+        "that",
+        "it",
+        "there",
+        "here",
+        "he",
+        "she",
+    ]
+)
+_HALF_OF_DAY: Mapping[str, str] = MappingProxyType(
+    {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm"}
+)
+
+
+def plain_text(text: str) -> str:
+    """The text in NFKC, with plain quotes and single spaces; case is kept."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_QUOTES)).strip()
+
+
+def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
+    """The tokens of `text` in order; greetings and punctuation are gone."""
+    plain = plain_text(text)
+    letters = [character for character in plain if character.isalpha()]
+    has_case = any(map(str.islower, letters))
+    found: list[Token] = []
+    for match in _SCAN.finditer(plain):
+        kind = match.lastgroup or "word"
+        found += _READERS[kind](match.group(), lexicon)
+        if kind == "word" and has_case:
+            found[-1] = replace(found[-1], is_capital=_is_capital(plain, match))
+    return _classified(_phrased(_amounts(found, lexicon), lexicon), lexicon)
+
+
+def _is_capital(plain: str, match: re.Match[str]) -> bool:
+    """Whether a word is written as a name: a capital within a sentence, or two in one word."""
+    word = match.group()
+    if word in {"I", "I'm", "I'd", "I'll", "I've"} or not any(map(str.isupper, word)):
+        return False
+    before = plain[: match.start()].rstrip(" '\"(")
+    starts = not before or before[-1] in ".!?:;\n-,"
+    return not starts or sum(map(str.isupper, word)) >= 2
+
+
+def _exact(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    return [Token(f"“{raw.strip('`')}", raw, "exact")]
+
+
+def _date(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    return [Token(f"@{raw}", raw, "quantity")]
+
+
+def _time(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    numbers = [int(part) for part in re.findall(r"\d+", raw)]
+    half = _HALF.search(raw)
+    minute = numbers[1] if len(numbers) > 1 else 0
+    text = clock_time(numbers[0], minute, half.group(1).lower() if half else None)
+    return [Token(text, raw, "quantity")]
+
+
+def _money(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    digits = _NUMBER_PART.search(raw)
+    assert digits is not None  # noqa: S101 - the pattern has one
+    magnitude = raw[digits.end() :].strip().lower() or None
+    return [Token(quantity(digits.group(), raw[0], magnitude), raw, "quantity")]
+
+
+def _ordinal(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    return [Token(f"#{int(raw[:-2])} th", raw, "quantity")]
+
+
+def _code(raw: str, lexicon: Lexicon) -> list[Token]:
+    """`10GB` and `2-year` are amounts, `10k` a number; `P60` and `AB-123` are identifiers."""
+    lower = raw.lower()
+    found = _NUMBER_UNIT.fullmatch(lower)
+    if found is not None and unit_of(found.group(2)):
+        return [Token(quantity(found.group(1), found.group(2)), lower, "quantity")]
+    if found is not None and found.group(2) in MAGNITUDE:
+        return [Token(quantity(found.group(1), None, found.group(2)), lower, "quantity")]
+    if (lower,) in lexicon.phrases:
+        return [Token(lower, lower, "word")]
+    head, *rest = lower.split("-")
+    if head.isdigit() and rest and all(part.isalpha() for part in rest):
+        return [Token(f"#{head}", head, "quantity"), *(_word_token(part) for part in rest)]
+    return [Token(f"“{lower}", lower, "exact")]
+
+
+def _number(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    return [Token(quantity(raw), raw, "quantity")]
+
+
+def _mark(raw: str, lexicon: Lexicon) -> list[Token]:
+    del lexicon
+    return [] if raw == "&" else [Token(raw.lower(), raw, "mark")]
+
+
+def _word(raw: str, lexicon: Lexicon) -> list[Token]:
+    """A word without its contraction: `don't` is two words, `Anna's` one and a mark of owning."""
+    lower = raw.lower()
+    if lexicon.language != "en":
+        return [_word_token(part) for part in lower.split("'") if part]
+    if lower in _CONTRACTIONS:
+        return [_word_token(part) for part in _CONTRACTIONS[lower].split()]
+    for ending, instead in _ENDINGS:
+        if lower.endswith(ending):
+            return [_word_token(lower.removesuffix(ending)), _word_token(instead)]
+    if lower.endswith("'s"):
+        owner = lower[:-2]
+        return [_word_token(owner), _word_token("is")] if owner in _IS else [_word_token(owner)]
+    return [_word_token(lower.replace("'", ""))]
+
+
+def _word_token(lower: str) -> Token:
+    return Token(lower, lower, "word")
+
+
+_READERS: Mapping[str, Callable[[str, Lexicon], list[Token]]] = MappingProxyType(
+    {
+        "exact": _exact,
+        "date": _date,
+        "time": _time,
+        "money": _money,
+        "ordinal": _ordinal,
+        "version": _exact,
+        "code": _code,
+        "number": _number,
+        "word": _word,
+        "mark": _mark,
+    }
+)
+
+
+def _amounts(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
+    """Number words as numbers, numbers with the unit that follows as one amount."""
+    found: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        value, taken = _number_words(tokens, index, lexicon)
+        if value is None and tokens[index].kind == "quantity" and tokens[index].text[0] == "#":
+            value, taken = _bare_number(tokens[index]), 1
+        if value is None:
+            found.append(_ordinal_word(tokens, index, found, lexicon))
+            index += 1
+            continue
+        unit, more = _unit_after(tokens, index + taken)
+        half = _half_after(tokens, index + taken)
+        if unit is None and half is not None and value.isdigit():
+            found.append(Token(clock_time(int(value), 0, half[0]), value, "quantity"))
+            taken += half[1]
+        else:
+            found.append(Token(quantity(value, unit), value, "quantity"))
+            taken += more
+        index += taken
+    return found
+
+
+def _bare_number(token: Token) -> str | None:
+    return token.text[1:] if " " not in token.text else None
+
+
+def _number_words(tokens: Sequence[Token], index: int, lexicon: Lexicon) -> tuple[str | None, int]:
+    """The number that the words from `index` on say, in digits, and how many words that takes."""
+    total: int | None = None
+    at = index
+    while at < len(tokens) and tokens[at].kind == "word":
+        raw = tokens[at].raw
+        if raw in lexicon.numbers:
+            total = (total or 0) + int(lexicon.numbers[raw])
+        elif total is not None and raw in lexicon.scales:
+            total = max(total, 1) * int(lexicon.scales[raw])
+        elif not (
+            raw == "and"
+            and total is not None
+            and total >= 100
+            and _is_number(tokens, at + 1, lexicon)
+        ):
+            break
+        at += 1
+    if total is None:
+        if tokens[index].raw in lexicon.scales:
+            return lexicon.scales[tokens[index].raw], 1
+        if tokens[index].raw in lexicon.fractions:
+            return lexicon.fractions[tokens[index].raw], 1
+        return None, 0
+    if tokens[index].raw == "one" and at == index + 1 and not _counts(tokens, at):
+        return None, 0
+    return str(total), at - index
+
+
+def _is_number(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> bool:
+    return at < len(tokens) and tokens[at].raw in lexicon.numbers
+
+
+def _counts(tokens: Sequence[Token], at: int) -> bool:
+    """Whether `one` before this place counts something: `one egg`, not `which one is`."""
+    following = tokens[at].raw if at < len(tokens) else ""
+    return following not in {
+        "",
+        "is",
+        "are",
+        "of",
+        "do",
+        "does",
+        "can",
+        "should",
+        "to",
+        "i",
+        "that",
+    }
+
+
+def _unit_after(tokens: Sequence[Token], at: int) -> tuple[str | None, int]:
+    if at < len(tokens) and tokens[at].kind in {"word", "mark"} and unit_of(tokens[at].raw):
+        return tokens[at].raw, 1
+    return None, 0
+
+
+def _half_after(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
+    """`in the morning`, `at night`, `pm` after a number: which half of the day it means."""
+    words = [token.raw for token in tokens[at : at + 3]]
+    for skip, lead in ((0, []), (2, ["in", "the"]), (1, ["at"])):
+        if words[:skip] == lead and len(words) > skip:
+            half = _HALF_OF_DAY.get(words[skip]) if skip else None
+            if half is not None:
+                return half, skip + 1
+    return None
+
+
+def _ordinal_word(
+    tokens: Sequence[Token], index: int, before: Sequence[Token], lexicon: Lexicon
+) -> Token:
+    token = tokens[index]
+    if (
+        token.kind == "word"
+        and token.raw in lexicon.ordinals
+        and not (before and before[-1].kind == "quantity")
+    ):
+        return Token(f"#{lexicon.ordinals[token.raw]} th", token.raw, "quantity")
+    return token
+
+
+def _root(token: Token, lexicon: Lexicon) -> str:
+    """What phrases are looked up by; a bare number can be part of one (`2 factor`)."""
+    if token.kind == "word":
+        return lexicon.root(token.raw)
+    return token.raw if token.text == f"#{token.raw}" else "\0"
+
+
+def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
+    """The longest phrase from each place on becomes its one name."""
+    roots = [_root(token, lexicon) for token in tokens]
+    found: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        for length in range(min(lexicon.phrase_words_max, len(tokens) - index), 0, -1):
+            name = lexicon.phrases.get(tuple(roots[index : index + length]))
+            if name is not None:
+                raw = " ".join(token.raw for token in tokens[index : index + length])
+                kind: Kind = "operator" if name in lexicon.operators else "word"
+                found.append(Token(name, raw, kind))
+                index += length
+                break
+        else:
+            token = tokens[index]
+            found.append(replace(token, text=roots[index]) if token.kind == "word" else token)
+            index += 1
+    return found
+
+
+def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
+    """Words told apart as names, function words and fillers."""
+    found: list[Token] = []
+    for index, token in enumerate(tokens):
+        kind = token.kind
+        is_bound = index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
+        if token.raw == "over" and is_bound and "!above" in lexicon.operators:
+            found.append(Token("!above", token.raw, "operator"))
+            continue
+        if kind == "word":
+            if token.raw in lexicon.stop or token.text in lexicon.stop:
+                kind = "stop"
+            elif token.is_capital:
+                kind = "name"
+            elif token.raw in lexicon.filler:
+                kind = "filler"
+        found.append(replace(token, kind=kind))
+    return tuple(found)

@@ -1,0 +1,144 @@
+"""`farthing cache eval|explain|economics|label`: what a semantic cache would do, before it does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from farthing.cli.root import cli
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "pairs"
+METRICS = {"hit_rate", "wrong_hit_rate", "wrong_hit_upper95", "precision"}
+PAIRS = [
+    {"a": "How do I rotate an API key?", "b": "How can I rotate an API key?", "same": True},
+    {"a": "How do I rotate an API key?", "b": "Where is the museum?", "same": False},
+    {"a": "Is it open on Sunday?", "b": "Is it open on Monday?", "same": False},
+]
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["cache", *map(str, arguments)])
+
+
+def document(*arguments):
+    found = run(*arguments, "--json")
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS))
+    return path
+
+
+def test_pairs_are_judged_by_every_policy(pairs):
+    found = document("eval", pairs)
+    assert {"delta", "ours", "best_global_threshold", "guards_only", "auc"} <= set(found)
+    for policy in ("ours", "best_global_threshold", "guards_only"):
+        assert set(found[policy]) >= METRICS
+    assert found["ours"]["hit_rate"] == 1.0
+    assert found["ours"]["wrong_hit_rate"] == 0.0
+    assert found["auc"] == 1.0
+
+
+def test_people_get_a_table(pairs):
+    found = run("eval", pairs)
+    assert found.exit_code == 0
+    assert "true pairs hit" in found.output
+
+
+def test_without_an_embedder_only_the_same_text_is_served(pairs):
+    assert document("eval", pairs, "--embedder", "none")["ours"]["hits"] == 0
+
+
+def test_a_bad_line_is_counted_with_its_number_and_the_rest_goes_on(pairs):
+    with pairs.open("a") as file:
+        file.write('{"a": 1}\nnonsense\n')
+    found = run("eval", pairs, "--embedder", "none")
+    assert "2 lines could not be read" in found.output
+    assert "pairs.jsonl:4" in found.output
+    assert "pairs.jsonl:5" in found.output
+
+
+def test_a_file_of_nothing_is_bad_use(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n")
+    assert "no pairs" in str(run("eval", path, "--embedder", "none").exception)
+
+
+def conversation(*texts):
+    roles = ("user", "assistant")
+    return [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)]
+
+
+def test_the_same_last_message_after_another_history_is_never_served(tmp_path):
+    path = tmp_path / "conversations.jsonl"
+    rows = [
+        {"a": conversation("A tv plan", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "yes"),
+         "same_answer": False},
+        {"a": conversation("A gym", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "Yes."),
+         "same_answer": True},
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = document("eval", path)["ours"]
+    assert (found["hits"], found["wrong_hits"]) == (1, 0)
+
+
+def test_labelled_questions_make_a_stream(tmp_path):
+    path = tmp_path / "questions.csv.gz"
+    rows = [f"how do i {verb} my {thing},{verb}-{thing}" for verb in ("lock", "sell", "wash")
+            for thing in ("car", "bike", "boat", "horse")]  # fmt: skip
+    path.write_bytes(gzip.compress("\n".join(["text,category", *rows]).encode()))
+    found = document("eval", path, "--stream", 12, "--seeds", 2, "--delta", 0.01, "--delta", 0.05)
+    assert [row["delta"] for row in found["stream"]["deltas"]] == [0.01, 0.05]
+    assert found["ours"]["hit_rate"] == 0.0
+    assert found["stream"]["deltas"][0]["verdict"] == "cannot certify in 2 of 2 runs"
+    assert "cannot certify" in run("eval", path, "--seeds", 1).output
+
+
+def test_explain_names_the_guard(pairs):
+    found = document(
+        "explain", "Is it open on Monday?", "Is it open on Sunday?", "--embedder", "none"
+    )
+    assert not found["decision"]["serves"]
+    assert "monday" in found["decision"]["findings"][0]["detail"]
+    assert "operators" in run("explain", "Is it open on Monday?").output
+
+
+def test_economics_says_until_when_it_pays():
+    today = document("economics", "--call-cost", "0.02")
+    later = document("economics", "--call-cost", "0.02", "--price-factor", "0.01")
+    assert (today["pays"], later["pays"]) == (True, False)
+    assert 0.01 < today["pays_down_to_price_factor"] < 1
+    assert "months" in run("economics", "--call-cost", "0.02").output
+    assert "not pay" in run("economics", "--loss", "100").output
+    assert "no amount" in str(run("economics", "--loss", "much").exception)
+
+
+def test_labels_are_added_and_judged(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    assert "no file" in str(run("label", path).exception)
+    first = document("label", path, "--add", 0.97, "same")
+    assert (first["labels"], first["certified_from"]) == (1, None)
+    path.write_text('{"score": 0.99, "same": true}\n' * 600)
+    assert document("label", path)["certified_from"] == 0.7
+    assert "certified" in run("label", path).output
+    path.write_text('{"score": "high"}\n{"score": 0.9, "same": true, "propensity": 2}\n')
+    assert "2 bad lines" in str(run("label", path).exception)
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not SHARED.exists(), reason="the real data folder is not here")
+def test_real_traps_are_refused_and_paraphrases_are_hit():
+    found = document("eval", SHARED / "fow-pairs.jsonl")
+    assert found["ours"]["trap_acceptance"] <= 0.02
+    assert found["ours"]["hit_rate"] >= 0.35
+    for folder in ("fow-conv-long", "fow-conv-parts"):
+        traps = document("eval", SHARED / folder, "--embedder", "none")["ours"]
+        assert traps["trap_acceptance"] == 0.0
