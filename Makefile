@@ -14,10 +14,10 @@ help: ## Show this list
 # The user's environment: the base install and the Parquet archive.
 $(VENV)/.user: pyproject.toml uv.lock
 ifdef UV
-	uv sync --quiet --frozen --no-default-groups --extra archive
+	uv sync --quiet --frozen --no-default-groups --extra archive --extra routing
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,routing]'
 endif
 	touch $@
 
@@ -28,7 +28,7 @@ ifdef UV
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,openai,anthropic]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,openai,anthropic,routing]'
 endif
 	touch $@ $(VENV)/.user
 

@@ -203,7 +203,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         for index, member in enumerate(cast("list[Any]", value)):
             yield from _leaves(member, (*path, str(index)))
     else:
-        yield path or ("",), (type(value) is bool, value)
+        yield path or ("",), (type(value) is bool, cast("object", value))
 
 
 def _calls(text: str) -> Counter[bytes] | None:

@@ -68,9 +68,7 @@ def replay(table: Table, steps: Sequence[Step]) -> Arms:
     return Arms(tuple(steps), scores, costs, known)
 
 
-def _replay_one(
-    table: Table, step: Step, place: dict[str, int]
-) -> tuple[Floats, Ints, Bools]:
+def _replay_one(table: Table, step: Step, place: dict[str, int]) -> tuple[Floats, Ints, Bools]:
     if isinstance(step, Single):
         at = place[step.model]
         return table.scores[at], table.costs[at], table.known[at]

@@ -101,9 +101,7 @@ def make_ladder(table: Table, labels: Ints, hard: frozenset[int] = frozenset()) 
     return _cheapest_first(ladder)
 
 
-def _choices(
-    usable: Bools, mean: Floats, variance: Floats, trusted: Floats, cost: Floats
-) -> Ints:
+def _choices(usable: Bools, mean: Floats, variance: Floats, trusted: Floats, cost: Floats) -> Ints:
     """Each policy that some price of quality, doubt and dislike of scatter leads to."""
     count = usable.shape[1]
     barred = np.where(usable, cost, np.inf)
@@ -157,9 +155,7 @@ def _worth_trying(table: Table, labels: Ints) -> list[int]:
     classes, count = table.classes[labels], len(table.class_names)
     seen = by_class(known.astype(np.float64), classes, count)
     scores = by_class(np.where(known, table.scores[:, labels], 0.0), classes, count)
-    costs = by_class(
-        np.where(known, table.costs[:, labels], 0).astype(np.float64), classes, count
-    )
+    costs = by_class(np.where(known, table.costs[:, labels], 0).astype(np.float64), classes, count)
     whole = np.maximum(seen.sum(axis=1), 1.0)
     mean = (scores + _SHRINK * (scores.sum(axis=1) / whole)[:, None]) / (seen + _SHRINK)
     cost = (costs + (costs.sum(axis=1) / whole)[:, None]) / (seen + 1)

@@ -129,9 +129,7 @@ def _prompt(line: _Line, number: int) -> Prompt:
         raise ValueError("no model has an outcome")
     for model, one in results.items():
         cost = one.cost_usd
-        if cost is not None and not (
-            cost.is_finite() and 0 <= cost.scaleb(9) <= _NANODOLLARS_MOST
-        ):
+        if cost is not None and not (cost.is_finite() and 0 <= cost.scaleb(9) <= _NANODOLLARS_MOST):
             raise ValueError(f"the cost of {model} is {cost} USD")
     return Prompt(
         id=f"line {number}" if line.id is None else str(line.id),

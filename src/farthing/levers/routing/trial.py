@@ -29,6 +29,7 @@ from farthing.levers.routing.table import Floats, Ints, Table
 __all__ = ["Demand", "Trial", "margins", "try_ladder"]
 
 _RUNGS_MOST: Final = 40
+_HORIZON_SHARE: Final = 0.8  # of alpha; the rest is kept back, for rungs are chosen by this too
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -137,7 +138,7 @@ def _fault(
     slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
     both = count + ladder.labels
     pooled = (count * mean + ladder.labels * slack) / both
-    quantile = NormalDist().inv_cdf(1 - demand.alpha / 2)  # the rung is chosen by it: half of alpha
+    quantile = NormalDist().inv_cdf(1 - _HORIZON_SHARE * demand.alpha)
     wanted = quantile * spread * (1 / both + 1 / demand.horizon) ** 0.5
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
