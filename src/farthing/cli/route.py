@@ -198,9 +198,7 @@ def audit(
 
     told = look(made, floor=floor, confidence=confidence, seed=seed)
     if as_json:
-        print_json(
-            {**msgspec.to_builtins(told, builtin_types=(Money,)), **_bad(found, made)}
-        )
+        print_json({**msgspec.to_builtins(told, builtin_types=(Money,)), **_bad(found, made)})
         return
     out = console()
     out.print(told.verdict, markup=False)

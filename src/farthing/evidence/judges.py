@@ -195,7 +195,7 @@ def _json(text: str) -> Any:
         return _MISSING
 
 
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, dict) and value:
         for name, member in cast("dict[str, Any]", value).items():
             yield from _leaves(member, (*path, name))
@@ -203,7 +203,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         for index, member in enumerate(cast("list[Any]", value)):
             yield from _leaves(member, (*path, str(index)))
     else:
-        yield path or ("",), (type(value) is bool, cast("object", value))
+        yield path or ("",), (isinstance(value, bool), cast("Any", value))
 
 
 def _calls(text: str) -> Counter[bytes] | None:

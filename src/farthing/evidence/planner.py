@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Final
 
 from farthing.money import Money
 
 __all__ = ["comparisons_needed", "days_needed", "evidence_price", "margin_needed"]
-
-# A betting bound pays about this much width beside the normal one that it may be looked at always.
-_BETTING_WIDTH: Final = 1.2
 
 
 def comparisons_needed(
@@ -21,12 +17,12 @@ def comparisons_needed(
 
     `spread` is the standard deviation of one comparison's margin; for right-or-wrong scores the
     square root of the share of calls on which the answers differ in score. An estimate (normal
-    approximation). None where the margin is not positive: no number of comparisons would do.
+    approximation of a bet). None where the margin is not positive: no number of comparisons would do.
     """
     if margin <= 0:
         return None
-    quantile = NormalDist().inv_cdf
-    width = _BETTING_WIDTH * quantile(confidence) + quantile(power)
+    # A bet is won, on average, this many standard errors above the null.
+    width = math.sqrt(2 * math.log(1 / (1 - confidence))) + NormalDist().inv_cdf(power)
     return max(1, math.ceil((width * spread / margin) ** 2))
 
 

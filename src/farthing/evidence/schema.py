@@ -58,7 +58,8 @@ def _refuse_unknown(wanted: Mapping[str, Any]) -> None:
         raise ValueError(f"the schema keyword {min(unknown)!r} is not checked here")
     for member in _mapping(wanted.get("properties")).values():
         _refuse_unknown(_mapping(member))
-    _refuse_unknown(_mapping(wanted.get("items")))
+    if "items" in wanted:
+        _refuse_unknown(_mapping(wanted["items"]))
     for choice in wanted.get("anyOf", []):
         _refuse_unknown(_mapping(choice))
 

@@ -24,6 +24,8 @@ _DOUBTS: Final = (0.0, 0.5, 1.0, 1.5, 2.0)  # standard errors held against a ste
 _SCATTERS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PRICES: Final = np.geomspace(0.02, 50, 40)  # of quality, in incumbents' costs
 _MODELS_MOST: Final = 9
+_MODELS_LEAST: Final = 4
+_CHEAP: Final = 0.5  # of the incumbent's cost
 _KNOWN_LEAST: Final = 0.5  # share of a class on which a step must have been tried
 _LABELS_LEAST: Final = 3  # selection labels of a class before it may leave the incumbent
 
@@ -165,5 +167,9 @@ def _worth_trying(table: Table, labels: Ints) -> list[int]:
     for price in _PRICES:
         best = (cost / bar - price * mean).argmin(axis=0)
         used += np.bincount(best, weights=size, minlength=total)
-    ranked = np.argsort(-used, kind="stable")
-    return [int(m) for m in ranked[:_MODELS_MOST] if used[m] > 0]
+    # Two that agree need not be best at anything: there are always a few, the best of what is cheap.
+    overall = scores.sum(axis=1) / whole
+    is_cheap = costs.sum(axis=1) / whole < _CHEAP * (costs.sum(axis=1) / whole)[table.reference]
+    ranked = np.lexsort((-overall, ~is_cheap, -used))
+    count = min(_MODELS_MOST, max(_MODELS_LEAST, int((used > 0).sum())))
+    return [int(m) for m in ranked[:count]]

@@ -30,6 +30,7 @@ __all__ = ["Demand", "Trial", "margins", "try_ladder"]
 
 _RUNGS_MOST: Final = 40
 _HORIZON_SHARE: Final = 0.8  # of alpha; the rest is kept back, for rungs are chosen by this too
+_SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -111,7 +112,7 @@ def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Tr
 def _rungs(ladder: Ladder, demand: Demand, count: int) -> list[int]:
     """Rows, the likeliest to pass first, each next one cheaper; cheaper than the incumbent all."""
     slack = (1 - demand.floor) * ladder.quality - ladder.regret
-    chance = slack / np.sqrt(ladder.variance / max(count, 1) + 1e-12)
+    chance = slack / np.sqrt((ladder.variance + _SCATTER_LEAST) / max(count, 1))
     rungs: list[int] = []
     best = -np.inf
     for row in range(len(chance)):  # by cost, the cheapest first
