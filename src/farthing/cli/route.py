@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import msgspec
@@ -116,7 +116,7 @@ def compile_(
     if out is not None:
         write_policy(Path(out), policy, _secret())
     if as_json:
-        told = msgspec.to_builtins(policy, builtin_types=(Money,))
+        told = _document(policy)
         needed = {"tested": trial.tested, "passed": trial.passed, "labels_needed": trial.needed}
         is_certified = policy.certificate is not None
         print_json({"certified": is_certified, **told, **needed, **_bad(found, made)})
@@ -198,7 +198,7 @@ def audit(
 
     told = look(made, floor=floor, confidence=confidence, seed=seed)
     if as_json:
-        print_json({**msgspec.to_builtins(told, builtin_types=(Money,)), **_bad(found, made)})
+        print_json({**_document(told), **_bad(found, made)})
         return
     out = console()
     out.print(told.verdict, markup=False)
@@ -233,7 +233,7 @@ def explain(policy: str, *, against: str | None, as_json: bool) -> None:
     read = read_policy(Path(policy), _secret())
     changes = [] if against is None else diff(read_policy(Path(against), _secret()), read)
     if as_json:
-        told = msgspec.to_builtins(read, builtin_types=(Money,))
+        told = _document(read)
         print_json({**told, "certified": read.certificate is not None, "changes": changes})
         return
     _print_policy(read)
@@ -282,6 +282,21 @@ def _class_floor(text: str) -> tuple[str, float]:
             "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
         )
     return name, value
+
+
+def _document(value: Any) -> Any:
+    """Plain dicts and lists, sums of money left for `print_json` to write."""
+    if isinstance(value, Money):
+        return value
+    if isinstance(value, msgspec.Struct):
+        fields = {name: _document(getattr(value, name)) for name in value.__struct_fields__}
+        tag = value.__struct_config__.tag
+        return {"type": tag, **fields} if tag else fields
+    if isinstance(value, dict):
+        return {name: _document(one) for name, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_document(one) for one in cast("list[Any]", value)]
+    return value
 
 
 def _bad(found: Outcomes, made: Table) -> dict[str, Any]:
