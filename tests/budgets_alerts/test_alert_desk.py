@@ -171,7 +171,9 @@ def test_the_drainer_of_a_running_gateway_delivers(tmp_path):
             '[[budget]]\nname = "search"\nscope = "tenant=*"\namount_usd = "100"\nwindow = "month"\n'
             f'[[alert]]\nname = "ops"\nkind = "webhook"\nurl = "{receiver.url}"\n'
         )
-        drainer = subprocess.Popen([sys.executable, "-m", "farthing.gateway.drainer", str(config)])
+        drainer = subprocess.Popen(
+            [sys.executable, "-m", "farthing.gateway.drainer", "0", str(config)]
+        )
         try:
             assert receiver.heard.wait(BOUND_S)
         finally:

@@ -46,6 +46,10 @@ class FlatBook:
         times = 2 if model == "dear" else 1
         return FlatCard({Unit.INPUT: 20 * times, Unit.OUTPUT: 80 * times})
 
+    def served_card(self, provider, served, sent, at_us):
+        del served
+        return self.card(provider, sent, at_us)
+
 
 def decoded(content):
     return FlatCard({Unit(name): rate for name, rate in json.loads(content).items()})

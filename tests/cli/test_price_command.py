@@ -223,3 +223,11 @@ def test_bad_use_exits_with_2_and_prints_nothing_on_stdout(arguments, said, monk
     assert ended.value.code == 2
     assert said in printed.err
     assert printed.out == ""
+
+
+def test_a_provider_of_ones_own_may_stand_before_the_model(bare):
+    (bare / "farthing.toml").write_text(
+        '[[price]]\nprovider = "house"\nmodel = "llama"\ninput = "0.2"\n'
+    )
+    assert document("house/llama", "--input", 1000)["cost_usd"] == "0.0002"
+    assert "house" in run("llama", "--provider", "hause", "--input", 1).exception.args[0]

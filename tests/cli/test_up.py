@@ -164,3 +164,16 @@ def test_workers_end_with_a_supervisor_that_was_killed(tmp_path):
                 break
             ended.wait(0.05)
         assert running_in(tmp_path) == []
+
+
+def test_a_target_of_no_provider_is_told_before_it_listens(tmp_path):
+    config(tmp_path, extra='[models.fast]\ntargets = ["nope/x"]\n')
+    found = finished("up", "--port", "0", folder=tmp_path)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "models.fast: the target 'nope/x' must read provider/model" in found.stderr
+
+
+def test_a_ledger_that_cannot_be_made_is_told_before_it_listens(tmp_path):
+    found = finished("up", "--port", "0", folder=tmp_path, FARTHING_DATA_DIR="/proc/none")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "can't be made: No such file or directory. Nothing was started." in found.stderr

@@ -83,3 +83,30 @@ def test_a_secret_never_shows():
 def test_price_rows_must_be_an_array_of_tables():
     with pytest.raises(ConfigError, match=r"\[\[price\]\]"):
         load_config({"price": {"model": "x"}}, {})
+
+
+def test_faults_that_only_a_start_would_show_are_told_before_it():
+    faulty = {
+        "providers": {
+            "openai": {"base_url": "ftp://x"},
+            "corp": {"protocol": "openai"},
+            "other": {"base_url": "https://user:hunter2@other.example/v1"},
+            "fourth": {"protocol": "smtp"},
+        },
+        "pricing": {"unknown": "alow"},
+        "price": [{"model": "a", "input": "1", "valid_from": "2026-13-01"}],
+    }
+    with pytest.raises(ConfigError) as raised:
+        load_config(faulty, {})
+    text = str(raised.value)
+    for fragment in (
+        "6 fault(s)",
+        "providers.openai.base_url: 'ftp://x' is no upstream address",
+        "providers.corp.base_url is missing",
+        "providers.other.base_url: 'other.example/v1' is no upstream address",
+        "providers.fourth.protocol: 'smtp' is none of openai, anthropic",
+        "pricing.unknown: 'alow' is none of allow, estimate, refuse",
+        "price.1: month must be in 1..12",
+    ):
+        assert fragment in text
+    assert "hunter2" not in text

@@ -4,6 +4,8 @@ import contextlib
 import pytest
 from fakes import FakeProvider, Gateway
 
+_SCENARIO_S = 60
+
 
 @pytest.fixture
 def through(tmp_path):
@@ -14,7 +16,8 @@ def through(tmp_path):
             async with contextlib.AsyncExitStack() as stack:
                 provider = await stack.enter_async_context(FakeProvider())
                 gateway = await stack.enter_async_context(Gateway(tmp_path, provider, **tables))
-                return await scenario(gateway, provider)
+                async with asyncio.timeout(_SCENARIO_S):  # what is waited for may never come
+                    return await scenario(gateway, provider)
 
         return asyncio.run(whole())
 

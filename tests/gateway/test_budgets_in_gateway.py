@@ -181,7 +181,6 @@ def test_the_header_tells_what_is_left_of_the_tightest_budget(within):
 
 def test_what_running_calls_hold_makes_a_budget_busy_not_exceeded(within):
     async def scenario(gateway, provider):
-        gateway.wired.treasurer.wait_s = 0.05
         may_answer = asyncio.Event()
         body = json.dumps(CHAT_ANSWER).encode()
         head = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -189,6 +188,7 @@ def test_what_running_calls_hold_makes_a_budget_busy_not_exceeded(within):
         first = asyncio.create_task(gateway.post(CHAT, chat()))
         while not provider.requests:
             await asyncio.sleep(0)
+        gateway.wired.treasurer.wait_s = 0.05
         status, headers, told = await gateway.post(CHAT, chat())
         error = json.loads(told)["error"]
         assert (status, error["code"]) == (429, "budget_busy")
@@ -321,7 +321,6 @@ def test_a_client_that_leaves_pays_for_what_ran_and_gives_back_the_rest(within):
 
 def test_many_calls_at_once_never_take_a_budget_over_its_limit(within):
     async def scenario(gateway, provider):
-        gateway.wired.treasurer.wait_s = 0.05
         provider.answers_json(CHAT_ANSWER)
         answers = await asyncio.gather(*(gateway.post(CHAT, chat()) for _ in range(60)))
         served = sum(status == 200 for status, _, _ in answers)

@@ -39,6 +39,6 @@ class FlatBook:
         rate = self.rates[provider, model] * (2 if at_us >= self.doubles_us else 1)
         return FlatCard({Unit.INPUT: rate, Unit.CACHE_READ: rate, Unit.OUTPUT: rate})
 
-    def substitute(self, provider, model, at_us):
-        del provider, model, at_us
-        return FlatCard({Unit.INPUT: 99, Unit.OUTPUT: 99})
+    def served_card(self, provider, served, sent, at_us):
+        del sent
+        return self.card(provider, served, at_us)

@@ -9,14 +9,18 @@ from farthing.money import Money
 from farthing.pricing.cost import Priced
 from farthing.usage import Terms
 
-BOOK = FlatBook({("openai", "gpt-4o"): 10, ("openai", "mini"): 1, ("", "claude"): 3}, NOON_US + 10)
+SNAPSHOT = ("openai", "gpt-4o-2024-08-06")  # what serves gpt-4o
+BOOK = FlatBook(
+    {("openai", "gpt-4o"): 10, SNAPSHOT: 10, ("openai", "mini"): 1, ("", "claude"): 3}, NOON_US + 10
+)
 
 
 def booked(book, entry):
     """The entry as the book prices it at its own instant."""
     attempts = []
     for attempt in entry.attempts:
-        card = book.card(attempt.provider, attempt.model, attempt.started_us or entry.started_us)
+        served = attempt.model_served or attempt.model
+        card = book.card(attempt.provider, served, entry.started_us)
         cost = card.cost(attempt.usage, attempt.terms) if hasattr(card, "cost") else None
         known = isinstance(cost, Priced)
         attempts.append(
@@ -24,6 +28,7 @@ def booked(book, entry):
                 usage=attempt.usage,
                 provider=attempt.provider,
                 model=attempt.model,
+                model_served=attempt.model_served,
                 started_us=attempt.started_us,
                 terms=attempt.terms,
                 pricing=Pricing.CARD if known else Pricing.UNPRICED_MODEL,
@@ -78,13 +83,35 @@ def test_what_was_free_or_a_correction_is_a_fact():
     assert only(corrected, at_us=NOON_US).repriced == Money(-3)
 
 
-def test_an_estimate_is_estimated_again_and_a_condition_without_price_has_none():
-    guessed = an_attempt(model="new", cost=12_870, pricing=Pricing.ESTIMATED)
+def test_an_estimate_stands_until_a_price_is_known():
+    guessed = an_attempt(model="new", model_served="", cost=12_870, pricing=Pricing.ESTIMATED)
     assert only(an_entry(attempts=(guessed,))).repriced == Money(12_870)
-    in_batch = an_attempt(model="new", terms=Terms(is_batch=True), pricing=Pricing.ESTIMATED)
-    assert only(an_entry(attempts=(in_batch,))).unpriced_now == 1
+    known = an_attempt(cost=12_870, pricing=Pricing.ESTIMATED)
+    assert only(an_entry(attempts=(known,))).repriced == Money(1_500)
+    assert only(an_entry(attempts=(guessed,)), models={"new": "unknown"}).unpriced_now == 1
+
+
+def test_a_condition_without_price_has_none():
     no_condition = an_attempt(terms=Terms(is_batch=True))
     assert only(an_entry(attempts=(no_condition,))).unpriced_now == 1
+
+
+def test_the_model_that_served_is_priced_not_the_one_sent():
+    """An alias that moved, or a provider's own fallback, is billed at its own rates."""
+    entry = an_entry(attempts=(an_attempt(model_served="mini", cost=150),))
+    assert only(entry).repriced == Money(150)
+    assert only(entry, at_us=NOON_US + 10).repriced == Money(300)
+
+
+def test_a_call_is_priced_at_the_instant_it_began_however_late_its_last_try():
+    late = an_attempt(cost=1_500, started_us=NOON_US + 10)
+    assert only(an_entry(started_us=NOON_US, attempts=(late,))).repriced == Money(1_500)
+
+
+def test_a_provider_is_priced_under_its_name_in_the_book():
+    entry = an_entry(attempts=(an_attempt(provider="corp", cost=1_500),))
+    assert only(entry).unpriced_now == 1
+    assert only(entry, price_as={"corp": "openai"}).repriced == Money(1_500)
 
 
 def test_the_document_has_the_difference():

@@ -281,6 +281,31 @@ class TestCalculationErrors:
         assert cost("gpt-5.4", long, terms=BATCH).total == usd("0.6800025")  # 2.5 per million
         assert cost("gpt-5.4", Usage(input=272_000), terms=BATCH).total == usd("0.34")
 
+    @pytest.mark.parametrize(
+        ("model", "terms", "expected"),
+        [
+            ("gpt-5.5-pro", BATCH, "30"),  # 60 above 272k, half of it
+            ("gpt-5.5-pro", Terms(service_tier="flex"), "30"),
+            ("gpt-5.4", Terms(service_tier="priority"), "10"),  # twice of 5
+            ("claude-sonnet-4-20250514", BATCH, "3"),  # 6 above 200k, half of it
+            ("gemini-1.5-pro", BATCH, "5/4"),
+        ],
+    )
+    def test_long_prompts_on_terms_whose_table_forgets_them(self, model, terms, expected):
+        """The catalogues list these terms for short prompts only."""
+        found = cost(model, Usage(input=300_000), terms=terms)
+        assert Fraction(str(found.total)) / Fraction(300_000, MILLION) == Fraction(expected)
+
+    def test_a_long_context_price_that_no_catalogue_lists(self):
+        """Claude Sonnet 4 from 2025-08-12: $6 and $22.50 above 200,000 tokens, caches included."""
+        model, at = "claude-sonnet-4-20250514", TODAY
+        assert cost(model, Usage(input=200_000), at=at).total == usd("0.6")
+        assert cost(model, Usage(input=200_001), at=at).total == usd("1.200006")
+        mixed = Usage(cache_read=250_000, cache_write_5m=1000, cache_write_1h=1000, output=1000)
+        assert cost(model, mixed, at=at).total == usd("0.15") + usd("0.0075") + usd("0.012") + usd(
+            "0.0225"
+        )
+
     def test_gemini_s_thoughts_left_out(self):
         """langfuse #12531: `thoughtsTokenCount` is beside `candidatesTokenCount`, not in it."""
         usage = read_gemini(
@@ -339,11 +364,23 @@ class TestCalculationErrors:
         assert per_million("gpt-realtime-2", Usage(audio_output=MILLION // 10)) == "64"
         assert isinstance(cost("gpt-4o", audio), Unpriced)
 
+    def test_audio_left_out_of_a_model_that_hears_and_speaks(self):
+        """genai-prices and models.dev list the text of OpenAI's audio previews alone."""
+        both = Usage(input=1000, audio_input=1000, output=100, audio_output=100)
+        assert cost("gpt-4o-audio-preview", both).total == usd("0.0515")
+        assert cost("gpt-4o-mini-audio-preview", both).total == usd("0.01221")
+        autumn = "2024-11-01"
+        assert cost("gpt-4o-audio-preview", both, at=autumn).total == usd("0.1235")
+
     def test_web_searches_for_nothing(self):
         """Searches are billed per thousand beside the tokens, at Anthropic $10."""
         usage = claude(input_tokens=0, server_tool_use={"web_search_requests": 3})
         assert cost("claude-haiku-4-5", usage).total == usd("0.03")
         assert per_million("gpt-4o", Usage(web_search=100)) == "10"
+        for model in ("claude-3-7-sonnet-20250219", "claude-3-5-haiku-20241022"):
+            assert cost(model, usage).total == usd("0.03")
+        for model in ("claude-sonnet-4-20250514", "claude-opus-4-20250514"):
+            assert cost(model, usage).total == usd("0.03")
 
     def test_a_long_prompt_billed_in_two_parts(self):
         """Tiers are cliffs: one token over and the whole call costs the higher price. Cached

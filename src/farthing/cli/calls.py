@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import msgspec
+from rich.console import Console
 
 from farthing.call import UNATTRIBUTED, Attempt, Pricing
 from farthing.cli.ledger_folder import open_ledger, query_options, read_query, stored_bills
@@ -132,7 +133,23 @@ def _document(entry: Entry, ledger: Ledger) -> dict[str, Any]:
         ],
         "corrects": entry.corrects,
         "detail": entry.detail,
-        "tries": [_try(a, bills.bill(a) if bills else None) for a in entry.attempts],
+        "tries": [
+            _try(a, bills.bill(a) if bills else None) | {"card": _card(ledger, a.card_id)}
+            for a in entry.attempts
+        ],
+    }
+
+
+def _card(ledger: Ledger, card_id: str) -> dict[str, Any] | None:
+    """Who says what the card says, and since when; None: no card, or one that was not kept."""
+    content = ledger.card(card_id) if card_id else None
+    if content is None:
+        return None
+    kept = msgspec.json.decode(content)
+    return {
+        "layer": kept.get("layer", ""),
+        "source": kept.get("source", ""),
+        "valid_from": kept.get("since", "")[:10] or None,
     }
 
 
@@ -194,32 +211,40 @@ def _show(entry: Entry, document: dict[str, Any]) -> None:
         out.print(f"{name:<12}{told}", markup=False)
     for found in document["tries"]:
         out.print()
-        served = found["model_served"] or found["model"]
-        booked = "unpriced" if found["cost_usd"] is None else f"${found['cost_usd']}"
-        made = table(
-            f"Attempt {found['number']}: {found['provider']}/{served}, {found['status']}, {booked}"
-            f" ({found['pricing']})",
-            *("bucket", "count", "nanodollars per", "units", "cost"),
+        _show_try(out, found)
+
+
+def _show_try(out: Console, found: dict[str, Any]) -> None:
+    served = found["model_served"] or found["model"]
+    booked = "unpriced" if found["cost_usd"] is None else f"${found['cost_usd']}"
+    made = table(
+        f"Attempt {found['number']}: {found['provider']}/{served}, {found['status']}, {booked}"
+        f" ({found['pricing']})",
+        *("bucket", "count", "nanodollars per", "units", "cost"),
+    )
+    for line in found["lines"]:
+        made.add_row(
+            line["bucket"],
+            f"{line['quantity']:,}",
+            f"{line['nanodollars']:,}",
+            f"{line['per']:,}",
+            f"${line['cost_usd']}",
         )
-        for line in found["lines"]:
-            made.add_row(
-                line["bucket"],
-                f"{line['quantity']:,}",
-                f"{line['nanodollars']:,}",
-                f"{line['per']:,}",
-                f"${line['cost_usd']}",
-            )
-        if not found["lines"]:
-            for bucket, count in found["usage"].items():
-                if bucket != "is_estimated":
-                    made.add_row(bucket, f"{count:,}", "", "", "")
-        out.print(made)
-        if found["card_id"]:
-            out.print(f"card        {found['card_id']}", markup=False)
-        if found["lines_match"] is False:
-            out.print("The lines do not add up to the booked sum; please report it.", markup=False)
-        if found["detail"]:
-            out.print(f"detail      {found['detail']}", markup=False)
+    if not found["lines"]:
+        for bucket, count in found["usage"].items():
+            if bucket != "is_estimated":
+                made.add_row(bucket, f"{count:,}", "", "", "")
+    out.print(made)
+    if found["card_id"]:
+        out.print(f"card        {found['card_id']}", markup=False)
+    if found["card"] and found["card"]["source"]:
+        since = found["card"]["valid_from"] or "the first record"
+        out.print(f"            {found['card']['layer']}: {found['card']['source']}", markup=False)
+        out.print(f"            valid from {since}", markup=False)
+    if found["lines_match"] is False:
+        out.print("The lines do not add up to the booked sum; please report it.", markup=False)
+    if found["detail"]:
+        out.print(f"detail      {found['detail']}", markup=False)
 
 
 def _cost(entry: Entry) -> str:

@@ -63,7 +63,11 @@ def reprice(
     at_us = None if at is None else instant_us(at, time.time_ns() // 1000)
     with open_ledger(config_path, data_dir) as ledger:
         book = price_book(config_path)
-        found = price_again(ledger.entries(query), book, at_us=at_us, models=pairs)
+        providers = load_config(config_path, os.environ).providers
+        price_as = {name: given.price_as or name for name, given in providers.items()}
+        found = price_again(
+            ledger.entries(query), book, at_us=at_us, models=pairs, price_as=price_as
+        )
     _demand_prices(found, pairs, book)
     if as_json:
         print_json({"at": at, "models": pairs, **found.document()})

@@ -11,7 +11,7 @@ import click
 
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
-from farthing.gateway import Supervisor, listen, stop_on_signals
+from farthing.gateway import Supervisor, listen, prepare, stop_on_signals
 
 __all__ = ["up"]
 
@@ -35,6 +35,7 @@ def up(
     for name, value in chosen.items():
         os.environ[f"FARTHING_GATEWAY_{name.upper()}"] = str(value)  # the workers read it too
     config = load_config(config_path, os.environ)
+    prepare(config)
     listener = listen(config)
     stop = threading.Event()
     stop_on_signals(stop)

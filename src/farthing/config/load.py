@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -25,6 +25,7 @@ from farthing.errors import ConfigError
 from farthing.ledger.settings import LedgerSettings
 from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
+from farthing.wire import Origin
 
 __all__ = ["DEFAULT_PROVIDERS", "Config", "environment_name", "load_config"]
 
@@ -81,6 +82,7 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
         document, where = dict(source), "the configuration given"
     reader = _Reader(environ, where)
     values = reader.struct(Config, document, ())
+    reader.faults += _addresses(values.get("providers", {}))
     if reader.faults:
         listed = "\n".join(f"  - {fault}" for fault in reader.faults)
         raise ConfigError(
@@ -94,6 +96,22 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
         name: _over(name, config.providers.get(name), reader) for name in DEFAULT_PROVIDERS
     } | {name: p for name, p in config.providers.items() if name not in DEFAULT_PROVIDERS}
     return msgspec.structs.replace(config, providers=merged)
+
+
+def _addresses(providers: Mapping[str, Any]) -> list[str]:
+    """The faults of the providers' base URLs."""
+    faults: list[str] = []
+    for name, given in providers.items():
+        if not isinstance(given, ProviderSettings):  # its own faults are told already
+            continue
+        if not given.base_url and name not in DEFAULT_PROVIDERS:
+            faults.append(f"providers.{name}.base_url is missing")
+        elif given.base_url:
+            try:
+                Origin.parse(given.base_url)
+            except ConfigError as error:
+                faults.append(f"providers.{name}.base_url: {error}")
+    return faults
 
 
 def _over(name: str, given: ProviderSettings | None, reader: _Reader) -> ProviderSettings:
@@ -202,13 +220,21 @@ class _Reader:
         try:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
-            self.faults.append(f"{named}: {error}")
+            allowed = _allowed(hint)
+            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else error
+            self.faults.append(f"{named}: {told}")
             return msgspec.UNSET
 
     def _unknown(self, path: tuple[str, ...], known: list[str]) -> None:
         near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
         hint = f"; did you mean `{near[0]}`?" if near else f"; known here: {', '.join(known)}"
         self.faults.append(f"unknown key `{'.'.join(path)}`{hint}")
+
+
+def _allowed(hint: Any) -> list[str]:
+    """The values a key may have, where they are listed."""
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return [str(value) for value in get_args(bare)] if get_origin(bare) is Literal else []
 
 
 def _is_struct(hint: Any) -> bool:

@@ -6,7 +6,7 @@
 from farthing.gateway.drain import DrainLoop
 from farthing.gateway.engine import Engine
 from farthing.gateway.keyring import KeyRing, UnknownKey, VirtualKey
-from farthing.gateway.supervisor import Supervisor, listen, stop_on_signals
+from farthing.gateway.supervisor import Supervisor, listen, prepare, stop_on_signals
 from farthing.gateway.wiring import Wired, wire_engine
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "VirtualKey",
     "Wired",
     "listen",
+    "prepare",
     "stop_on_signals",
     "wire_engine",
 ]

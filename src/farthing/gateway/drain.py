@@ -29,7 +29,9 @@ class DrainLoop:
     Only one process drains a ledger; where another does, this one stands by.
     """
 
-    def __init__(self, config: Config, clock: Clock, *, has_metrics: bool) -> None:
+    def __init__(self, config: Config, clock: Clock, *, has_metrics: bool, parent: int = 0) -> None:
+        """`parent` is the process whose death ends the loop; 0: none."""
+        self._parent = parent
         self._directory = Path(config.ledger.data_dir)
         self._settings = config.ledger
         self._clock = clock
@@ -63,7 +65,6 @@ class DrainLoop:
 
     def _drain(self, drainer: Drainer, stop: threading.Event) -> None:
         """Drain until it is time to seal, or to stop, or the parent process has died."""
-        parent = os.getppid()
         saved_us = -_METRICS_US
         while not stop.is_set():
             drainer.drain()
@@ -71,7 +72,7 @@ class DrainLoop:
             if self._metrics is not None and now_us - saved_us >= _METRICS_US:
                 self._metrics.save(self._directory / "run")
                 saved_us = now_us
-            if os.getppid() != parent:
+            if self._parent and os.getppid() != self._parent:
                 stop.set()
             if now_us >= self._next_seal_us:
                 return

@@ -22,14 +22,18 @@ _ALERTS_END_S = 5.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m farthing.gateway.drainer [CONFIG]`: drain until SIGTERM."""
+    """`python -m farthing.gateway.drainer PARENT [CONFIG]`: drain until SIGTERM.
+
+    Or until the process PARENT is no longer the one above; 0: whoever that is.
+    """
     logging.basicConfig(format="farthing drainer %(levelname)s %(message)s")
-    config = load_config(arguments[0] if arguments else None, os.environ)
+    parent = int(arguments[0])
+    config = load_config(arguments[1] if len(arguments) > 1 else None, os.environ)
     stop = threading.Event()
     stop_on_signals(stop)
     alerts = _alerts(config, stop)
     alerts.start()
-    DrainLoop(config, SystemClock(), has_metrics=True).run(stop)
+    DrainLoop(config, SystemClock(), has_metrics=True, parent=parent).run(stop)
     alerts.join(_ALERTS_END_S)
     return 0
 

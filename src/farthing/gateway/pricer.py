@@ -114,7 +114,7 @@ class Pricer:
     def price(self, call: Call, target: Target, model: str, usage: Usage, terms: Terms) -> Price:
         """The price of `usage` on `terms`, by the card that is valid when the call starts."""
         provider = self._price_as[target.provider]
-        card = self._card(provider, model, target.model, call.started_us)
+        card = self._book.served_card(provider, model, target.model, call.started_us)
         if isinstance(card, RateCard):
             total = card.total(usage, terms)
             if isinstance(total, Money):
@@ -125,20 +125,6 @@ class Pricer:
         if self._policy == "estimate":
             return self._estimate(provider, model, usage, call.started_us, unpriced)
         return Price(pricing=Pricing(unpriced.reason.value), cost=None, detail=unpriced.detail)
-
-    def _card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
-        """The card of the model that served; a contract for the model sent holds for its answers.
-
-        The book knows which names are snapshots of a model. A name that merely begins alike is
-        another model: it is never priced as the one sent.
-        """
-        card = self._book.card(provider, served, at_us)
-        if isinstance(card, RateCard) or served == sent:
-            return card
-        own = self._book.card(provider, sent, at_us)
-        if isinstance(own, RateCard) and own.layer == "contract":
-            return own
-        return card
 
     def _estimate(
         self, provider: str, model: str, usage: Usage, at_us: int, why: Unpriced

@@ -29,6 +29,7 @@ class MeteredStream:
     """An async iterator over the client's bytes of one streamed answer."""
 
     __slots__ = (
+        "__weakref__",
         "_chunks",
         "_head",
         "_hold",

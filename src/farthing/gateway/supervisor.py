@@ -7,6 +7,7 @@ posts it as interrupted.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -20,13 +21,32 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.errors import ConfigError
 from farthing.gateway.keyring import KeyRing
+from farthing.gateway.targets import Targets
+from farthing.ledger.layout import Layout
 
-__all__ = ["Supervisor", "listen", "stop_on_signals"]
+__all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
 _BACKLOG = 4096
 _QUICK_DEATH_US = 2_000_000
 _QUICK_DEATHS_MAX = 5
 _KILL_GRACE_S = 5.0
+
+
+def prepare(config: Config) -> None:
+    """Make the ledger's folder, and refuse what no worker could start with.
+
+    Raises:
+        ConfigError: a target names a provider that is not there, or the folder can't be made.
+    """
+    Targets(config)
+    journal = Layout(Path(config.ledger.data_dir)).journal
+    try:
+        journal.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The ledger's folder {journal} can't be made: {error.strerror}. Nothing was started. "
+            "Name another with ledger.data_dir or FARTHING_DATA_DIR."
+        ) from error
 
 
 def listen(config: Config) -> socket.socket:
@@ -150,7 +170,7 @@ class Supervisor:
     ) -> None:
         self._drain_s = config.gateway.drain_s
         self._say = say
-        tail = [config_path] if config_path else []
+        tail = [str(os.getpid()), *([config_path] if config_path else [])]
         descriptor = listener.fileno()
         self._drainer = _Child([sys.executable, "-m", "farthing.gateway.drainer", *tail], (), clock)
         self._workers = [

@@ -30,8 +30,15 @@ _VITALS_US = 1_000_000
 class Worker:
     """Serves calls until it is told to stop."""
 
-    def __init__(self, config: Config, journal: Journal, slot: int, clock: Clock) -> None:
-        """Raises ConfigError: the settings contradict each other; nothing was started."""
+    def __init__(
+        self, config: Config, journal: Journal, slot: int, clock: Clock, parent: int
+    ) -> None:
+        """`parent` is the supervisor, whose death ends the worker.
+
+        Raises:
+            ConfigError: the settings contradict each other; nothing was started.
+        """
+        self._parent = parent
         self._config = config
         self._slot = slot
         self._clock = clock
@@ -70,7 +77,6 @@ class Worker:
 
     async def _chores(self, stop: asyncio.Event) -> None:
         """The small periodic work: fsync, keys that changed, vital signs, a dead supervisor."""
-        supervisor = os.getppid()
         interval_s = self._config.ledger.sync_interval_ms / 1000
         renewed_us = -_VITALS_US
         while True:
@@ -81,7 +87,7 @@ class Worker:
             if now_us - renewed_us < _VITALS_US:
                 continue
             renewed_us = now_us
-            if os.getppid() != supervisor:
+            if os.getppid() != self._parent:
                 stop.set()
             try:
                 self._wired.ring.refresh()
@@ -90,10 +96,10 @@ class Worker:
             write_vitals(self._directory / "run", self.vitals())
 
 
-async def _serve(config: Config, slot: int, listener: socket.socket) -> None:
+async def _serve(config: Config, slot: int, listener: socket.socket, parent: int) -> None:
     directory = Path(config.ledger.data_dir)
     journal = Journal.open(directory, f"worker-{slot}", settings=config.ledger)
-    worker = Worker(config, journal, slot, SystemClock())
+    worker = Worker(config, journal, slot, SystemClock(), parent)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,17 +108,17 @@ async def _serve(config: Config, slot: int, listener: socket.socket) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m farthing.gateway.worker SLOT FD [CONFIG]`: serve on an inherited socket."""
+    """`python -m farthing.gateway.worker SLOT FD PARENT [CONFIG]`: serve on an inherited socket."""
     logging.basicConfig(format="farthing worker %(levelname)s %(message)s")
-    slot, descriptor = int(arguments[0]), int(arguments[1])
-    config = load_config(arguments[2] if len(arguments) > 2 else None, os.environ)
+    slot, descriptor, parent = (int(argument) for argument in arguments[:3])
+    config = load_config(arguments[3] if len(arguments) > 3 else None, os.environ)
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's
     gc.collect()
     gc.freeze()  # what start-up made lives on; no collection need look at it again
     gc.set_threshold(50_000, 20, 50)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, slot, listener))
+        runner.run(_serve(config, slot, listener, parent))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Pricing again what stands in the ledger: at another date, or as another model.
 
 Tokens are the record, so money can always be derived from them anew. With neither a date nor
-another model each attempt is priced at its own instant, which gives back what was booked.
+another model each attempt is priced at the instant its call began, which gives back what was booked.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Book(Protocol):
         """The card valid at an instant."""
         ...
 
-    def substitute(self, provider: str, model: str, at_us: int) -> Card:
-        """The declared ceiling that stands in where no card is known."""
+    def served_card(self, provider: str, served: str, sent: str, at_us: int) -> Card | Unpriced:
+        """The card of the model that served where another was sent."""
         ...
 
 
@@ -113,14 +113,16 @@ def reprice(
     *,
     at_us: int | None = None,
     models: Mapping[str, str] | None = None,
+    price_as: Mapping[str, str] | None = None,
 ) -> Repriced:
     """Price every attempt again, at `at_us` and with models replaced as `models` says.
 
     A replacement may name its provider (`openai/gpt-4o`); else the attempt's provider is tried,
     then the model's maker. Corrections keep their sums: they are facts, not tokens. What the
-    provider billed itself stays where neither date nor model changes.
+    provider billed itself stays where neither date nor model changes; an estimate stays until a
+    price is known. `price_as` says under which names providers stand in the book.
     """
-    models = models or {}
+    models, price_as = models or {}, price_as or {}
     sums: dict[tuple[str, str, str], _Sums] = {}
     for entry in entries:
         for attempt in entry.attempts:
@@ -130,8 +132,8 @@ def reprice(
             if _is_fact(entry, attempt, stays=stays):
                 now = attempt.cost
             else:
-                instant = at_us or attempt.started_us or entry.started_us
-                now = _price(book, attempt, wanted, instant)
+                provider = price_as.get(attempt.provider, attempt.provider)
+                now = _price(book, attempt, (provider, wanted), at_us or entry.started_us)
             sums.setdefault(key, _Sums()).add(attempt.cost, now)
     rows = (
         RepricedRow(
@@ -156,20 +158,21 @@ def _is_fact(entry: Entry, attempt: Attempt, *, stays: bool) -> bool:
     return stays and attempt.pricing is Pricing.PROVIDER
 
 
-def _price(book: Book, attempt: Attempt, wanted: str, at_us: int) -> Money | None:
+def _price(book: Book, attempt: Attempt, place: tuple[str, str], at_us: int) -> Money | None:
+    """The price at a provider of the model that served, or of the one that is to take its place."""
+    provider, wanted = place
+    if wanted == attempt.model:
+        served = attempt.model_served or wanted
+        found = _cost(book.served_card(provider, served, wanted, at_us), attempt)
+        return attempt.cost if found is None and attempt.pricing is Pricing.ESTIMATED else found
     named, slash, model = wanted.partition("/")
-    places = [(attempt.provider, wanted)]
-    if wanted != attempt.model:
-        places += [(named, model)] if slash else []
-        places += [("", wanted)]
-    for provider, name in places:
-        card = book.card(provider, name, at_us)
+    for who, name in ((provider, wanted), (named, model) if slash else ("", wanted), ("", wanted)):
+        card = book.card(who, name, at_us)
         if not isinstance(card, Unpriced):
-            cost = card.cost(attempt.usage, attempt.terms)
-            return cost.total if isinstance(cost, Priced) else None
-    if attempt.pricing is not Pricing.ESTIMATED or wanted != attempt.model:
-        return None
-    cost = book.substitute(attempt.provider, attempt.model, at_us).cost(
-        attempt.usage, attempt.terms
-    )
+            return _cost(card, attempt)
+    return None
+
+
+def _cost(card: Card | Unpriced, attempt: Attempt) -> Money | None:
+    cost = card if isinstance(card, Unpriced) else card.cost(attempt.usage, attempt.terms)
     return cost.total if isinstance(cost, Priced) else None

@@ -18,7 +18,7 @@ from farthing.ledger import CallStatus, Entry, Ledger
 from farthing.library.runner import Runner
 from farthing.library.transport import async_transport, httpx_of, transport
 from farthing.money import Money
-from farthing.pricing import Cost, Priced
+from farthing.pricing import Cost, Priced, RateCard
 from farthing.usage import STANDARD, Terms, Usage
 
 __all__ = ["Farthing"]
@@ -129,7 +129,8 @@ class Farthing:
         `cost` is the provider's own figure where there is one; else the book prices the usage.
         """
         at_us = self._clock.now_us() if at is None else _us(at)
-        booked = self.cost(usage, model, provider=provider, at=at, terms=terms)
+        card = self._runner.wired.book.card(provider, model, at_us)
+        booked = card.cost(usage, terms) if isinstance(card, RateCard) else card
         card_cost = booked.total if isinstance(booked, Priced) else None
         pricing = Pricing.CARD if isinstance(booked, Priced) else Pricing(booked.reason.value)
         entry = Entry(
@@ -145,7 +146,7 @@ class Farthing:
             attempts=(
                 Attempt(
                     number=1,
-                    provider=provider or "recorded",
+                    provider=provider or (card.provider or "recorded"),
                     model=model,
                     status=AttemptStatus.OK,
                     usage=usage,
@@ -160,7 +161,7 @@ class Farthing:
                 ),
             ),
         )
-        self._runner.post(entry)
+        self._runner.post(entry, card if isinstance(card, RateCard) else None)
         return entry
 
     def ledger(self) -> Ledger:
@@ -185,7 +186,7 @@ class Farthing:
         name = "DefaultAsyncHttpxClient" if is_async else "DefaultHttpxClient"
         client_class = getattr(_import(sdk), name)
         make = async_transport if is_async else transport
-        own = make(httpx_of(client_class), self._runner.handle, self._runner.loop)
+        own = make(httpx_of(client_class), self._runner)
         return client_class(transport=own)
 
 

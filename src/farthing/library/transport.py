@@ -8,15 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import importlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Protocol
 
+from farthing.errors import CallerError
 from farthing.wire import Reply, Request
 
-__all__ = ["Handle", "async_transport", "httpx_of", "transport"]
+__all__ = ["Engine", "async_transport", "httpx_of", "transport"]
 
-Handle = Callable[[Request], concurrent.futures.Future[Reply]]
+_CLOSED = "Farthing was closed while the call ran; what it had cost by then is in the ledger"
+
+
+class Engine(Protocol):
+    """Where requests are carried; from any thread."""
+
+    def handle(self, request: Request) -> concurrent.futures.Future[Reply]:
+        """Serve one request."""
+        ...
+
+    def submit(
+        self, work: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> concurrent.futures.Future[Any]:
+        """Run a coroutine on the engine's loop.
+
+        Raises:
+            CallerError: the engine is closed.
+        """
+        ...
 
 
 def httpx_of(client_class: type) -> Any:
@@ -25,7 +45,7 @@ def httpx_of(client_class: type) -> Any:
     return importlib.import_module(next(name for name in names if name.startswith("httpx")))
 
 
-def transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop) -> Any:
+def transport(httpx: Any, engine: Engine) -> Any:
     """A synchronous transport of the module `httpx`."""
 
     class _Body(httpx.SyncByteStream):
@@ -35,18 +55,19 @@ def transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop) -> An
 
         def __iter__(self) -> Iterator[bytes]:
             while True:
-                chunk = _wait(httpx, _submit(loop, _next(self._chunks)), self._timeout_s)
+                chunk = _wait(httpx, engine.submit(lambda: _next(self._chunks)), self._timeout_s)
                 if chunk is None:
                     return
                 yield chunk
 
         def close(self) -> None:
-            _submit(loop, _close(self._chunks)).result()
+            with contextlib.suppress(CallerError):  # closed with the engine
+                engine.submit(lambda: _close(self._chunks)).result()
 
     class _Transport(httpx.BaseTransport):
         def handle_request(self, request: Any) -> Any:
             timeout_s = _timeout_s(request)
-            reply: Reply = _wait(httpx, handle(_read(request, request.read())), timeout_s)
+            reply: Reply = _wait(httpx, engine.handle(_read(request, request.read())), timeout_s)
             body = reply.body
             if isinstance(body, bytes):
                 return _response(httpx, request, reply, content=body)
@@ -55,7 +76,7 @@ def transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop) -> An
     return _Transport()
 
 
-def async_transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop) -> Any:
+def async_transport(httpx: Any, engine: Engine) -> Any:
     """An asynchronous transport of the module `httpx`; callers may live on any event loop."""
 
     class _Body(httpx.AsyncByteStream):
@@ -65,19 +86,22 @@ def async_transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop)
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             while True:
-                waited = _wait_async(httpx, _submit(loop, _next(self._chunks)), self._timeout_s)
+                waited = _wait_async(
+                    httpx, engine.submit(lambda: _next(self._chunks)), self._timeout_s
+                )
                 chunk = await waited
                 if chunk is None:
                     return
                 yield chunk
 
         async def aclose(self) -> None:
-            await asyncio.wrap_future(_submit(loop, _close(self._chunks)))
+            with contextlib.suppress(CallerError):  # closed with the engine
+                await asyncio.wrap_future(engine.submit(lambda: _close(self._chunks)))
 
     class _Transport(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: Any) -> Any:
             timeout_s = _timeout_s(request)
-            sent = handle(_read(request, await request.aread()))
+            sent = engine.handle(_read(request, await request.aread()))
             reply: Reply = await _wait_async(httpx, sent, timeout_s)
             body = reply.body
             if isinstance(body, bytes):
@@ -85,10 +109,6 @@ def async_transport(httpx: Any, handle: Handle, loop: asyncio.AbstractEventLoop)
             return _response(httpx, request, reply, stream=_Body(body, timeout_s))
 
     return _Transport()
-
-
-def _submit(loop: asyncio.AbstractEventLoop, work: Any) -> concurrent.futures.Future[Any]:
-    return asyncio.run_coroutine_threadsafe(work, loop)
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
@@ -105,6 +125,8 @@ def _wait(httpx: Any, future: concurrent.futures.Future[Any], timeout_s: float |
     except concurrent.futures.TimeoutError as error:
         future.cancel()
         raise httpx.ReadTimeout(f"no answer within {timeout_s} s") from error
+    except concurrent.futures.CancelledError as error:
+        raise httpx.ReadError(_CLOSED) from error
     except BaseException:  # edge: an interrupted caller must not leave the call running
         future.cancel()
         raise
@@ -117,6 +139,11 @@ async def _wait_async(
         return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no answer within {timeout_s} s") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # it is the caller that was cancelled
+            raise
+        raise httpx.ReadError(_CLOSED) from error
 
 
 def _timeout_s(request: Any) -> float | None:

@@ -46,6 +46,8 @@ class PriceBook:
     def __init__(self, catalogue: Catalogue, settings: PricingSettings) -> None:
         self._catalogue = catalogue
         self._settings = settings
+        own = {canonical_provider(given.provider) for given in settings.overrides}
+        self._providers = {*catalogue.rows, *own} - {""}
         self._cards: dict[tuple[str, str], tuple[int, int, RateCard | Unpriced]] = {}
 
     @classmethod
@@ -77,6 +79,18 @@ class PriceBook:
                 )
             self._cards[provider, model] = (*bounds, found)
         return found
+
+    def served_card(self, provider: str, served: str, sent: str, at_us: int) -> RateCard | Unpriced:
+        """The card of the model that served; a contract for the model sent holds for its answers.
+
+        The book knows which names are snapshots of a model. A name that merely begins alike is
+        another model: it is never priced as the one sent.
+        """
+        card = self.card(provider, served, at_us)
+        if isinstance(card, RateCard) or served == sent:
+            return card
+        own = self.card(provider, sent, at_us)
+        return own if isinstance(own, RateCard) and own.layer == "contract" else card
 
     def cost(
         self,
@@ -155,9 +169,9 @@ class PriceBook:
     def near_providers(self, provider: str) -> list[str]:
         """Known providers whose names come close to one that is unknown; none where it is known."""
         who = canonical_provider(provider)
-        if not who or who in self._catalogue.rows:
+        if not who or who in self._providers:
             return []
-        return difflib.get_close_matches(who, sorted(self._catalogue.rows), n=3, cutoff=0.5)
+        return difflib.get_close_matches(who, sorted(self._providers), n=3, cutoff=0.5)
 
     def _compose(
         self, provider: str, model: str, at_us: int, known_us: int | None
@@ -205,7 +219,7 @@ class PriceBook:
     def _resolve(self, provider: str, model: str) -> tuple[str, str]:
         """The book's provider and the model's own name."""
         head, slash, rest = model.partition("/")
-        if not provider and slash and canonical_provider(head) in self._catalogue.rows:
+        if not provider and slash and canonical_provider(head) in self._providers:
             return canonical_provider(head), rest
         return canonical_provider(provider) or maker_of(model.lower()), model
 

@@ -67,6 +67,7 @@ def compose(provider: str, model: str, rows: Sequence[Row], view: View) -> RateC
     if provider in _HALF_PRICE_BATCH and (_BATCH, 0) not in sets:
         halves = {over: rates for (key, over), rates in sets.items() if key == _STANDARD}
         sets |= {(_BATCH, over): _halved(rates) for over, rates in halves.items()}
+    sets |= _long_tiers(sets)
     top = _top(standing, own)
     return RateCard(
         id="",
@@ -154,6 +155,35 @@ def _halved(rates: _Rates) -> _Rates:
     return {
         unit: price.times(1, 2) if unit in TOKEN_UNITS else price for unit, price in rates.items()
     }
+
+
+def _long_tiers(known: _Sets) -> _Sets:
+    """Long-context rates for terms whose table has none: the standard ones times their share.
+
+    A batch at half of the standard price is half of the long price too, not of the short one.
+    Source: https://developers.openai.com/api/docs/pricing (2026-10-14), whose batch table halves
+    both; BerriAI/litellm #39861 has what comes of leaving it out.
+    """
+    made: _Sets = {}
+    base = known[_STANDARD, 0]
+    longs = [over for key, over in known if key == _STANDARD and over]
+    for terms in {key for key, _ in known if key != _STANDARD}:
+        if (terms, 0) not in known or any(key == terms and over for key, over in known):
+            continue
+        own = known[terms, 0]
+        for over in longs:
+            made[terms, over] = {
+                unit: price.times(*_ratio(own[unit], base[unit])) if unit in own else price
+                for unit, price in known[_STANDARD, over].items()
+                if unit in base
+            }
+    return made
+
+
+def _ratio(price: Price, base: Price) -> tuple[int, int]:
+    if not base.nanodollars:
+        return 1, 1
+    return price.nanodollars * base.per, base.nanodollars * price.per
 
 
 def _complete(model: str, known: _Sets) -> tuple[RateSet, ...]:

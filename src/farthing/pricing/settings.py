@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -65,6 +66,8 @@ class PriceOverride(
             raise ValueError("give either rates or discount_percent")
         if self.discount_percent and Fraction(self.discount_percent) > 100:
             raise ValueError("discount_percent must not exceed 100")
+        for day in filter(None, (self.valid_from, self.valid_to)):
+            date.fromisoformat(day)  # 2026-13-01 looks like a day and is none
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError("valid_to must come after valid_from")
 

@@ -19,11 +19,16 @@ __all__ = ["VERIFIED"]
 
 _CHECKED: Final = "2026-11-24"
 _PAGE: Final = "page"
+_SEARCH: Final = {"web_search": "10"}  # USD per thousand
 
 
 def _rates(fresh: str, out: str, read: str = "", write: str = "") -> dict[str, str]:
     rates = {"input": fresh, "output": out, "cache_read": read, "cache_write_5m": write}
     return {unit: amount for unit, amount in rates.items() if amount}
+
+
+def _audio(heard: str, spoken: str) -> dict[str, str]:
+    return {"audio_input": heard, "audio_output": spoken}
 
 
 def _row(
@@ -66,6 +71,7 @@ _MINI = f"{_INDEX}/gpt-4o-mini-advancing-cost-efficient-intelligence/ (2024-07-1
 _STRUCTURED = f"{_INDEX}/introducing-structured-outputs-in-the-api/ (2024-08-06)"
 _O1 = f"{_INDEX}/introducing-openai-o1-preview/ (2024-09-12)"
 _CACHING = f"{_INDEX}/api-prompt-caching/ (2024-10-01)"
+_AUDIO = "https://platform.openai.com/docs/guides/audio (2024-10-17)"
 _O1_API = f"{_INDEX}/o1-and-new-tools-for-developers/ (2024-12-17)"
 _O3_MINI = f"{_INDEX}/openai-o3-mini/ (2025-01-31)"
 _GPT_45 = f"{_INDEX}/introducing-gpt-4-5/ (2025-02-27)"
@@ -139,6 +145,23 @@ _OPENAI: Mapping[str, tuple[Row, ...]] = {
         _row(_O3, "2025-04-16", _rates("10", "40", "2.5")),
         _row(_O3_CUT, "2025-06-10", _rates("2", "8", "0.5"), kind="change"),
     ),
+    # The catalogues list these models' text alone; their audio was cut by 60 % with the snapshot
+    # of December.
+    "gpt-4o-audio-preview-2024-10-01": (
+        _row(_AUDIO, "2024-10-17", _rates("2.5", "10") | _audio("100", "200")),
+    ),
+    "gpt-4o-audio-preview": (
+        _row(_AUDIO, "2024-10-17", _rates("2.5", "10") | _audio("100", "200")),
+        _row(_O1_API, "2024-12-17", _rates("2.5", "10") | _audio("40", "80"), kind="change"),
+    ),
+    **_each(
+        ("gpt-4o-audio-preview-2024-12-17", "gpt-4o-audio-preview-2025-06-03"),
+        _row(_O1_API, "2024-12-17", _rates("2.5", "10") | _audio("40", "80")),
+    ),
+    **_each(
+        ("gpt-4o-mini-audio-preview", "gpt-4o-mini-audio-preview-2024-12-17"),
+        _row(_O1_API, "2024-12-17", _rates("0.15", "0.6") | _audio("10", "20")),
+    ),
     "text-embedding-3-small": (_row(_NEW_MODELS, "2024-01-25", {"input": "0.02"}),),
     "text-embedding-3-large": (_row(_NEW_MODELS, "2024-01-25", {"input": "0.13"}),),
 }
@@ -152,6 +175,10 @@ _SONNET_35 = f"{_NEWS}/claude-3-5-sonnet (2024-06-20)"
 _CLAUDE_CACHE = f"{_NEWS}/prompt-caching (2024-08-14)"
 _MODELS_35 = f"{_NEWS}/3-5-models-and-computer-use (2024-10-22)"
 _HAIKU_CUT = f"{_NEWS}/trainium2-and-distillation (2024-12-03)"
+_SEARCH_API = f"{_NEWS}/web-search-api (2025-05-07)"
+_CLAUDE_4 = f"{_NEWS}/claude-4 (2025-05-22)"
+_LONG_CONTEXT = f"{_NEWS}/1m-context (2025-08-12)"
+_SONNET = _rates("3", "15", "0.3", "3.75")
 
 _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
     "claude-2": (
@@ -190,11 +217,46 @@ _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
     ),
     "claude-3-5-sonnet-20241022": (
         _row(_MODELS_35, "2024-10-22", _rates("3", "15", "0.3", "3.75"), by=_PAGE),
+        _row(
+            _SEARCH_API,
+            "2025-05-07",
+            _rates("3", "15", "0.3", "3.75") | _SEARCH,
+            kind="change",
+            by=_PAGE,
+        ),
+    ),
+    **_each(
+        ("claude-3-7-sonnet", "claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219"),
+        _row(f"{_NEWS}/claude-3-7-sonnet (2025-02-24)", "2025-02-24", _SONNET),
+        _row(_SEARCH_API, "2025-05-07", _SONNET | _SEARCH, kind="change"),
+    ),
+    **_each(
+        ("claude-opus-4", "claude-opus-4-0", "claude-opus-4-20250514"),
+        _row(_CLAUDE_4, "2025-05-22", _rates("15", "75", "1.5", "18.75") | _SEARCH),
+    ),
+    # The catalogues lack this model's price for prompts of more than 200,000 tokens.
+    **_each(
+        ("claude-sonnet-4", "claude-sonnet-4-0", "claude-sonnet-4-20250514"),
+        _row(_CLAUDE_4, "2025-05-22", _SONNET | _SEARCH),
+        _row(
+            _LONG_CONTEXT,
+            "2025-08-12",
+            _SONNET | _SEARCH,
+            over=(200_000, _rates("6", "22.5", "0.6", "7.5")),
+            kind="change",
+        ),
     ),
     **_each(
         ("claude-3-5-haiku-latest", "claude-3-5-haiku-20241022"),
         _row(_MODELS_35, "2024-11-04", _rates("1", "5", "0.1", "1.25")),
         _row(_HAIKU_CUT, "2024-12-03", _rates("0.8", "4", "0.08", "1"), kind="change", by=_PAGE),
+        _row(
+            _SEARCH_API,
+            "2025-05-07",
+            _rates("0.8", "4", "0.08", "1") | _SEARCH,
+            kind="change",
+            by=_PAGE,
+        ),
     ),
 }
 
