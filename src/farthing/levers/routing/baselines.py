@@ -22,7 +22,7 @@ from farthing.levers.routing.table import Floats, Ints, Table
 __all__ = ["BASELINES", "Baseline", "Ratio", "Split", "hull", "neighbours", "oracle"]
 
 Ratio = tuple[float, float]  # quality, cost
-_PRICES: Final = np.concatenate(([0.0], np.geomspace(0.01, 200, 60)))
+_PRICES: Final = np.concatenate(([0.0], np.geomspace(0.01, 200, 40)))
 _BUCKETS: Final = 256
 _NEIGHBOURS: Final = 20
 _REMEMBERED: Final = 160  # nearest prompts kept for each, of which the labelled ones vote
@@ -175,12 +175,12 @@ def _vote(split: Split) -> Floats:
     predicted = np.repeat(overall[:, None], table.size, axis=1)
     if not near.size:
         return predicted
-    usable = labelled[near]
-    first = usable & (np.cumsum(usable, axis=1) <= _NEIGHBOURS)
-    weight = first.sum(axis=1)
+    first = np.argsort(~labelled[near], axis=1, kind="stable")[:, :_NEIGHBOURS]
+    voters = np.take_along_axis(near, first, axis=1)
+    counts = labelled[voters]
     for model in range(len(table.models)):
-        voted = (table.scores[model][near] * first).sum(axis=1)
-        predicted[model, : len(near)] = (voted + overall[model]) / (weight + 1)
+        voted = (table.scores[model][voters] * counts).sum(axis=1)
+        predicted[model, : len(near)] = (voted + overall[model]) / (counts.sum(axis=1) + 1)
     return predicted
 
 
