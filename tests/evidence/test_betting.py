@@ -166,5 +166,12 @@ def test_the_planned_number_of_comparisons_decides_as_often_as_it_says():
     assert sum(is_shown(seed) for seed in range(200)) / 200 >= 0.75
 
 
+def test_answers_that_never_differ_need_as_many_as_bound_what_was_not_seen():
+    """Oracle: no failure in n shows a rate below 2 % at 95 % from n = 149 on."""
+    assert 149 <= comparisons_needed(0.02, 0.0) <= 250
+    assert exceeds([0.02] * 250, null=0.0, alpha=0.05, bounds=(-0.98, 1.0))
+    assert not exceeds([0.02] * 148, null=0.0, alpha=0.05, bounds=(-0.98, 1.0))
+
+
 def test_a_horizon_asks_for_a_wider_margin():
     assert margin_needed(0.3, 1000, horizon=500) > margin_needed(0.3, 1000)

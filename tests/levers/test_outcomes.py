@@ -113,6 +113,12 @@ def test_a_reference_without_costs_or_outcomes_is_refused(tmp_path):
         make_table(found, "c")
 
 
+def test_a_reference_that_costs_nothing_is_refused(tmp_path):
+    rows = [{"id": str(i), "outcomes": {"a": outcome(1, 0), "b": outcome(1, 1)}} for i in range(3)]
+    with pytest.raises(CallerError, match="costs nothing"):
+        make_table(read(tmp_path, *rows), "a")
+
+
 def test_a_missing_model_is_unknown_there_and_a_pattern_in_it_is_told(tmp_path):
     rows = lines(400, DOMINATED)
     for row in rows:

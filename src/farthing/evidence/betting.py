@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["Bet", "Interval", "Observed", "exceeds", "interval", "lower_bound"]
+__all__ = ["STAKE_MOST", "Bet", "Interval", "Observed", "exceeds", "interval", "lower_bound"]
 
-_STAKE_MOST: Final = 0.75  # of what could be lost on one value
+STAKE_MOST: Final = 0.75  # of what could be lost on one value
 _BISECTIONS: Final = 24
 
 
@@ -84,7 +84,7 @@ class Bet:
             raise ValueError(f"no bet on {null} in [{low}, {high}] at alpha {alpha}")
         self._low, self._width = low, high - low
         self._null = (null - low) / self._width
-        self._stake_most = _STAKE_MOST / self._null if self._null > 0 else math.inf
+        self._stake_most = STAKE_MOST / self._null if self._null > 0 else math.inf
         self._stakes = _Stakes(alpha, expected)
         self._goal = math.log(1 / alpha)
         self._least_probability = least_probability
@@ -130,7 +130,7 @@ def exceeds(
     low, high = bounds
     width = high - low
     middle = (null - low) / width
-    most = _STAKE_MOST / middle if middle > 0 else math.inf
+    most = STAKE_MOST / middle if middle > 0 else math.inf
     goal = math.log(1 / alpha)
     rate = 2 * goal / max(1, len(values))
     capital, sum_, squares = 0.0, 0.5, 0.25
@@ -201,7 +201,7 @@ def interval(
 
 
 def _is_won(rounds: Iterable[tuple[float, float, float]], null: float, goal: float) -> bool:
-    stake_most = _STAKE_MOST / null
+    stake_most = STAKE_MOST / null
     capital = 0.0
     log1p = math.log1p
     for stake, weight, value in rounds:

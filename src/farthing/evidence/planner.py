@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from farthing.evidence.betting import STAKE_MOST
 from farthing.money import Money
 
 __all__ = ["comparisons_needed", "days_needed", "evidence_price", "margin_needed"]
@@ -22,8 +23,10 @@ def comparisons_needed(
     if margin <= 0:
         return None
     # A bet is won, on average, this many standard errors above the null.
-    width = math.sqrt(2 * math.log(1 / (1 - confidence))) + NormalDist().inv_cdf(power)
-    return max(1, math.ceil((width * spread / margin) ** 2))
+    goal = math.log(1 / (1 - confidence))
+    width = math.sqrt(2 * goal) + NormalDist().inv_cdf(power)
+    # However little the values scatter, a stake is bounded by what could be lost.
+    return math.ceil(max((width * spread / margin) ** 2, goal / (STAKE_MOST * margin)))
 
 
 def margin_needed(

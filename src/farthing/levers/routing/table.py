@@ -79,6 +79,11 @@ def make_table(outcomes: Outcomes, reference: str, price: Pricer | None = None) 
             "price is known (farthing models)."
         )
     at = models.index(reference)
+    if not costs[at].any():
+        raise CallerError(
+            f"{reference!r} costs nothing in this file, so nothing can be saved.\n"
+            "Nothing was done.\nGive what it costs, or name another model."
+        )
     scores, known, answers = _answers(prompts, models)
     known &= costs != _UNKNOWN_COST
     known[at] = True
