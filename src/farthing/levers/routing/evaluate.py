@@ -23,6 +23,7 @@ from farthing.levers.routing.baselines import (
     oracle,
 )
 from farthing.levers.routing.compiler import Compiled, compile_ladder, measure
+from farthing.levers.routing.policy import Share
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand
 
@@ -43,7 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     floor: float
     quality_ratio: float
-    cost_ratio: float
+    cost_ratio: Share
     held: bool
     violation_rate: float
     times_cheaper: float

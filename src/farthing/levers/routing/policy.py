@@ -24,6 +24,7 @@ __all__ = [
     "Certificate",
     "Facts",
     "Policy",
+    "Share",
     "diff",
     "models",
     "read_policy",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _VERSION: Final = 1
+Share = float  # one sum over another: a pure number, no money
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     labels: int
     certified_on: int
     quality_ratio: float
-    cost_ratio: float
+    cost_ratio: Share
     cost: Money
     incumbent_cost: Money
     made: str
