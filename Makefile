@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-floor
+.PHONY: bench-overhead bench-ledger bench-floor bench-overshoot bench-budgets
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -66,6 +66,12 @@ bench-overhead: $(VENV)/.dev ## Latency and CPU beside nginx, the bare floor and
 
 bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 	$(BIN)/python bench/ledger.py
+
+bench-overshoot: $(VENV)/.dev ## Overspending by 128 streams at once, beside counting after the fact
+	$(BIN)/python bench/overshoot.py
+
+bench-budgets: $(VENV)/.dev ## Throughput with ten budgets beside none
+	$(BIN)/python bench/budgets.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .demo .bench tests/node/node_modules dist

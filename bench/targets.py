@@ -18,7 +18,7 @@ from machine import resident_bytes
 from peers import LITELLM_VERSION, litellm_python, program_path
 from steps import MODEL
 
-__all__ = ["TARGETS", "AbsentError", "Running", "Target"]
+__all__ = ["TARGETS", "AbsentError", "Running", "Target", "farthing"]
 
 _REPOSITORY = Path(__file__).parent.parent
 _START_S_MOST = 90.0
@@ -200,14 +200,14 @@ def _project_python() -> str:
     return str(own) if own.exists() else sys.executable
 
 
-def _farthing(site: Site) -> Running:
+def farthing(site: Site, name: str = "farthing", settings: str = "") -> Running:
     """`farthing --config FILE up`; each thing that may change about it stands in this function."""
-    home = site.folder / "farthing"
+    home = site.folder / name
     home.mkdir()
     port = free_port()
     config = home / "farthing.toml"
     text = _FARTHING.format(port=port, provider=site.provider_port, ledger=home / "ledger")
-    config.write_text(text)
+    config.write_text(text + settings)
     base = [_project_python(), "-m", "farthing", "--config", str(config)]
     version = _output([*base[:3], "--version"], r"version (\S+)")
     create = [*base, "keys", "create", "--tenant", "acme", "--feature", "support", "--json"]
@@ -218,7 +218,7 @@ def _farthing(site: Site) -> Running:
     key = json.loads(made.stdout)["key"]
     command = [*base, "up"]
     started = _Program(
-        name="farthing", version=version, port=port, command=command, ready_path="/healthz"
+        name=name, version=version, port=port, command=command, ready_path="/healthz"
     ).start(site)
 
     def ledger_calls() -> int:
@@ -292,7 +292,7 @@ TARGETS = (
     Target("direct", "no gateway: the load generator speaks to the provider", _direct),
     Target("nginx", "reverse proxy, kept-alive upstream, unbuffered, no log", _nginx),
     Target("floor", "Farthing's HTTP server and client, nothing between", _floor),
-    Target("farthing", "1 worker; keys, attribution, prices and ledger on", _farthing),
+    Target("farthing", "1 worker; keys, attribution, prices and ledger on", farthing),
     Target(
         "litellm", "proxy, 1 worker, master key, no database, no retries, production mode", _litellm
     ),

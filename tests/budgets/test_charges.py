@@ -111,6 +111,9 @@ def test_a_ledger_of_the_format_before_budgets_is_brought_up(tmp_path):
     with sqlite3.connect(path) as older:
         for table in ("budget_accounts", "budget_leases", "budget_events"):
             older.execute(f"DROP TABLE {table}")
+        for table in ("rollups", "rolled_latencies", "rollups_given_up"):
+            older.execute(f"DROP TABLE {table}")
+        older.execute("DROP INDEX entries_moved")
         older.execute("PRAGMA user_version = 1")
     older.close()
     store.post(Batch(entries=[an_entry("new", 5, ["team/day 2026-09-01/all"])]))
@@ -118,6 +121,7 @@ def test_a_ledger_of_the_format_before_budgets_is_brought_up(tmp_path):
         ("new",),
         ("old",),
     ]
+    assert list(store.query("SELECT SUM(sum_0) FROM rollups")) == [(2,)]  # calls
     store.close()
 
 

@@ -325,3 +325,58 @@ def test_a_living_worker_keeps_its_lease_however_long_its_call_runs(tmp_path):
         await treasurer.close()
 
     run(scenario())
+
+
+def test_what_running_calls_wait_for_no_new_call_takes(tmp_path):
+    async def scenario():
+        treasurer = a_treasurer(WatchedStore(tmp_path), a_budget(nanodollars=1_000))
+        runs = await reserve(treasurer, 500)
+        ends = await reserve(treasurer, 500)
+        longer = asyncio.create_task(treasurer.extend(runs, Money(400)))
+        await until(lambda: treasurer.purse.is_awaited)
+        begins = asyncio.create_task(reserve(treasurer, 400))
+        ends.settle(Money(100))  # leaves room for one of the two
+        assert await longer is None
+        assert not begins.done()
+        runs.settle(Money(0))
+        assert isinstance(await begins, Reservation)
+        (await begins).abandon()
+        await treasurer.close()
+
+    run(scenario())
+
+
+def test_of_streams_that_wait_for_each_other_the_least_gives_way(tmp_path):
+    async def scenario():
+        treasurer = a_treasurer(WatchedStore(tmp_path), a_budget(nanodollars=1_000), wait_s=30)
+        small, large = await reserve(treasurer, 400), await reserve(treasurer, 600)
+        of_large = asyncio.create_task(treasurer.extend(large, Money(100)))
+        of_small = asyncio.create_task(treasurer.extend(small, Money(100)))
+        refused = await of_small
+        assert isinstance(refused, Refused)
+        assert refused.code == "budget_busy"
+        small.settle(Money(100))
+        assert await of_large is None
+        large.settle(Money(700))
+        await treasurer.close()
+
+    run(scenario())
+
+
+def test_budgets_that_change_meanwhile_are_gone_by(tmp_path):
+    async def scenario():
+        changes = [[a_budget(nanodollars=100)]]
+        treasurer = Treasurer(
+            [],
+            WatchedStore(tmp_path),
+            SystemClock(),
+            "worker-0",
+            changed=lambda: changes.pop() if changes else None,
+        )
+        treasurer.start()
+        assert not treasurer.purse.has_budgets
+        await until(lambda: treasurer.purse.has_budgets)
+        assert isinstance(await reserve(treasurer, 101), Refused)
+        await treasurer.close()
+
+    run(scenario())

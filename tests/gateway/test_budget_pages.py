@@ -1,5 +1,6 @@
 """`/api/budgets`: who may see and change budgets, and how soon running gateways go by them."""
 
+import asyncio
 import json
 
 import pytest
@@ -24,11 +25,12 @@ def scene(through):
 
 async def soon(gateway, status):
     """Ask until the answer has this status; the gateway looks for changes every second."""
-    while True:
-        gateway.clock.ahead_us += 1_000_000
-        answered = await gateway.post(CHAT, ASKED, WHO)
-        if answered[0] == status:
-            return answered
+    async with asyncio.timeout(20):
+        while True:
+            gateway.clock.ahead_us += 1_000_000
+            answered = await gateway.post(CHAT, ASKED, WHO)
+            if answered[0] == status:
+                return answered
 
 
 def test_a_budget_that_is_put_holds_calls_back_without_a_restart(scene):

@@ -267,6 +267,16 @@ def test_a_chat_that_names_no_limit_is_given_one_so_that_its_cost_is_known(withi
     within(scenario, budget("5"), gateway={"budget_output_tokens": 500})
 
 
+def test_counting_tokens_costs_nothing_and_passes_a_budget_that_is_spent(within):
+    async def scenario(gateway, provider):
+        provider.answers_json({"input_tokens": 14})
+        asked = {"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "hi"}]}
+        answered = await gateway.post("/v1/messages/count_tokens", asked, ANTHROPIC)
+        assert answered[0] == 200
+
+    within(scenario, budget("0.000000001"))
+
+
 def test_calls_that_no_budget_counts_pass_as_they_came(within):
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)

@@ -78,13 +78,11 @@ def test_a_session_that_is_noticed_is_alerted_once_and_goes_on(through, tmp_path
         provider.answers_json(CHAT_ANSWER)
         for _ in range(5):
             assert (await gateway.post(CHAT, asked("same"), of("s")))[0] == 200
-        return await asyncio.to_thread(noted)
-
-    def noted():
         store = SqliteStore(Layout(tmp_path).store)
         outbox = Outbox(store.transaction)
-        while not outbox.spread(lambda _: ["ops"]):
-            pass
+        async with asyncio.timeout(20):
+            while not outbox.spread(lambda _: ["ops"]):
+                await asyncio.sleep(0.05)  # else the writer finds no gap
         found = outbox.claim(10**18)
         store.close()
         return found

@@ -3,6 +3,7 @@ import json
 import os
 import sqlite3
 import threading
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_samples import NOON_US, FixedClock, StoredCard, a_folder, an_entry, an_intent
 
+from farthing.call import Attribution
 from farthing.errors import FarthingError
 from farthing.ledger import (
     Drainer,
@@ -23,7 +25,7 @@ from farthing.ledger import (
     StoreState,
 )
 from farthing.ledger.layout import FileLock, Layout
-from farthing.ledger.record import entry_line
+from farthing.ledger.record import INTENT_LOST, intent_line, settlement_line
 from farthing.ledger.row import COLUMNS, entry_of
 from farthing.ledger.store import Batch
 
@@ -106,11 +108,11 @@ def test_rate_cards_are_kept_for_those_who_ask_later(tmp_path, journal):  # L5
 
 def test_damaged_lines_are_kept_aside_and_counted_and_the_rest_goes_on(tmp_path):  # L6
     lines = [
-        entry_line(an_entry("a"), is_settled=True),
+        settlement_line(an_entry("a"), None),
         b"garbage\n",
-        entry_line(an_entry("b"), is_settled=True).replace(b"search", b"seArch"),
-        b'S31dd8a73{"call_id":1}\n',
-        entry_line(an_entry("c"), is_settled=True),
+        settlement_line(an_entry("b"), None).replace(b"search", b"seArch"),
+        b"E%08x[1]\n" % zlib.crc32(b"E[1]"),
+        settlement_line(an_entry("c"), None),
     ]
     left_behind(tmp_path, b"".join(lines))
     assert drain(tmp_path).damaged == 3
@@ -140,7 +142,7 @@ def test_a_rate_card_is_no_call_that_waits(tmp_path, journal):
 
 
 def test_what_a_power_cut_left_blank_hides_nothing_behind_it(tmp_path):  # L6
-    lines = [entry_line(an_entry(name), is_settled=True) for name in ("a", "b", "c")]
+    lines = [settlement_line(an_entry(name), None) for name in ("a", "b", "c")]
     left_behind(tmp_path, lines[0] + lines[1][:100] + bytes(5000) + lines[2] + bytes(5000))
     report = drain(tmp_path)
     assert (report.posted, report.damaged) == (1, 1)
@@ -167,7 +169,7 @@ class SmallJournal(Journal):
 
     def __init__(self, layout, writer, start_us, settings):
         super().__init__(layout, writer, start_us, settings)
-        self._segment_bytes = self._rotate_at = 1_000
+        self._segment_bytes = self._rotate_at = 500
 
 
 def test_an_older_call_is_not_forgotten_when_a_younger_one_is_dispatched_again(tmp_path, journal):
@@ -219,12 +221,41 @@ def test_an_open_call_keeps_its_file_while_later_ones_are_read(tmp_path):
 
 
 def test_an_intent_that_cannot_be_read_as_an_entry_is_kept_aside(tmp_path):  # L6
-    strange = msgspec.json.encode(an_intent()).replace(b"openai.chat", b"of.tomorrow")
-    line = entry_line(an_intent(), is_settled=False)
-    with_checksum = b"I%08x" % __import__("zlib").crc32(b"I" + strange) + strange + b"\n"
-    left_behind(tmp_path, line.replace(b"call-1", b"call-1") + with_checksum)
+    strange = intent_line(an_intent())[9:-1].replace(b"openai.chat", b"of.tomorrow")
+    left_behind(tmp_path, b"N%08x%b\n" % (zlib.crc32(b"N" + strange), strange))
     report = drain(tmp_path)
     assert (report.posted, report.damaged) == (0, 1)
+
+
+def test_a_call_whose_intent_is_damaged_keeps_what_it_used_and_cost(tmp_path):  # L6
+    entry = an_entry(charges=("all/month/",), detail="an error")
+    outcome = settlement_line(entry, an_intent())
+    left_behind(tmp_path, intent_line(an_intent()).replace(b"search", b"seArch") + outcome)
+    report = drain(tmp_path)
+    assert (report.posted, report.damaged) == (1, 1)
+    found = stored(tmp_path)["call-1"]
+    assert found.attempts == entry.attempts
+    assert (found.status, found.detail) == (entry.status, f"{INTENT_LOST}; an error")
+    assert found.attribution == Attribution()
+
+
+def test_an_outcome_waits_like_any_settlement_while_the_store_is_away(tmp_path, journal):
+    outcome = settlement_line(an_entry(), an_intent())
+    left_behind(tmp_path, outcome)
+    store = SqliteStore(Layout(tmp_path).store)
+    with contextlib.closing(store), store._transaction():
+        report = drain(tmp_path, settings=IMPATIENT)
+    assert (report.oldest_undrained_us, report.lag_bytes) == (NOON_US, len(outcome))
+
+
+def test_a_journal_of_the_first_versions_is_read(tmp_path):
+    lines = []
+    for kind, entry in ((b"I", an_intent("a")), (b"I", an_intent("b")), (b"S", an_entry("b"))):
+        content = msgspec.json.encode(entry)
+        lines.append(b"%b%08x%b\n" % (kind, zlib.crc32(kind + content), content))
+    left_behind(tmp_path, b"".join(lines))
+    assert drain(tmp_path).posted == 2
+    assert stored(tmp_path) == {"a": an_intent("a"), "b": an_entry("b")}
 
 
 def test_an_entry_whose_numbers_no_store_can_hold_is_kept_aside(tmp_path, journal):  # L6
@@ -345,7 +376,8 @@ class TestStoreInTrouble:
 
 def records_of_three_calls():
     """A journal's lines, and the entries that each prefix of them leaves behind."""
-    bare = {"attempts": (), "duration_us": 0}
+    bare = {"duration_us": 0}
+    intents = {}
     history = [
         (an_intent("a", **bare), False),
         (an_intent("b", **bare), False),
@@ -354,7 +386,11 @@ def records_of_three_calls():
         (an_entry("c", **bare), True),
         (an_entry("b", **bare), True),
     ]
-    lines = [entry_line(entry, is_settled=settled) for entry, settled in history]
+    lines = []
+    for entry, is_settled in history:
+        intent = intents.get(entry.call_id)
+        lines.append(settlement_line(entry, intent) if is_settled else intent_line(entry))
+        intents[entry.call_id] = entry
     return history, lines
 
 

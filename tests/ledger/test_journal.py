@@ -16,7 +16,7 @@ class SmallJournal(Journal):
 
     def __init__(self, layout, writer, start_us, settings):
         super().__init__(layout, writer, start_us, settings)
-        self._segment_bytes = self._rotate_at = 2_000
+        self._segment_bytes = self._rotate_at = 1_000
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def filled(journal):
 def test_each_record_is_one_line_in_the_file_when_the_call_returns(journal):
     journal.intend(an_intent())
     journal.settle(an_entry())
-    assert [line[:1] for line in records(journal.path)] == [b"I", b"S"]
+    assert [line[:1] for line in records(journal.path)] == [b"N", b"O"]
 
 
 def test_a_closed_journal_holds_its_records_and_nothing_else(journal):

@@ -12,7 +12,7 @@ B6  A threshold is told once per budget, key and window, whoever crosses it and 
 """
 
 from farthing.budgets.account import Account, account_id, check_names
-from farthing.budgets.purse import Purse, Reservation, Wait
+from farthing.budgets.purse import Purse, Reservation
 from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope
 from farthing.budgets.settings import AtLimit, BudgetSettings, Mode
@@ -20,6 +20,7 @@ from farthing.budgets.shelf import BudgetFixed, BudgetShelf, UnknownBudget
 from farthing.budgets.sqlite import SqliteBudgets
 from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
 from farthing.budgets.treasurer import Treasurer
+from farthing.budgets.wait import Wait
 from farthing.budgets.window import Span, Window
 
 __all__ = [

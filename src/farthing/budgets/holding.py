@@ -18,7 +18,9 @@ from farthing.budgets.store import Ask, Grant
 from farthing.budgets.window import Span
 from farthing.money import ZERO, Money
 
-__all__ = ["Holding"]
+__all__ = ["UNKNOWN", "Holding"]
+
+UNKNOWN: Final = 2**62  # no sum that is left is higher
 
 _NEVER: Final = -(2**63)  # no free sum is lower
 _FIRST_CALLS: Final = 8  # a first lease serves about so many calls
@@ -52,8 +54,10 @@ class Holding:
         "id",
         "is_hungry",
         "key",
+        "left",
         "limit",
         "low",
+        "owed",
         "pins",
         "span",
         "spent",
@@ -65,8 +69,10 @@ class Holding:
         self.key = key
         self.span = span
         self.limit = budget.limit.nanodollars
+        self.left = UNKNOWN  # what the window has left, but for what was spent here since
         self.free = self.spent = 0
         self.low = _NEVER
+        self.owed = 0  # what running calls wait for; new ones leave it to them
         self.pins = 0  # calls that run and hold nothing yet
         self.is_hungry = False
         self._granted = self._drained = self._leased = self._spent_by_all = 0
@@ -98,16 +104,6 @@ class Holding:
     def spent_by_all(self) -> int:
         """What the window has spent, as far as is known here: the ledger's sum and our own rest."""
         return self._spent_by_all + self.spent - self._drained
-
-    @property
-    def is_telling(self) -> bool:
-        """Whether callers may hear what is left of it: it is on, and the store was seen once."""
-        return self._seen_us != _NEVER and self.budget.mode == "on"
-
-    @property
-    def remaining(self) -> Money:
-        """What the window has left, as far as is known here."""
-        return Money(max(0, self.limit - self.spent_by_all))
 
     def exceeds(self, needed: int, now_us: int) -> bool:
         """Whether the limit has no room for a call of `needed`, even if nobody held anything.
@@ -176,6 +172,7 @@ class Holding:
         self.limit = grant.limit.nanodollars
         self._spent_by_all = grant.spent.nanodollars
         self._leased = grant.leased.nanodollars
+        self.left = self.limit - self._spent_by_all + self._drained
         self._resets_us = grant.resets_us
         self._is_wanted = grant.is_wanted
         self._seen_us = now_us

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-import msgspec
-
 from farthing.budgets.account import account_id, check_names
-from farthing.budgets.holding import Holding
+from farthing.budgets.holding import UNKNOWN, Holding
 from farthing.budgets.refusal import Refused
 from farthing.budgets.scope import Scope, reader
 from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.store import Ask, Grant
+from farthing.budgets.wait import Wait
 from farthing.budgets.window import FOREVER_US, Window
 from farthing.call import Attribution
 from farthing.money import Money
@@ -47,12 +46,13 @@ class _Line:
 class _Match:
     """The accounts of calls that are alike, until the first of their spans ends."""
 
-    __slots__ = ("charges", "enforced", "holdings", "lenient", "until_us")
+    __slots__ = ("charges", "enforced", "holdings", "lenient", "told", "until_us")
 
     def __init__(self, holdings: Sequence[Holding], until_us: int) -> None:
         self.holdings = tuple(holdings)
         self.enforced = tuple(h for h in holdings if h.budget.is_enforced)
         self.lenient = tuple(h for h in holdings if not h.budget.is_enforced)
+        self.told = tuple(h for h in holdings if h.budget.mode == "on")
         self.charges = tuple(h.id for h in holdings)
         self.until_us = until_us
 
@@ -60,22 +60,6 @@ class _Match:
         """Keep the holdings for calls that run on them and hold nothing."""
         for holding in self.holdings:
             holding.pins += calls
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """A call needs `needed` more of these accounts than its worker has leased; it holds nothing new.
-
-    `held` is what the call holds already.
-    """
-
-    holdings: tuple[Holding, ...]
-    needed: int
-    held: int = 0
-
-    def busy(self, now_us: int, trouble: str = "") -> Refused:
-        """The refusal, where waiting was in vain."""
-        lacking = [h for h in self.holdings if h.free < self.needed] or list(self.holdings)
-        return lacking[0].refusal(self.held + self.needed, now_us, trouble)
 
 
 class Reservation:
@@ -105,7 +89,11 @@ class Reservation:
     @property
     def remaining(self) -> Money | None:
         """What is left of the tightest of its budgets, as far as is known here; None: unknown."""
-        return min((h.remaining for h in self._match.holdings if h.is_telling), default=None)
+        tightest = UNKNOWN
+        for holding in self._match.told:
+            left = holding.left - holding.spent
+            tightest = min(tightest, left)
+        return None if tightest >= UNKNOWN // 2 else Money(max(0, tightest))
 
     @property
     def is_enforced(self) -> bool:
@@ -177,7 +165,7 @@ class Purse:
         self.is_awaited = False
         self.overlooked: Counter[str] = Counter()
         self.passed: dict[str, tuple[int, int]] = {}
-        self.overruns = 0
+        self.overruns = self.settlements = 0
         self._holdings: dict[str, Holding] = {}
         self._latest: dict[tuple[str, str], Holding] = {}
         self._over: list[Holding] = []  # their spans are over; what is free serves the next ones
@@ -212,7 +200,7 @@ class Purse:
             match = self._match(attribution, model, now_us)
         needed = worst.nanodollars
         for holding in match.enforced:
-            if holding.free < needed:
+            if holding.free < needed + holding.owed:
                 return self._short(match, 0, needed, now_us)
         for holding in match.holdings:
             holding.free = free = holding.free - needed
@@ -240,6 +228,7 @@ class Purse:
 
     def settled(self, match: _Match, back: int) -> None:
         """A call on these accounts ended and gave back so much; less than nothing: an overrun."""
+        self.settlements += 1
         if back < 0:
             self.overruns += 1
             for holding in match.holdings:
@@ -373,7 +362,7 @@ class Purse:
         return holding
 
     def _short(self, match: _Match, held: int, needed: int, now_us: int) -> Refused | Wait:
-        lacking = tuple(h for h in match.enforced if h.free < needed)
+        lacking = tuple(h for h in match.enforced if h.free < needed + (0 if held else h.owed))
         spent = [h for h in lacking if h.exceeds(held + needed, now_us)]
         if not spent:
             return Wait(lacking, needed, held)

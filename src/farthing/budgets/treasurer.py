@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from farthing.budgets.purse import Purse, Reservation, Wait
+from farthing.budgets.purse import Purse, Reservation
 from farthing.budgets.refusal import Refused
 from farthing.budgets.settings import BudgetSettings
 from farthing.budgets.store import LEASE_TTL_US, Ask, BudgetStore, Grant
+from farthing.budgets.wait import Wait
 from farthing.call import Attribution
 from farthing.clock import Clock
 from farthing.errors import ConfigError
@@ -33,6 +34,8 @@ _TICK_S = 0.1
 _IDLE_S = 1.0
 _RETRY_S = 0.02
 _TROUBLE_S = 0.25
+_STUCK_US = 250_000
+_PATIENCE = 5  # a stream that runs waits so much longer than a call that has not begun
 _TIDY_US = 1_000_000
 _BEAT_US = LEASE_TTL_US // 3
 _WAITING_MAX = 2_000
@@ -93,7 +96,9 @@ class Treasurer:
         self._task: asyncio.Task[None] | None = None
         self._is_configured = False
         self._is_closing = False
+        self._settled = 0
         self._looked_us = self._tidied_us = self._beaten_us = clock.monotonic_us()
+        self._moved_us = self._looked_us
 
     def start(self) -> None:
         """Begin; until the store has heard of the budgets as set, calls wait."""
@@ -166,8 +171,10 @@ class Treasurer:
             return wait.busy(self._clock.now_us(), self.trouble)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(wait, again, loop.create_future())
-        timer = loop.call_later(self.wait_s, self._refuse, waiter)
+        wait_s = self.wait_s * (_PATIENCE if wait.held else 1)
+        timer = loop.call_later(wait_s, self._refuse, waiter)
         self._waiting.append(waiter)
+        wait.owe(1)
         self.purse.is_awaited = True
         self._wake.set()
         try:
@@ -177,6 +184,7 @@ class Treasurer:
             raise
         finally:
             timer.cancel()
+            waiter.wait.owe(-1)
 
     def _refuse(self, waiter: _Waiter) -> None:
         if not waiter.future.done():
@@ -190,11 +198,29 @@ class Treasurer:
                 continue
             given = waiter.again()
             if isinstance(given, Wait):
+                waiter.wait.owe(-1)
+                given.owe(1)
                 waiter.wait = given
                 self._waiting.append(waiter)
             else:
                 waiter.future.set_result(given)
+                self._moved_us = self._clock.monotonic_us()
         self.purse.is_awaited = bool(self._waiting)
+
+    def _let_one_go(self) -> None:
+        """Where running calls hold money and all wait for more, let the least of them end.
+
+        Else each would wait for what the others hold, until all of them are cut short.
+        """
+        settled, now_us = self.purse.settlements, self._clock.monotonic_us()
+        if settled != self._settled:
+            self._settled, self._moved_us = settled, now_us
+        if now_us - self._moved_us < _STUCK_US:
+            return
+        held = [w for w in self._waiting if w.wait.held and not w.future.done()]
+        if held:
+            self._moved_us = now_us
+            self._refuse(min(held, key=lambda waiter: waiter.wait.held))
 
     async def _run(self) -> None:
         while not self._is_closing:
@@ -233,6 +259,7 @@ class Treasurer:
         if self._is_configured:
             await self._tend(self.purse.asks([w.wait for w in self._waiting], self._now_us()))
             self._try_again()
+            self._let_one_go()
             await self._chores()
 
     async def _configure(self) -> None:
@@ -248,7 +275,7 @@ class Treasurer:
         self._looked_us = now_us = self._clock.monotonic_us()
         wanted: set[tuple[str, str]] | None = None
         if any(holding.free > 0 for holding in self.purse):
-            wanted = await self._tried(partial(self.store.wanted, self._now_us()))
+            wanted = await self._tried(partial(self.store.wanted, self._now_us()), is_read=True)
         asks = self.purse.give_back(wanted or set())
         if now_us - self._tidied_us >= _TIDY_US:
             self._tidied_us = now_us
@@ -281,8 +308,11 @@ class Treasurer:
             else:
                 self.purse.apply(asks, grants, self._now_us())
 
-    async def _tried(self, act: Callable[[], _T]) -> _T | None:
-        """What the store answers; None where it is in trouble, which is told in `trouble`."""
+    async def _tried(self, act: Callable[[], _T], *, is_read: bool = False) -> _T | None:
+        """What the store answers; None where it is in trouble, which is told in `trouble`.
+
+        A read may succeed where writes do not, so it is no sign that the trouble is over.
+        """
         try:
             answer = await self._threaded(act)
         except StoreError as error:
@@ -290,7 +320,8 @@ class Treasurer:
                 _LOG.warning("budgets: %s", error)
             self.trouble = str(error)
             return None
-        self.trouble = ""
+        if not is_read:
+            self.trouble = ""
         return answer
 
     async def _threaded(self, act: Callable[[], _T]) -> _T:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from farthing.budgets import Refused, Reservation, Treasurer, Wait
-from farthing.call import Call
+from farthing.call import Call, Endpoint
 from farthing.errors import CallerError
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.pricer import Price, Pricer
@@ -233,6 +233,8 @@ class Escrow:
             OverBudget: a budget has no room for it; nothing was sent.
             UnpricedUnderBudget: a budget counts it, and it has no price.
         """
+        if inbound.call.endpoint is Endpoint.ANTHROPIC_COUNT_TOKENS:
+            return None  # no provider bills it
         settlement = inbound.settlement
         hold = settlement.hold
         spent = settlement.cost
@@ -245,6 +247,8 @@ class Escrow:
             given = await self._held(inbound.call, hold, model, price, spent)
             if isinstance(given, Refused):
                 refused = given
+                if not given.is_lasting:
+                    break  # others hold what is left; small slices would only get in their way
                 continue
             if given is None:
                 return None

@@ -16,6 +16,7 @@ from farthing.usage import STANDARD, Terms, Usage
 __all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
 
 
+_PLAIN_TIERS = frozenset({"", "auto", "default", "standard_only"})
 _WITHOUT_OUTPUT = frozenset({Endpoint.OPENAI_EMBEDDINGS, Endpoint.ANTHROPIC_COUNT_TOKENS})
 
 
@@ -79,6 +80,15 @@ class Pricer:
         Of the ways in which its input may be billed (plain, or written to a cache if it asks for
         that) and the tiers at which it may be served, the dearest that has a price.
         """
+        if not view.cache_write_ttl and view.service_tier in _PLAIN_TIERS:
+            tokens = 0 if call.endpoint in _WITHOUT_OUTPUT else output * max(1, view.choices)
+            usage = Usage(input=view.input_most, output=tokens, is_estimated=True)
+            return usage, self.price(call, target, target.model, usage, STANDARD)
+        return self._dearest(call, view, target, output)
+
+    def _dearest(
+        self, call: Call, view: RequestView, target: Target, output: int
+    ) -> tuple[Usage, Price]:
         written = {"5m": "cache_write_5m", "1h": "cache_write_1h"}.get(view.cache_write_ttl)
         has_output = call.endpoint not in _WITHOUT_OUTPUT
         counts = {"output": output * max(1, view.choices)} if has_output else {}
@@ -88,7 +98,7 @@ class Pricer:
             if name is not None
         ]
         tiers = [STANDARD]
-        if view.service_tier not in ("", "auto", "default", "standard_only"):
+        if view.service_tier not in _PLAIN_TIERS:
             tiers.append(Terms(service_tier=view.service_tier))
         priced = [
             (usage, self.price(call, target, target.model, usage, terms))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -35,7 +36,7 @@ from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream, make_upstreams
 from farthing.gateway.vitals import WorkerVitals
 from farthing.gateway.watch import RateLimits, RunawayWatch
-from farthing.ledger import SqliteStore
+from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
 from farthing.limits import Limiter
 from farthing.money import Money
@@ -44,6 +45,7 @@ from farthing.pricing import PriceBook
 __all__ = ["Wired", "wire_engine"]
 
 _LOG = logging.getLogger("farthing")
+_NOTE_TRIES = 30
 
 
 class Wired(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,8 +167,18 @@ def _watch(config: Config, clock: Clock) -> RunawayWatch | None:
 
 
 def _note(directory: Path, evidence: Evidence) -> None:
-    with contextlib.closing(SqliteStore(Layout(directory).store)) as store:
-        Outbox(store.transaction).add(anomaly_event(evidence))
+    """Note an alert on a thread; a store that is away is tried again for a while."""
+    event = anomaly_event(evidence)
+    for remaining in reversed(range(_NOTE_TRIES)):
+        try:
+            with contextlib.closing(SqliteStore(Layout(directory).store)) as store:
+                Outbox(store.transaction).add(event)
+        except StoreError:
+            if not remaining:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def _told(telling: asyncio.Future[None]) -> None:

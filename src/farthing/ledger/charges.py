@@ -55,23 +55,31 @@ class _Charge:
     def __init__(self) -> None:
         self.cost = self.at_us = 0
 
+    def add(self, cost: int, at_us: int) -> None:
+        """Move so much more, at this instant or later."""
+        self.cost += cost
+        self.at_us = max(self.at_us, at_us)
+
 
 def apply(connection: sqlite3.Connection, run: str, entries: Iterable[Entry]) -> None:
     """Charge entries that were just posted, within the transaction that posted them.
 
     `run` is the journal they come from, whose leases they use up; empty for none.
     """
-    charges: dict[str, _Charge] = {}
+    alike: dict[tuple[str, ...], _Charge] = {}  # calls that go to the same accounts, as most do
     for entry in entries:
         if entry.charges:
-            cost = entry.cost.nanodollars
-            ended_us = entry.started_us + entry.duration_us
-            for account in entry.charges:
-                charge = charges.get(account)
-                if charge is None:
-                    charge = charges[account] = _Charge()
-                charge.cost += cost
-                charge.at_us = max(charge.at_us, ended_us)
+            charge = alike.get(entry.charges)
+            if charge is None:
+                charge = alike[entry.charges] = _Charge()
+            charge.add(entry.cost.nanodollars, entry.started_us + entry.duration_us)
+    charges: dict[str, _Charge] = {}
+    for accounts, sum_of_all in alike.items():
+        for account in accounts:
+            charge = charges.get(account)
+            if charge is None:
+                charge = charges[account] = _Charge()
+            charge.add(sum_of_all.cost, sum_of_all.at_us)
     for account, charge in charges.items():
         _book(connection, account, run, charge)
 

@@ -24,7 +24,7 @@ from farthing.errors import ConfigError, FarthingError
 from farthing.ledger.entry import Entry
 from farthing.ledger.layout import Layout, SegmentName
 from farthing.ledger.mapped import MappedFile
-from farthing.ledger.record import card_line, entry_line
+from farthing.ledger.record import card_line, intent_line, settlement_line
 from farthing.ledger.settings import LedgerSettings
 
 __all__ = ["Journal", "JournalError", "JournalFull", "NotableCard"]
@@ -72,6 +72,7 @@ class Journal:
         self._segment_bytes = settings.segment_mb * 1_000_000
         self._rotate_at = self._segment_bytes
         self._noted: set[str] = set()
+        self._begun: dict[str, Entry] = {}  # the last intents of the calls under way
         self._retired: list[int] = []
         self._swap = threading.Lock()  # guards the descriptors against `sync` in another thread
         self._is_dirty = False
@@ -125,7 +126,8 @@ class Journal:
         Raises:
             JournalError: nothing was written; do not dispatch.
         """
-        self._write(entry_line(entry, is_settled=False))
+        self._write(intent_line(entry))
+        self._begun[entry.call_id] = entry
 
     def settle(self, entry: Entry) -> None:
         """Write down the entry as it stands; it replaces the intents of the same `call_id`.
@@ -133,7 +135,8 @@ class Journal:
         Raises:
             JournalError: nothing was written; the intent still stands.
         """
-        self._write(entry_line(entry, is_settled=True))
+        self._write(settlement_line(entry, self._begun.get(entry.call_id)))
+        self._begun.pop(entry.call_id, None)
 
     def note_card(self, card: NotableCard) -> None:
         """Keep a rate card's content, once per segment, so that old entries stay explainable.

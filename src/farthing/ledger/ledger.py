@@ -206,7 +206,10 @@ class Ledger:
 
     def sources(self) -> list[Source]:
         """What answers SQL over a table `entries`: the store, and the archive where it has days."""
-        return [self._store, self._archive] if self._store.parts() else [self._store]
+        if not self._store.parts():
+            return [self._store]
+        has_rows = list(self._store.query("SELECT 1 FROM entries LIMIT 1"))
+        return [self._store, self._archive] if has_rows else [self._archive]
 
     def _entries(self, call_ids: Sequence[str]) -> list[Entry]:
         """These calls' entries, in this order."""

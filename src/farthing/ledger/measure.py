@@ -13,42 +13,36 @@ import msgspec
 from farthing.call import UNATTRIBUTED
 from farthing.ledger.entry import LeverMove
 from farthing.ledger.query import ReportQuery, dimension
+from farthing.ledger.rollup import (
+    CALL,
+    FINAL,
+    MEASURES,
+    ROLLED_LATENCIES,
+    ROLLED_MEASURES,
+    TOOK,
+    parts,
+)
 from farthing.ledger.row import TOKEN_COLUMNS
 from farthing.ledger.store import Source
 from farthing.money import Money
 from farthing.usage import TOKEN_UNITS, Usage
 
-__all__ = ["Distinct", "Group", "Latencies", "Sums", "groups", "latencies", "moved", "repeats"]
+__all__ = [
+    "Distinct",
+    "Group",
+    "Latencies",
+    "Sums",
+    "Talks",
+    "groups",
+    "latencies",
+    "moved",
+    "repeats",
+    "talks",
+]
 
-_FINAL: Final = "is_final = 1"
-_CALL: Final = "is_final = 1 AND corrects = ''"
-_UNPRICED: Final = "cost_nanodollars IS NULL"
-_PROMPT: Final = (
-    "tokens_input + tokens_cache_read + tokens_cache_write_5m + tokens_cache_write_1h"
-    " + tokens_audio_input + tokens_image_input"
-)
-_COMPLETION: Final = "tokens_output + tokens_reasoning + tokens_audio_output"
-_BASELINE: Final = (
-    "COALESCE(baseline_nanodollars, call_cost_nanodollars + saved_nanodollars - spent_nanodollars)"
-)
-
-
-def _when(condition: str, value: str = "1") -> str:
-    return f"SUM(CASE WHEN {condition} THEN {value} ELSE 0 END)"
-
-
-_MEASURES: Final = (
-    _when(_CALL),
-    _when(f"{_FINAL} AND corrects <> ''"),
-    _when("attempt > 0"),
-    "COALESCE(SUM(cost_nanodollars), 0)",
-    f"COALESCE(SUM({_BASELINE}), 0)",
-    _when(_UNPRICED),
-    _when(_UNPRICED, _PROMPT),
-    _when(_UNPRICED, _COMPLETION),
-    "SUM(is_estimated)",
-    *(f"SUM({column})" for column in TOKEN_COLUMNS),
-)
+_IN_SESSION: Final = "session <> ''"
+_ANSWERED: Final = "status = 'ok' AND last_turn <> ''"
+_QUESTION: Final = ("session", "turn", "turn_step", "last_turn", "feature", "endpoint")
 _MOVES = msgspec.json.Decoder(list[LeverMove]).decode
 
 Key = tuple[str | int | None, ...]
@@ -85,7 +79,7 @@ class Sums(msgspec.Struct):
     def of(cls, cells: Sequence[str | int | None]) -> Self:
         """The sums of one result row, in the order of the measures."""
         numbers = [int(cell or 0) for cell in cells]
-        plain = len(_MEASURES) - len(TOKEN_COLUMNS)
+        plain = len(MEASURES) - len(TOKEN_COLUMNS)
         return cls(*numbers[:plain], tokens=tuple(numbers[plain:]))
 
     @property
@@ -118,19 +112,27 @@ def groups(sources: Sequence[Source], query: ReportQuery) -> Iterator[Group]:
         dimension("status").sql,
         f"CASE WHEN {missing} THEN 1 ELSE 0 END",
     ]
-    condition, parameters = query.condition()
     by = ", ".join(str(place) for place in range(1, len(asked) + len(also) + 1))
-    sql = f"SELECT {', '.join((*asked, *also, *_MEASURES))} FROM entries{condition} GROUP BY {by}"  # noqa: S608 - a fixed list
     for source in sources:
-        for row in source.query(sql, parameters):
-            key = row[: len(asked)]
-            environment, status, is_missing, *cells = row[len(asked) :]
-            sums = Sums.of(cells)
-            yield Group(key, str(environment), str(status), bool(is_missing), sums)
+        for part in parts(source, query):
+            condition, parameters = part.query.condition()
+            table, measures = (
+                ("rollups", ROLLED_MEASURES) if part.is_rolled else ("entries", MEASURES)
+            )
+            columns = ", ".join((*asked, *also, *measures))
+            sql = f"SELECT {columns} FROM {table}{condition} GROUP BY {by}"  # noqa: S608 - a fixed list
+            for row in source.query(sql, parameters):
+                key = row[: len(asked)]
+                environment, status, is_missing, *cells = row[len(asked) :]
+                sums = Sums.of(cells)
+                yield Group(key, str(environment), str(status), bool(is_missing), sums)
 
 
 class Latencies:
-    """How long calls took, as counts per millisecond; percentiles are exact at that grain."""
+    """How long calls took, as counts per latency in milliseconds.
+
+    Percentiles are exact below one second, and to 0.5 % above.
+    """
 
     def __init__(self) -> None:
         self._counts: defaultdict[int, int] = defaultdict(int)
@@ -156,15 +158,23 @@ def latencies(sources: Sequence[Source], query: ReportQuery) -> dict[Key, Latenc
     A call that took no time was recorded without one.
     """
     asked = [found.sql for found in query.dimensions]
-    condition, parameters = query.condition(_CALL, "status = 'ok'", "duration_us > 0")
-    columns = [*asked, "duration_us - duration_us % 1000"]
-    by = ", ".join(str(place) for place in range(1, len(columns) + 1))
-    sql = f"SELECT {', '.join(columns)}, COUNT(*) FROM entries{condition} GROUP BY {by}"  # noqa: S608 - a fixed list
+    by = ", ".join(str(place) for place in range(1, len(asked) + 2))
     found: defaultdict[Key, Latencies] = defaultdict(Latencies)
     for source in sources:
-        for *key, spent_us, count in source.query(sql, parameters):
-            for bucket in {tuple(key), ()}:
-                found[bucket].add(int(spent_us or 0) // 1000, int(count or 0))
+        for part in parts(source, query):
+            if part.is_rolled:
+                condition, parameters = part.query.condition()
+                took, counted, table = "took_us", "SUM(calls)", ROLLED_LATENCIES
+            else:
+                condition, parameters = part.query.condition(
+                    CALL, "status = 'ok'", "duration_us > 0"
+                )
+                took, counted, table = TOOK, "COUNT(*)", "entries"
+            columns = ", ".join((*asked, took, counted))
+            sql = f"SELECT {columns} FROM {table}{condition} GROUP BY {by}"  # noqa: S608 - a fixed list
+            for *key, took_us, count in source.query(sql, parameters):
+                for bucket in {tuple(key), ()}:
+                    found[bucket].add(int(took_us or 0) // 1000, int(count or 0))
     return dict(found)
 
 
@@ -188,7 +198,7 @@ def repeats(
     Sources are read in the order of the columns and merged as they come, so that a session which
     stands in two of them counts once and memory stays flat.
     """
-    condition, parameters = query.condition(_CALL, *also)
+    condition, parameters = query.condition(CALL, *also)
     by = ", ".join(columns)
     counted = f"SELECT {by}, COUNT(*) AS calls FROM entries{condition} GROUP BY {by}"  # noqa: S608 - a fixed list
     if len(sources) == 1:
@@ -203,9 +213,42 @@ def repeats(
     return Distinct(calls, distinct)
 
 
+class Talks(msgspec.Struct, frozen=True):
+    """Calls in sessions: distinct turns per session, and answers per distinct question."""
+
+    turns: Distinct
+    regenerations: Distinct
+
+
+def talks(sources: Sequence[Source], query: ReportQuery) -> Talks:
+    """What sessions tell: one sort over one source, merged sorts over several."""
+    if len(sources) > 1:
+        turns = repeats(sources, query, ("session", "turn"), _IN_SESSION)
+        sessions = repeats(sources, query, ("session",), _IN_SESSION)
+        questions = repeats(sources, query, _QUESTION, _IN_SESSION, _ANSWERED)
+        return Talks(Distinct(turns.distinct, sessions.distinct), questions)
+    condition, parameters = query.condition(CALL, _IN_SESSION)
+    by = ", ".join(_QUESTION)
+    sql = (
+        "SELECT COUNT(*), SUM(turns), SUM(answers), SUM(questions) FROM"  # noqa: S608 - a fixed list
+        " (SELECT COUNT(DISTINCT turn) AS turns, SUM(is_answer * calls) AS answers,"
+        " SUM(is_answer) AS questions FROM"
+        f" (SELECT {by}, CASE WHEN {_ANSWERED} THEN 1 ELSE 0 END AS is_answer, COUNT(*) AS calls"
+        f" FROM entries{condition} GROUP BY {by}, {len(_QUESTION) + 1}) AS asked"
+        " GROUP BY session) AS held"
+    )
+    ((sessions_, turns_, answers, questions_),) = list(sources[0].query(sql, parameters)) or (
+        (0, 0, 0, 0),
+    )
+    return Talks(
+        Distinct(int(turns_ or 0), int(sessions_ or 0)),
+        Distinct(int(answers or 0), int(questions_ or 0)),
+    )
+
+
 def moved(sources: Sequence[Source], query: ReportQuery) -> dict[str, tuple[Money, Money]]:
     """What each lever saved and spent."""
-    condition, parameters = query.condition(_FINAL, "moves <> ''")
+    condition, parameters = query.condition(FINAL, "moves <> ''")
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for source in sources:
         for (text,) in source.query(f"SELECT moves FROM entries{condition}", parameters):  # noqa: S608 - a fixed list

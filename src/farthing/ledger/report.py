@@ -23,6 +23,7 @@ from farthing.ledger.measure import (
     latencies,
     moved,
     repeats,
+    talks,
 )
 from farthing.ledger.query import ReportQuery
 from farthing.ledger.store import Source
@@ -31,7 +32,6 @@ from farthing.usage import TOKEN_UNITS, Usage
 
 __all__ = ["Multipliers", "Report", "ReportRow", "Unpriced", "build_report"]
 
-_REGENERATION: Final = ("feature", "endpoint", "session", "turn", "turn_step", "last_turn")
 UNEXPLAINED: Final = "unexplained"
 
 
@@ -243,15 +243,11 @@ def _levers(found: Mapping[str, tuple[Money, Money]], net: Money) -> tuple[Lever
 def _multipliers(
     sources: Sequence[Source], query: ReportQuery, environments: Mapping[str, int]
 ) -> Multipliers:
-    in_session = "session <> ''"
-    turns = repeats(sources, query, ("session", "turn"), in_session)
-    sessions = repeats(sources, query, ("session",), in_session)
+    held = talks(sources, query)
     return Multipliers(
-        regenerations=repeats(
-            sources, query, _REGENERATION, in_session, "last_turn <> ''", "status = 'ok'"
-        ),
+        regenerations=held.regenerations,
         steps=repeats(sources, query, ("trace",), "trace <> ''"),
-        turns=Distinct(turns.distinct, sessions.distinct),
+        turns=held.turns,
         by_environment=MappingProxyType(
             {name: Money(sum_) for name, sum_ in sorted(environments.items())}
         ),

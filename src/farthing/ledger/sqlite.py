@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from farthing.ledger import charges
+from farthing.ledger import charges, rollup
 from farthing.ledger.entry import Entry
 from farthing.ledger.row import COLUMNS, DEFAULTS, INTEGER_COLUMNS, Row, rows_of
 from farthing.ledger.store import (
@@ -28,7 +28,7 @@ from farthing.ledger.store import (
 
 __all__ = ["SqliteStore"]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _INTEGER_MOST: Final = 2**63 - 1
 _KEYS: Final = ("call_id", "attempt")
 
@@ -61,7 +61,7 @@ CREATE TABLE damages (
 );
 CREATE TABLE parts (day TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (day, file));
 """
-_STEPS: Final = (_SCHEMA, charges.SCHEMA)  # the n-th leads from format n to the next
+_STEPS: Final = (_SCHEMA, charges.SCHEMA, rollup.SCHEMA)  # the n-th leads from format n to the next
 _INSERT: Final = f"INSERT OR IGNORE INTO entries VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constants
 # Binding a column costs more than storing it, so what is as usual is left to its default.
 _USUAL: Final = tuple(name for name in COLUMNS if name not in DEFAULTS)
@@ -90,6 +90,8 @@ _ADVICE: Final = {
 class SqliteStore:
     """A `Store` in one file. The connection is opened on first use, and again after `close`."""
 
+    has_rollups: Final = True
+
     def __init__(self, path: Path, *, busy_timeout_ms: int = 2000) -> None:
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
@@ -115,10 +117,11 @@ class SqliteStore:
         with self._transaction() as connection:
             fresh = _fresh(connection, batch.entries)
             try:
-                count = _insert(connection, fresh)
+                rows = _insert(connection, fresh)
             except OverflowError:
                 fresh = _divert(connection, fresh)
-                count = _insert(connection, fresh)
+                rows = _insert(connection, fresh)
+            rollup.roll(connection, rows)
             connection.executemany(
                 "INSERT OR IGNORE INTO cards VALUES (?, ?)",
                 [(note.id, bytes(note.content)) for note in batch.cards],
@@ -137,7 +140,7 @@ class SqliteStore:
                         at.read.offset,
                     ),
                 )
-        return Posted(tuple(fresh), count)
+        return Posted(tuple(fresh), len(rows))
 
     def checkpoints(self) -> Mapping[str, Checkpoint]:
         """All checkpoints by run."""
@@ -181,6 +184,7 @@ class SqliteStore:
             connection.execute(
                 "DELETE FROM entries WHERE started_us >= ? AND started_us < ?", (since_us, until_us)
             )
+            rollup.roll_again(connection, since_us, until_us)
 
     def drop_days(self, days: Iterable[str]) -> None:
         """Take the parts of these days off the list."""
@@ -268,23 +272,23 @@ class SqliteStore:
             ) from error
 
 
-def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
-    """Add the rows of these entries; how many there are.
+def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[Row]:
+    """Add the rows of these entries; they are returned.
 
     Raises:
         OverflowError: a number exceeds 64 bits; some rows may have been added.
     """
     usual: list[Row] = []
     others: list[Row] = []
-    for entry in entries:
-        for row in rows_of(entry):
-            if _rare_cells(row) == _RARE_DEFAULTS:
-                usual.append(_usual_cells(row))
-            else:
-                others.append(row)
+    rows = [row for entry in entries for row in rows_of(entry)]
+    for row in rows:
+        if _rare_cells(row) == _RARE_DEFAULTS:
+            usual.append(_usual_cells(row))
+        else:
+            others.append(row)
     connection.executemany(_INSERT_USUAL, usual)
     connection.executemany(_INSERT, others)
-    return len(usual) + len(others)
+    return rows
 
 
 def _bring_up(connection: sqlite3.Connection) -> None:
@@ -294,6 +298,8 @@ def _bring_up(connection: sqlite3.Connection) -> None:
     for step in _STEPS[version:]:
         for statement in step.split(";"):
             connection.execute(statement)
+    if version:
+        rollup.roll_again(connection, -_INTEGER_MOST // 2, _INTEGER_MOST // 2)
     connection.execute(f"PRAGMA user_version = {_VERSION}")
     connection.execute("COMMIT")
 

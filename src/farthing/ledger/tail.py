@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import msgspec
 
 from farthing.ledger.entry import Entry
 from farthing.ledger.layout import SegmentName
-from farthing.ledger.record import PREFIX_BYTES, CardNote, Kind, read_line
+from farthing.ledger.record import (
+    CardNote,
+    Kind,
+    read_begun,
+    read_card,
+    read_entry,
+    read_line,
+    read_outcome,
+)
 from farthing.ledger.store import Batch, Checkpoint, Damage, Position
 
 __all__ = ["Tail"]
@@ -20,29 +29,20 @@ _CHUNK_BYTES = 1_000_000
 _DAMAGE_BYTES_KEPT = 65_536
 
 
-class _Key(msgspec.Struct, frozen=True):
-    """As much of an entry as an open intent needs."""
-
-    call_id: str
-    started_us: int
-
-
 class _Intent(msgspec.Struct, frozen=True):
-    """Where an open intent stands; its content stays on disk."""
+    """An open intent, and where it stands; `entry` lacks the attempts, `content` has them."""
 
     at: Position
-    length: int
-    started_us: int
+    kind: Kind
+    content: bytes
+    entry: Entry
 
 
-_DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
-_DECODE_KEY = msgspec.json.Decoder(_Key).decode
-_DECODE_CARD = msgspec.json.Decoder(CardNote).decode
 _START = Position()
 
 
 class Tail:
-    """One run, read from its checkpoint on. Holds the places of open intents, nothing more."""
+    """One run, read from its checkpoint on. Holds the open intents, nothing more."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Tail:
     @property
     def low_water_us(self) -> int | None:
         """When the earliest call under way began."""
-        return min((intent.started_us for intent in self._open.values()), default=None)
+        return min((intent.entry.started_us for intent in self._open.values()), default=None)
 
     def lag_bytes(self, segments: Sequence[SegmentName]) -> int:
         """How many bytes are not yet read."""
@@ -118,12 +118,12 @@ class Tail:
         entries: list[Entry] = []
         damages: list[Damage] = []
         for intent in self._open.values():
-            content = self._content(intent)
             try:
-                entries.append(_DECODE_ENTRY(content))
+                entries.append(read_entry(intent.kind, intent.content))
             except msgspec.DecodeError:
                 file = SegmentName(self._run, intent.at.sequence).file
-                damages.append(Damage(file, intent.at.offset, content[:_DAMAGE_BYTES_KEPT]))
+                kept = intent.content[:_DAMAGE_BYTES_KEPT]
+                damages.append(Damage(file, intent.at.offset, kept))
         last = segments[-1]
         end = Position(last.sequence, self._size(last))
         self._open.clear()
@@ -136,10 +136,9 @@ class Tail:
             if segment.sequence >= self.read.sequence:
                 offset = self.read.offset if segment.sequence == self.read.sequence else 0
                 for line in self._chunk(segment, offset, is_complete=True).split(b"\n"):
-                    record = read_line(line)
-                    if record is not None and record[0] is not Kind.CARD:
-                        with contextlib.suppress(msgspec.DecodeError):
-                            return _DECODE_KEY(record[1]).started_us
+                    started_us = _started_us(line)
+                    if started_us is not None:
+                        return started_us
         return None
 
     def _digest(self, segment: SegmentName, chunk: bytes) -> Batch:
@@ -147,48 +146,55 @@ class Tail:
         cards: list[CardNote] = []
         damages: list[Damage] = []
         offset = self.read.offset
+        posted_offset = self._posted_in(segment)
         for line in chunk[:-1].split(b"\n"):
-            written = line.lstrip(b"\0")  # a power cut leaves zeros where nothing reached the disk
-            blank = len(line) - len(written)
-            at = Position(segment.sequence, offset + blank)
+            at = offset
             offset += len(line) + 1
-            record = read_line(written)
-            if record is None and blank == 1:
-                continue  # its writer died before it wrote the first byte, so before it said so
+            written, record = line, read_line(line)
+            if record is None:
+                written = line.lstrip(b"\0")  # a power cut leaves zeros where nothing was written
+                at += len(line) - len(written)
+                record = read_line(written)
+                if record is None and len(line) - len(written) == 1:
+                    continue  # its writer died before it wrote the first byte, so before it said so
             try:
                 if record is None:
                     raise msgspec.DecodeError  # noqa: TRY301 - damaged either way
                 kind, content = record
-                if kind is Kind.SETTLED:
-                    self._settled(content, at, entries)
-                elif kind is Kind.INTENT:
-                    self._intended(content, at)
+                if kind is Kind.INTENT or kind is Kind.OLD_INTENT:
+                    self._intended(kind, content, Position(segment.sequence, at))
+                elif kind is Kind.CARD:
+                    cards.append(read_card(content))
                 else:
-                    cards.append(_DECODE_CARD(content))
+                    entry = self._settled(kind, content)
+                    if at >= posted_offset:  # else read again for the sake of an older intent
+                        entries.append(entry)
             except msgspec.DecodeError:
-                if at >= self._posted:
-                    damages.append(Damage(segment.file, at.offset, written[:_DAMAGE_BYTES_KEPT]))
+                if at >= posted_offset:
+                    damages.append(Damage(segment.file, at, written[:_DAMAGE_BYTES_KEPT]))
         self.read = Position(segment.sequence, offset)
         return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
 
-    def _intended(self, content: bytes, at: Position) -> None:
-        key = _DECODE_KEY(content)
-        self._open.pop(key.call_id, None)
-        self._open[key.call_id] = _Intent(at, len(content), key.started_us)
+    def _posted_in(self, segment: SegmentName) -> int:
+        """The place in a segment from which on nothing was posted yet."""
+        if segment.sequence == self._posted.sequence:
+            return self._posted.offset
+        return 0 if segment.sequence > self._posted.sequence else sys.maxsize
 
-    def _settled(self, content: bytes, at: Position, entries: list[Entry]) -> None:
-        if at < self._posted:  # read again for the sake of an older intent; it is posted
-            self._open.pop(_DECODE_KEY(content).call_id, None)
-            return
-        entry = _DECODE_ENTRY(content)
+    def _intended(self, kind: Kind, content: bytes, at: Position) -> None:
+        entry = read_begun(kind, content)
         self._open.pop(entry.call_id, None)
-        entries.append(entry)
+        self._open[entry.call_id] = _Intent(at, kind, content, entry)
 
-    def _content(self, intent: _Intent) -> bytes:
-        path = self._folder / SegmentName(self._run, intent.at.sequence).file
-        with path.open("rb") as file:
-            file.seek(intent.at.offset + PREFIX_BYTES)
-            return file.read(intent.length)
+    def _settled(self, kind: Kind, content: bytes) -> Entry:
+        """The entry of a settlement, which closes the intent of its call."""
+        if kind is not Kind.OUTCOME:
+            entry = read_entry(kind, content)
+            self._open.pop(entry.call_id, None)
+            return entry
+        outcome = read_outcome(content)
+        intent = self._open.pop(outcome.call_id, None)
+        return outcome.alone() if intent is None else outcome.after(intent.entry)
 
     def _size(self, segment: SegmentName) -> int:
         return (self._folder / segment.file).stat().st_size
@@ -222,6 +228,20 @@ class Tail:
                 wanted *= 2  # one line longer than a chunk
         finally:
             os.close(descriptor)
+
+
+def _started_us(line: bytes) -> int | None:
+    """When the call of a record began; None where that can't be told."""
+    record = read_line(line)
+    if record is None:
+        return None
+    kind, content = record
+    with contextlib.suppress(msgspec.DecodeError):
+        if kind is Kind.OUTCOME:
+            return read_outcome(content).alone().started_us
+        if kind is not Kind.CARD:
+            return read_entry(kind, content).started_us
+    return None
 
 
 def _settled_part(data: bytes) -> bytes:

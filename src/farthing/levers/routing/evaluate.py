@@ -65,8 +65,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     floors: list[Row]
     baselines: dict[str, list[Row]]
     oracle: list[Row]
-    aiq: float
-    baseline_aiq: float
+    aiq: Share
+    baseline_aiq: Share
     frontier: list[Ratio]
     singles: dict[str, Ratio]
     verdict: str
