@@ -27,6 +27,7 @@ _COMMANDS = MappingProxyType(
         "price": "farthing.cli.price:price",
         "report": "farthing.cli.report:report",
         "reprice": "farthing.cli.reprice:reprice",
+        "route": "farthing.cli.route:route",
         "sim": "farthing.cli.sim:sim",
         "up": "farthing.cli.up:up",
     }

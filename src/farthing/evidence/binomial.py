@@ -1,0 +1,63 @@
+"""Exact bounds for a share: how often something happens, given how often it did.
+
+Source: Clopper and Pearson, Biometrika 26 (1934); the tails are summed, nothing is approximated.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from farthing.evidence.betting import Interval
+
+__all__ = ["binomial_interval", "binomial_lower", "binomial_upper"]
+
+_BISECTIONS: Final = 50
+
+
+def binomial_upper(hits: int, count: int, *, alpha: float) -> float:
+    """The largest share under which `hits` or fewer of `count` happen with probability alpha."""
+    _check(hits, count, alpha)
+    if hits == count:
+        return 1.0
+    low, high = hits / count, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if _at_most(hits, count, middle) > alpha:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def binomial_lower(hits: int, count: int, *, alpha: float) -> float:
+    """The smallest share under which `hits` or more of `count` happen with probability alpha."""
+    return 1.0 - binomial_upper(count - hits, count, alpha=alpha)
+
+
+def binomial_interval(hits: int, count: int, *, alpha: float) -> Interval:
+    """The share's exact interval with confidence 1 - alpha; [0, 1] where nothing was counted."""
+    if count == 0:
+        return Interval(0.0, 1.0)
+    return Interval(
+        binomial_lower(hits, count, alpha=alpha / 2), binomial_upper(hits, count, alpha=alpha / 2)
+    )
+
+
+def _at_most(hits: int, count: int, share: float) -> float:
+    """The probability of `hits` or fewer; terms in logarithms, so that none vanishes early."""
+    yes, no = math.log(share), math.log1p(-share)
+    base = math.lgamma(count + 1)
+    return math.fsum(
+        math.exp(
+            base - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * yes + (count - k) * no
+        )
+        if share > 0
+        else float(k == 0)
+        for k in range(hits + 1)
+    )
+
+
+def _check(hits: int, count: int, alpha: float) -> None:
+    if not 0 <= hits <= count or count < 1 or not 0 < alpha < 1:
+        raise ValueError(f"no share: {hits} of {count} at alpha {alpha}")

@@ -1,0 +1,51 @@
+"""How many comparisons it takes to decide, told before money is spent on them."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from farthing.evidence.betting import STAKE_MOST
+from farthing.money import Money
+
+__all__ = ["comparisons_needed", "days_needed", "evidence_price", "margin_needed"]
+
+
+def comparisons_needed(
+    margin: float, spread: float, *, confidence: float = 0.95, power: float = 0.8
+) -> int | None:
+    """Comparisons after which a true `margin` above the floor is shown, with probability `power`.
+
+    `spread` is the standard deviation of one comparison's margin; for right-or-wrong scores the
+    square root of the share of calls on which the answers differ in score. An estimate (normal
+    approximation of a bet). None where the margin is not positive: no number of comparisons would do.
+    """
+    if margin <= 0:
+        return None
+    # A bet is won, on average, this many standard errors above the null.
+    goal = math.log(1 / (1 - confidence))
+    width = math.sqrt(2 * goal) + NormalDist().inv_cdf(power)
+    # However little the values scatter, a stake is bounded by what could be lost.
+    return math.ceil(max((width * spread / margin) ** 2, goal / (STAKE_MOST * margin)))
+
+
+def margin_needed(
+    spread: float, count: int, *, confidence: float = 0.95, horizon: int | None = None
+) -> float:
+    """The mean margin over `count` comparisons that shows the floor is held.
+
+    With a `horizon`, so large that the mean over that many calls to come holds it too.
+    """
+    width = NormalDist().inv_cdf(confidence) * spread
+    return width * math.sqrt(1 / count + (1 / horizon if horizon else 0.0))
+
+
+def evidence_price(comparisons: int, per_call: Money, sampled: int, judged: Money) -> Money:
+    """What it costs to gather them, where `sampled` answers of `per_call` stood for a judged one."""
+    return Money(comparisons * (per_call.nanodollars * sampled + judged.nanodollars))
+
+
+def days_needed(comparisons: int, calls_a_day: int, share_percent: int) -> int | None:
+    """How many days of traffic hold that many comparisons at a sampling share; None for none."""
+    daily = calls_a_day * share_percent
+    return None if daily <= 0 else max(1, -(-comparisons * 100 // daily))

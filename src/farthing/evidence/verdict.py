@@ -1,0 +1,110 @@
+"""The verdict on a lever for a feature, valid however often it is asked for.
+
+The lever is *safe* when its mean quality is shown to be at least `floor` times the reference's,
+*unsafe* when it is shown to be less, *undecided* before that. Each side errs with a probability
+of at most alpha over the whole life of the watch, not per look: traffic that is as good as the
+reference is demoted with a probability of at most alpha, however long it is watched.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+import msgspec
+
+from farthing.evidence.betting import Bet, Interval, Observed, interval
+from farthing.evidence.comparison import Evidence, estimate, evidence_cost
+from farthing.money import Money
+
+__all__ = ["Finding", "Verdict", "Watch", "noise_floor"]
+
+
+class Verdict(enum.StrEnum):
+    """What the evidence says of a lever."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    UNDECIDED = "undecided"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a lever stands: `margin` is its mean score less `floor` times the reference's."""
+
+    verdict: Verdict
+    floor: float
+    confidence: float
+    comparisons: int
+    margin: float
+    margin_interval: Interval
+    regret: float
+    cost: Money
+
+
+class Watch:
+    """Watches one lever on one feature; give it each comparison once, in the order they came.
+
+    `least_probability` is the smallest sampling probability in use; comparisons sampled with
+    less are refused, for their weight would have no bound.
+    """
+
+    def __init__(
+        self, *, floor: float, alpha: float = 0.05, least_probability: float = 1.0
+    ) -> None:
+        self._floor = floor
+        self._alpha = alpha
+        self._least_probability = least_probability
+        self._seen: list[Evidence] = []
+        # "Safe" is won against a margin of at most 0, "unsafe" against one of at least 0.
+        self._safe = Bet(
+            null=0.0, alpha=alpha, bounds=(-floor, 1.0), least_probability=least_probability
+        )
+        self._unsafe = Bet(
+            null=0.0, alpha=alpha, bounds=(-1.0, floor), least_probability=least_probability
+        )
+
+    def see(self, evidence: Evidence) -> Verdict:
+        """Take one more comparison into account; the verdict after it."""
+        margin = evidence.margin(self._floor)
+        self._safe.see(margin, evidence.probability)
+        self._unsafe.see(-margin, evidence.probability)
+        self._seen.append(evidence)
+        return self.verdict
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is shown so far; harm that was shown outweighs what was shown before it."""
+        if self._unsafe.is_won:
+            return Verdict.UNSAFE
+        return Verdict.SAFE if self._safe.is_won else Verdict.UNDECIDED
+
+    def finding(self) -> Finding | None:
+        """The figures behind the verdict; None while there are no comparisons."""
+        if not self._seen:
+            return None
+        probabilities = [one.probability for one in self._seen]
+        margins = [one.margin(self._floor) for one in self._seen]
+        return Finding(
+            verdict=self.verdict,
+            floor=self._floor,
+            confidence=1 - self._alpha,
+            comparisons=len(margins),
+            margin=estimate(margins, probabilities).mean,
+            margin_interval=interval(
+                [Observed(m, p) for m, p in zip(margins, probabilities, strict=True)],
+                alpha=self._alpha,
+                bounds=(-self._floor, 1.0),
+                least_probability=self._least_probability,
+            ),
+            regret=estimate([one.regret for one in self._seen], probabilities).mean,
+            cost=evidence_cost(self._seen),
+        )
+
+
+def noise_floor(repeats: Iterable[Evidence], *, alpha: float = 0.05) -> Interval | None:
+    """How much the reference differs from itself: the mean |regret| of reference against reference.
+
+    No lever can be shown to lose less than this by the same judge; None without comparisons.
+    """
+    seen = [Observed(abs(one.regret), one.probability) for one in repeats]
+    return interval(seen, alpha=alpha) if seen else None

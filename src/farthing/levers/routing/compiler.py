@@ -1,0 +1,116 @@
+"""The compiler: from outcomes to a policy with a certificate, or to the incumbent with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from farthing.errors import CallerError
+from farthing.levers.routing.ladder import Ladder, make_ladder
+from farthing.levers.routing.step import Single, Step
+from farthing.levers.routing.table import Ints, Table
+from farthing.levers.routing.trial import Demand, Trial, margins, try_ladder
+
+__all__ = ["Compiled", "Measured", "compile_ladder", "measure", "read_class_floors"]
+
+_SELECT_SHARE: Final = 0.4  # of the labels choose the ladder, the rest certify it
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A ladder with the two sets of labels it was made and is certified with."""
+
+    ladder: Ladder
+    selected: Ints
+    certified: Ints
+
+    def attempt(self, table: Table, demand: Demand) -> Trial:
+        """Certify the ladder for a demand."""
+        return try_ladder(table, self.ladder, self.certified, demand)
+
+    def steps(self, table: Table, trial: Trial) -> dict[str, Step]:
+        """What serves each class: the certified rung, or the incumbent throughout."""
+        incumbent = Single(table.models[table.reference])
+        if trial.row is None:
+            return dict.fromkeys(table.class_names, incumbent)
+        choice = self.ladder.choices[trial.row]
+        return {
+            name: self.ladder.arms.steps[int(step)]
+            for name, step in zip(table.class_names, choice, strict=True)
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Means per call of a policy and of the reference on the same prompts; costs nanodollars."""
+
+    quality: float
+    reference_quality: float
+    cost: int
+    reference_cost: int
+    count: int
+
+    @property
+    def quality_ratio(self) -> float:
+        """The policy's quality over the reference's; 1 where the reference scores nothing."""
+        return self.quality / self.reference_quality if self.reference_quality else 1.0
+
+    @property
+    def cost_ratio(self) -> float:
+        """The policy's cost over the reference's."""
+        return self.cost / self.reference_cost
+
+
+def compile_ladder(
+    table: Table, labels: Ints, random: np.random.Generator, hard: frozenset[int] = frozenset()
+) -> Compiled:
+    """Part the labels by chance and make the ladder from the smaller part."""
+    shuffled = random.permutation(labels)
+    cut = max(1, int(len(shuffled) * _SELECT_SHARE))
+    return Compiled(make_ladder(table, shuffled[:cut], hard), shuffled[:cut], shuffled[cut:])
+
+
+def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measured:
+    """A rung on given prompts, over those on which it is known; None is the incumbent."""
+    reference = table.scores[table.reference, where]
+    paid = int(table.costs[table.reference, where].sum())
+    if row is None:
+        quality = float(reference.mean())
+        return Measured(
+            quality=quality,
+            reference_quality=quality,
+            cost=paid,
+            reference_cost=paid,
+            count=len(where),
+        )
+    steps = ladder.choices[row][table.classes[where]]
+    known = ladder.arms.known[steps, where]
+    _, weight = margins(table, ladder, row, where, 1.0)
+    steps, here = steps[known], where[known]
+    scores, costs = ladder.arms.scores[steps, here], ladder.arms.costs[steps, here]
+    whole = float(weight.sum()) or 1.0
+    return Measured(
+        quality=float((weight * scores).sum()) / whole,
+        reference_quality=float((weight * table.scores[table.reference, here]).sum()) / whole,
+        cost=round(float((weight * costs).sum())),
+        reference_cost=max(1, round(float((weight * table.costs[table.reference, here]).sum()))),
+        count=len(here),
+    )
+
+
+def read_class_floors(table: Table, floors: Mapping[str, float]) -> dict[int, float]:
+    """Hard floors by class index.
+
+    Raises:
+        CallerError: a class is not in the outcomes.
+    """
+    unknown = [name for name in floors if name not in table.class_names]
+    if unknown:
+        known = ", ".join(table.class_names)
+        raise CallerError(
+            f"There is no class {unknown[0]!r}.\nNothing was compiled.\nThere are: {known}."
+        )
+    return {table.class_names.index(name): floor for name, floor in floors.items()}

@@ -1,0 +1,202 @@
+"""Outcomes: what many models made of the same prompts, as users bring it (JSON lines, Parquet).
+
+A line that cannot be read is counted and told with its number; the rest goes on. Costs become
+integer nanodollars here, once, half to even; what has no cost stays unknown, never zero.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from farthing.errors import CallerError
+from farthing.money import Money, round_half_even
+
+__all__ = ["BadLine", "Outcomes", "Prompt", "Result", "read_outcomes"]
+
+_LINE_BYTES_MOST: Final = 64 << 20
+_NANODOLLARS_MOST: Final = 10**15  # a million dollars for one call is a slip, not a price
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """How one model did on one prompt; `answer` is equal where final answers are equal."""
+
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    input_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    cost_usd: Decimal | None = None
+    answer: str | int | float | bool | None = None
+
+    @property
+    def cost(self) -> Money | None:
+        """The cost that the line tells, to the nanodollar; None where it tells none."""
+        if self.cost_usd is None:
+            return None
+        return Money(round_half_even(*self.cost_usd.scaleb(9).as_integer_ratio()))
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """One prompt with the results of the models that were tried on it."""
+
+    id: str
+    outcomes: dict[str, Result]
+    prompt: str = ""
+    task: str | None = None
+
+
+class BadLine(msgspec.Struct, frozen=True):
+    """A line that was left out, by its number (from 1), and why."""
+
+    line: int
+    reason: str
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """What a file of outcomes holds; `content_hash` is of its bytes (SHA-256, hex)."""
+
+    prompts: tuple[Prompt, ...]
+    bad_lines: tuple[BadLine, ...]
+    content_hash: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that appears, by name."""
+        return tuple(sorted({model for prompt in self.prompts for model in prompt.outcomes}))
+
+
+class _Line(msgspec.Struct):
+    outcomes: dict[str, Result | None]
+    id: str | int | None = None
+    prompt: Any = None
+    task: str | int | None = None
+
+
+def read_outcomes(path: Path) -> Outcomes:
+    """Read a file of outcomes: `.jsonl`, also with `.gz` or `.zst`, or `.parquet`.
+
+    Raises:
+        CallerError: the file is not there, not of these kinds, or holds no usable line.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CallerError(
+            f"{path} can't be read: {error.strerror or error}.\nNothing was done.\n"
+            "Name a file of outcomes (one JSON object a line)."
+        ) from error
+    lines = _parquet_lines(path) if path.suffix == ".parquet" else _lines(path, raw)
+    prompts, bad = _parse(lines)
+    if not prompts:
+        first = f" Line {bad[0].line}: {bad[0].reason}." if bad else " It is empty."
+        raise CallerError(
+            f"{path} holds no outcomes.{first}\nNothing was done.\nEach line must be like "
+            '{"id": "1", "prompt": "...", "outcomes": {"MODEL": {"score": 1, "cost_usd": 0.01}}}.'
+        )
+    return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest())
+
+
+def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
+    decoder = msgspec.json.Decoder(_Line, float_hook=None)
+    prompts: list[Prompt] = []
+    bad: list[BadLine] = []
+    seen: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            prompt = _prompt(decoder.decode(line), number)
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+            bad.append(BadLine(number, str(error) or type(error).__name__))
+            continue
+        if prompt.id in seen:
+            bad.append(BadLine(number, f"the id {prompt.id!r} was there before"))
+            continue
+        seen.add(prompt.id)
+        prompts.append(prompt)
+    return prompts, bad
+
+
+def _prompt(line: _Line, number: int) -> Prompt:
+    results = {model: one for model, one in line.outcomes.items() if one is not None}
+    if not results:
+        raise ValueError("no model has an outcome")
+    for model, one in results.items():
+        cost = one.cost_usd
+        if cost is not None and not (cost.is_finite() and 0 <= cost.scaleb(9) <= _NANODOLLARS_MOST):
+            raise ValueError(f"the cost of {model} is {cost} USD")
+    return Prompt(
+        id=f"line {number}" if line.id is None else str(line.id),
+        outcomes=results,
+        prompt=_text(line.prompt),
+        task=None if line.task in (None, "") else str(line.task),
+    )
+
+
+def _text(prompt: Any) -> str:
+    if prompt is None or isinstance(prompt, str):
+        return prompt or ""
+    return msgspec.json.encode(prompt).decode()  # a list of messages
+
+
+def _lines(path: Path, raw: bytes) -> Iterator[bytes]:
+    if raw[:2] == b"\x1f\x8b":
+        raw = _unpacked(path, lambda: gzip.decompress(raw))
+    elif raw[:4] == b"\x28\xb5\x2f\xfd":
+        raw = _unpacked(path, lambda: _zstd(raw))
+    yield from raw.splitlines()
+
+
+def _unpacked(path: Path, unpack: Callable[[], bytes]) -> bytes:
+    try:
+        return unpack()
+    except (OSError, EOFError, ValueError, RuntimeError) as error:
+        raise CallerError(
+            f"{path} can't be unpacked: {error}.\nNothing was done.\nPack it again."
+        ) from error
+
+
+def _zstd(raw: bytes) -> bytes:
+    for name in ("compression.zstd", "zstandard", "pyzstd", "backports.zstd"):
+        try:
+            module: Any = importlib.import_module(name)
+        except ImportError:
+            continue
+        if name == "zstandard":
+            with module.ZstdDecompressor().stream_reader(raw) as reader:
+                return bytes(reader.read())
+        return bytes(module.decompress(raw))
+    raise CallerError(
+        "The file is packed with zstd, and no package that unpacks it is installed.\n"
+        "Nothing was done.\nInstall one (pip install zstandard), or pack the file with gzip."
+    )
+
+
+def _parquet_lines(path: Path) -> Iterator[bytes]:
+    try:
+        import duckdb  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise CallerError(
+            "Parquet files need DuckDB, which is not installed.\nNothing was done.\n"
+            "Install it: pip install 'farthing[archive]'"
+        ) from error
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as engine:
+        try:
+            found = engine.execute("SELECT * FROM read_parquet(?)", [str(path)])
+            names = [column[0] for column in found.description or []]
+            rows = found.fetchall()
+        except duckdb.Error as error:
+            raise CallerError(
+                f"{path} can't be read as Parquet: {error}.\nNothing was done.\nWrite it again."
+            ) from error
+    for row in rows:
+        told = dict(zip(names, row, strict=True))
+        if isinstance(told.get("outcomes"), str):  # a JSON column
+            told["outcomes"] = msgspec.Raw(told["outcomes"].encode())
+        yield msgspec.json.encode(told, enc_hook=str)

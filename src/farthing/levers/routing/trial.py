@@ -1,0 +1,171 @@
+"""The trial: which rung of a ladder the certification labels show to hold its floor.
+
+Learn, then test: the ladder was learnt from other labels, so each rung is one hypothesis fixed
+beforehand. Rungs are tested from the likeliest to pass down to the cheapest, each at the full
+alpha, and the first failure ends it (fixed-sequence testing): whichever rung comes out, the
+probability that it misses the floor in the long run is at most alpha.
+
+A rung passes when (1) a bet, exact for bounded scores, shows a mean margin above the floor over
+the certification labels, (2) so it does in each class with a hard floor of its own, and (3) the
+margin over all labels is so large that the mean over the next `horizon` calls should hold the
+floor too; this third is a normal approximation, on top of the guarantee.
+
+Source: Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021, section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from farthing.evidence import comparisons_needed, exceeds
+from farthing.levers.routing.ladder import Ladder
+from farthing.levers.routing.table import Floats, Ints, Table
+
+__all__ = ["Demand", "Trial", "margins", "try_ladder"]
+
+_RUNGS_MOST: Final = 40
+_HORIZON_SHARE: Final = 0.8  # of alpha; the rest is kept back, for rungs are chosen by this too
+_SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
+_STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What is asked of a policy: `floor` times the reference's quality, with `confidence`.
+
+    `class_floors` are floors of their own for critical classes, by index. `horizon` is how many
+    calls to come the floor should be seen to hold over.
+    """
+
+    floor: float
+    confidence: float
+    horizon: int
+    class_floors: Mapping[int, float]
+
+    @property
+    def alpha(self) -> float:
+        """The accepted probability of being wrong."""
+        return 1 - self.confidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How it went: the row of the rung that came out (None: the incumbent stays) and why.
+
+    `tested` rungs were tried, `passed` of them passed; `needed` estimates the labels after which
+    the rung that failed would pass, where it ever would.
+    """
+
+    row: int | None
+    tested: int
+    passed: int
+    reason: str
+    needed: int | None
+
+
+def margins(
+    table: Table, ladder: Ladder, row: int, where: Ints, floor: float
+) -> tuple[Floats, Floats]:
+    """Per prompt on which the policy is known: score less floor times reference, and its weight.
+
+    A prompt weighs by how often its class was known, so that the mean is over the whole traffic.
+    """
+    steps = ladder.choices[row][table.classes[where]]
+    known = ladder.arms.known[steps, where]
+    score = ladder.arms.scores[steps, where]
+    margin = score - floor * table.scores[table.reference, where]
+    if known.all():
+        return margin, np.ones(len(where))
+    classes, count = table.classes[where], len(table.class_names)
+    there = np.bincount(classes, weights=known, minlength=count)
+    whole = np.bincount(classes, minlength=count)
+    weight = (whole / np.maximum(there, 1))[classes]
+    return margin[known], weight[known]
+
+
+def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Trial:
+    """Test the ladder's rungs on certification labels, in an order fixed before they are seen."""
+    rungs = _rungs(ladder, demand, len(labels))
+    if not rungs:
+        return Trial(
+            row=None,
+            tested=0,
+            passed=0,
+            reason="no cheaper policy is expected to hold the floor",
+            needed=None,
+        )
+    best: int | None = None
+    for tested, row in enumerate(rungs, 1):
+        fault, needed = _fault(table, ladder, row, labels, demand)
+        if fault:
+            return Trial(row=best, tested=tested, passed=tested - 1, reason=fault, needed=needed)
+        best = row
+    reason = "the cheapest policy of the ladder passed"
+    return Trial(row=best, tested=len(rungs), passed=len(rungs), reason=reason, needed=None)
+
+
+def _rungs(ladder: Ladder, demand: Demand, count: int) -> list[int]:
+    """Rows, the likeliest to pass first, each next one cheaper; cheaper than the incumbent all."""
+    slack = (1 - demand.floor) * ladder.quality - ladder.regret
+    chance = slack / np.sqrt((ladder.variance + _SCATTER_LEAST) / max(count, 1))
+    rungs: list[int] = []
+    best = -np.inf
+    for row in range(len(chance)):  # by cost, the cheapest first
+        if ladder.cost_ratio[row] < 1 and chance[row] > max(best + _STEP_LEAST, 0):
+            rungs.append(row)
+            best = float(chance[row])
+    if len(rungs) > _RUNGS_MOST:
+        kept = np.unique(np.linspace(0, len(rungs) - 1, _RUNGS_MOST).astype(int))
+        rungs = [rungs[index] for index in kept]
+    return rungs[::-1]
+
+
+def _fault(
+    table: Table, ladder: Ladder, row: int, labels: Ints, demand: Demand
+) -> tuple[str, int | None]:
+    """Why this rung does not pass (empty: it does), and how many labels would be needed."""
+    margin, weight = margins(table, ladder, row, labels, demand.floor)
+    count = len(margin)
+    if count < 2:
+        return "too few certification labels", None
+    whole = float(weight.sum())
+    mean = float((weight * margin).sum()) / whole
+    spread = float(np.sqrt((weight * (margin - mean) ** 2).sum() / whole))
+    slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
+    both = count + ladder.labels
+    pooled = (count * mean + ladder.labels * slack) / both
+    quantile = NormalDist().inv_cdf(1 - _HORIZON_SHARE * demand.alpha)
+    wanted = quantile * spread * (1 / both + 1 / demand.horizon) ** 0.5
+    if pooled < wanted:
+        told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
+        return f"{told}{demand.horizon:,} calls", _needed(pooled, spread, demand)
+    if not _is_shown(margin, weight, demand.floor, demand.alpha):
+        told = f"the margin {mean:+.4f} over {count:,} labels is not shown to be above 0"
+        return told, _needed(mean, spread, demand)
+    for index, floor in demand.class_floors.items():
+        here = labels[table.classes[labels] == index]
+        if ladder.choices[row][index] == 0:
+            continue  # the incumbent itself
+        margin, weight = margins(table, ladder, row, here, floor)
+        if not _is_shown(margin, weight, floor, demand.alpha):
+            name = table.class_names[index]
+            return f"the hard floor {floor:g} of {name} is not shown to hold", None
+    return "", None
+
+
+def _is_shown(margin: Floats, weight: Floats, floor: float, alpha: float) -> bool:
+    if not len(margin):
+        return False
+    relative = (weight / weight.max()).tolist()
+    return exceeds(margin.tolist(), null=0.0, alpha=alpha, bounds=(-floor, 1.0), weights=relative)
+
+
+def _needed(margin: float, spread: float, demand: Demand) -> int | None:
+    """Labels in all after which this margin would be shown, half of them for choosing."""
+    count = comparisons_needed(margin, spread, confidence=demand.confidence)
+    return None if count is None else 2 * count
