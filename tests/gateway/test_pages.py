@@ -36,6 +36,39 @@ def test_a_call_can_be_asked_for_by_its_id(through):
     through(scenario)
 
 
+def test_where_keys_exist_a_call_is_shown_to_its_tenant_and_to_administrators(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        made = [
+            VirtualKey(id="", digest="", tenant=t, may_administer=t == "") for t in ("a", "b", "")
+        ]
+        own, other, admin = (
+            {"authorization": f"Bearer {gateway.ring.create(key)[0]}"} for key in made
+        )
+        _, headers, _ = await gateway.post(CHAT, ASK, own)
+        path = f"/api/calls/{headers['x-farthing-call']}"
+        assert (await gateway.get(path, own))[0] == 200
+        assert (await gateway.get(path, admin))[0] == 200
+        assert (await gateway.get(path, other))[0] == 404
+        assert (await gateway.get(path))[0] == 401
+
+    through(scenario)
+
+
+def test_where_keys_exist_metrics_are_for_administrators(through):
+    async def scenario(gateway, provider):
+        secret, _ = gateway.ring.create(VirtualKey(id="", digest="", tenant="acme"))
+        admin, _ = gateway.ring.create(
+            VirtualKey(id="", digest="", tenant="ops", may_administer=True)
+        )
+        assert (await gateway.get("/metrics"))[0] == 401
+        assert (await gateway.get("/metrics", {"authorization": f"Bearer {secret}"}))[0] == 403
+        assert (await gateway.get("/metrics", {"authorization": f"Bearer {admin}"}))[0] == 200
+        assert (await gateway.get("/healthz"))[0] == 200
+
+    through(scenario)
+
+
 def test_an_unknown_call_is_not_found(through):
     async def scenario(gateway, provider):
         status, _, body = await gateway.get("/api/calls/call_nope")

@@ -92,7 +92,8 @@ class Reservation:
         tightest = UNKNOWN
         for holding in self._match.told:
             left = holding.left - holding.spent
-            tightest = min(tightest, left)
+            if left < tightest:  # noqa: PLR1730 - on each answer, a third of what min() takes
+                tightest = left
         return None if tightest >= UNKNOWN // 2 else Money(max(0, tightest))
 
     @property

@@ -27,7 +27,7 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.locality import is_local, is_local_name
 from farthing.wire import Reply, Request
 
-__all__ = ["BudgetPages"]
+__all__ = ["BudgetPages", "NotAdministrator"]
 
 _JSON: Final = (b"content-type", b"application/json")
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
@@ -35,7 +35,7 @@ _USUAL: Final = {"scope": "all", "window": "month"}
 
 
 class NotAdministrator(CallerError):
-    """The caller may not see or change budgets."""
+    """The caller may not see or change what is over all tenants."""
 
     code = "not_administrator"
     status = 403

@@ -11,12 +11,11 @@ import msgspec
 from farthing.clock import Clock
 from farthing.codecs import write_models
 from farthing.errors import CallerError
-from farthing.gateway.budget_pages import BudgetPages
+from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
 from farthing.gateway.engine import NoSuchPage, Page
 from farthing.gateway.headers import first, for_client
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing
-from farthing.gateway.locality import is_local
 from farthing.gateway.metrics import write_metrics
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
@@ -99,7 +98,11 @@ class Pages:
 
     async def metrics(self, request: Request) -> Reply:
         """Prometheus text: counters from the ledger's drainer, gauges from every worker."""
-        self._demand_access(request)
+        if self._tenant(request) is not None:
+            raise NotAdministrator(
+                "The metrics are over all tenants, and this key may not see them. Make one that may "
+                "with `farthing keys create --admin`."
+            )
         own = self._vitals()
         others = [vitals for vitals in read_workers(self._run) if vitals.slot != own.slot]
         body = write_metrics(self._run, [own, *others], read_drainer(self._run))
@@ -116,7 +119,7 @@ class Pages:
 
     async def call(self, request: Request) -> Reply:
         """`/api/calls/ID`: one call as it stands in the ledger."""
-        tenant = self._demand_access(request)
+        tenant = self._tenant(request)
         parts = request.path.strip("/").split("/")
         if len(parts) != 3 or parts[1] != "calls":
             raise NoSuchPage(
@@ -165,16 +168,16 @@ class Pages:
         except LedgerMissing:
             return None
 
-    def _demand_access(self, request: Request) -> str | None:
-        """The tenant the caller is limited to; None: this machine's own user, who sees all.
+    def _tenant(self, request: Request) -> str | None:
+        """The tenant the caller is limited to; None: it sees all.
+
+        A caller's address says nothing once keys exist: a proxy on this machine speaks for others.
 
         Raises:
-            BadKey: the caller is not on this machine and holds no key.
+            BadKey: keys exist, and it came with none of them.
         """
-        if self._ring.is_door_open or is_local(request.peer):
-            return None
-        identity = identify(request.named, self._ring)
-        return identity.key.tenant if identity.key is not None else None
+        key = identify(request.named, self._ring).key
+        return None if key is None or key.may_administer else key.tenant
 
 
 def _json(document: object) -> Reply:

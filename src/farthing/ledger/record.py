@@ -87,7 +87,10 @@ class BegunEntry(Entry, frozen=True, kw_only=True, array_like=True, gc=False):
 
 
 class RecordedOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the settlement of a call adds to its intent; it has at least one attempt."""
+    """What the settlement of a call adds to its intent; it has at least one attempt.
+
+    `charges` None: as the intent says.
+    """
 
     call_id: str
     status: CallStatus
@@ -97,7 +100,7 @@ class RecordedOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     baseline: Money | None = None
     moves: tuple[LeverMove, ...] = ()
     detail: str = ""
-    charges: tuple[str, ...] = ()
+    charges: tuple[str, ...] | None = None
 
     def after(self, intent: Entry) -> Entry:
         """The entry of the call whose intent is given."""
@@ -110,7 +113,7 @@ class RecordedOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
             baseline=self.baseline,
             moves=self.moves,
             detail=self.detail,
-            charges=self.charges,
+            charges=intent.charges if self.charges is None else self.charges,
         )
 
     def alone(self) -> RecordedEntry:
@@ -128,7 +131,7 @@ class RecordedOutcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
             baseline=self.baseline,
             moves=self.moves,
             detail=f"{INTENT_LOST}; {self.detail}" if self.detail else INTENT_LOST,
-            charges=self.charges,
+            charges=self.charges or (),
         )
 
 
@@ -153,28 +156,19 @@ def settlement_line(entry: Entry, intent: Entry | None) -> bytes:
     if intent is None or not _continues(entry, intent):
         content = _content(entry)
         return b"E%08x%b\n" % (zlib.crc32(content, _SETTLED_SEED), content)
-    content = _ENCODE(
-        (
-            entry.call_id,
-            entry.status,
-            entry.duration_us,
-            entry.overhead_us,
-            [astuple(attempt) for attempt in entry.attempts],
-            entry.baseline,
-            entry.moves,
-            entry.detail,
-            entry.charges,
-        )
-        if entry.moves or entry.detail or entry.charges
-        else (
-            entry.call_id,
-            entry.status,
-            entry.duration_us,
-            entry.overhead_us,
-            [astuple(attempt) for attempt in entry.attempts],
-            entry.baseline,
-        )
+    usual = (
+        entry.call_id,
+        entry.status,
+        entry.duration_us,
+        entry.overhead_us,
+        [astuple(attempt) for attempt in entry.attempts],
+        entry.baseline,
     )
+    charges = None if entry.charges == intent.charges else entry.charges
+    if entry.moves or entry.detail or charges is not None:
+        content = _ENCODE((*usual, entry.moves, entry.detail, charges))
+    else:
+        content = _ENCODE(usual)
     return b"O%08x%b\n" % (zlib.crc32(content, _OUTCOME_SEED), content)
 
 
