@@ -32,6 +32,15 @@ def test_a_seed_gives_the_same_report_whose_rows_add_up_to_its_total(tmp_path):
     assert re.search(r"Look at +http://127\.0\.0\.1:\d+/metrics", reports[0])
 
 
+@pytest.fixture
+def heard():
+    """Children hear SIGINT, which a shell's background jobs are told to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_says_so_and_ends_what_it_started(number, tmp_path):
     arguments = ("demo", "--tickets", "5000", "--dir", tmp_path / "demo")
