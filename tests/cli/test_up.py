@@ -71,6 +71,17 @@ def test_every_fault_of_a_configuration_is_listed_with_the_nearest_key(tmp_path)
         assert told in found.stderr
 
 
+def test_a_cache_whose_extra_is_missing_is_told_before_anything_starts(tmp_path):
+    missing = tmp_path / "missing" / "cryptography"
+    missing.mkdir(parents=True)
+    (missing / "__init__.py").write_text("raise ModuleNotFoundError(__name__)")
+    config(tmp_path, extra='[cache]\nmode = "on"\n')
+    found = finished("up", "--port", "0", folder=tmp_path, PYTHONPATH=str(missing.parent))
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "Nothing was started. Install it with pip install 'farthing[cache]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_a_port_in_use_is_told(tmp_path):
     config(tmp_path)
     with started("up", "--port", "0", folder=tmp_path) as first:

@@ -23,6 +23,7 @@ from farthing.errors import ConfigError
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.targets import Targets
 from farthing.ledger.layout import Layout
+from farthing.levers.cache import check_extra
 
 __all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
@@ -36,9 +37,11 @@ def prepare(config: Config) -> None:
     """Make the ledger's folder, and refuse what no worker could start with.
 
     Raises:
-        ConfigError: a target names a provider that is not there, or the folder can't be made.
+        ConfigError: a target names a provider that is not there, an extra is not installed, or
+            the folder can't be made.
     """
     Targets(config)
+    check_extra(config.cache)
     journal = Layout(Path(config.ledger.data_dir)).journal
     try:
         journal.mkdir(parents=True, exist_ok=True)

@@ -117,8 +117,12 @@ def main(arguments: Sequence[str]) -> int:
     gc.collect()
     gc.freeze()  # what start-up made lives on; no collection need look at it again
     gc.set_threshold(50_000, 20, 50)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, slot, listener, parent))
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(config, slot, listener, parent))
+    except ConfigError as error:
+        _LOG.error("%s", error)  # noqa: TRY400 - its text is for the operator; no trace helps
+        return 2
     return 0
 
 

@@ -7,7 +7,7 @@ C4  A caller can only ask for less of the cache than the rules allow.
 C5  Whatever fails in the cache is a miss.
 """
 
-from farthing.levers.cache.answers import Answers, Found, open_vault
+from farthing.levers.cache.answers import Answers, Found, check_extra, open_vault
 from farthing.levers.cache.asked import Asked, Verdict, decide
 from farthing.levers.cache.directives import NO_DIRECTIVES, Directives, read_directives
 from farthing.levers.cache.entry import Stored, Tried, tried_of, why_not_keep
@@ -46,6 +46,7 @@ __all__ = [
     "Vault",
     "Verdict",
     "cache_file",
+    "check_extra",
     "decide",
     "open_vault",
     "prints_of",

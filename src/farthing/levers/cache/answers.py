@@ -24,7 +24,7 @@ from farthing.levers.cache.settings import CacheSettings
 from farthing.levers.cache.store import CacheStoreError, Kept, SqliteAnswers, cache_file
 from farthing.levers.cache.writer import Writer
 
-__all__ = ["Answers", "Found", "open_vault"]
+__all__ = ["Answers", "Found", "check_extra", "open_vault"]
 
 _LOG = logging.getLogger("farthing")
 _LOOK_US: Final = 1_000_000
@@ -46,6 +46,12 @@ class _Disk(msgspec.Struct):
     answers: SqliteAnswers
     writer: Writer
     sealer: Sealer
+
+
+def check_extra(settings: CacheSettings) -> None:
+    """Raises ConfigError: what the cache needs by these settings is not installed."""
+    if settings.is_used and settings.store == "sqlite":
+        Sealer()
 
 
 class Answers:
