@@ -121,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config, slot, listener, parent))
     except ConfigError as error:
-        _LOG.error("%s", error)  # noqa: TRY400 - its text is for the operator; no trace helps
+        _LOG.error("%s", error)
         return 2
     return 0
 
