@@ -20,10 +20,11 @@ def binomial_upper(hits: int, count: int, *, alpha: float) -> float:
     _check(hits, count, alpha)
     if hits == count:
         return 1.0
+    ways = _ways(hits, count)
     low, high = hits / count, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if _at_most(hits, count, middle) > alpha:
+        if _at_most(ways, count, middle) > alpha:
             low = middle
         else:
             high = middle
@@ -32,7 +33,18 @@ def binomial_upper(hits: int, count: int, *, alpha: float) -> float:
 
 def binomial_lower(hits: int, count: int, *, alpha: float) -> float:
     """The smallest share under which `hits` or more of `count` happen with probability alpha."""
-    return 1.0 - binomial_upper(count - hits, count, alpha=alpha)
+    _check(hits, count, alpha)
+    if hits == 0:
+        return 0.0
+    ways = _ways(hits - 1, count)
+    low, high = 0.0, hits / count
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if 1.0 - _at_most(ways, count, middle) > alpha:
+            high = middle
+        else:
+            low = middle
+    return low
 
 
 def binomial_interval(hits: int, count: int, *, alpha: float) -> Interval:
@@ -44,18 +56,16 @@ def binomial_interval(hits: int, count: int, *, alpha: float) -> Interval:
     )
 
 
-def _at_most(hits: int, count: int, share: float) -> float:
-    """The probability of `hits` or fewer; terms in logarithms, so that none vanishes early."""
-    yes, no = math.log(share), math.log1p(-share)
+def _ways(hits: int, count: int) -> list[float]:
+    """The logarithm of how many ways there are for 0, 1, ... `hits` of `count`."""
     base = math.lgamma(count + 1)
-    return math.fsum(
-        math.exp(
-            base - math.lgamma(k + 1) - math.lgamma(count - k + 1) + k * yes + (count - k) * no
-        )
-        if share > 0
-        else float(k == 0)
-        for k in range(hits + 1)
-    )
+    return [base - math.lgamma(k + 1) - math.lgamma(count - k + 1) for k in range(hits + 1)]
+
+
+def _at_most(ways: list[float], count: int, share: float) -> float:
+    """The probability of as many hits as `ways` go to, or fewer, for a share within (0, 1)."""
+    yes, no = math.log(share), math.log1p(-share)
+    return math.fsum(math.exp(way + k * yes + (count - k) * no) for k, way in enumerate(ways))
 
 
 def _check(hits: int, count: int, alpha: float) -> None:

@@ -108,7 +108,7 @@ class Intake:
 
         Small data is always parsed whole, and may then hold several requests.
         """
-        if self._fed or self.is_mid_body or self.refusal is not None or self.requests:
+        if not self.is_at_rest:
             return self._parse(data)
         seen = self._known.look(data)
         if seen is None or len(seen.body) > self._body_most:

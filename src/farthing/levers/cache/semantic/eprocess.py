@@ -6,14 +6,16 @@ look after every label and stop when one likes. Bets here are fixed in advance (
 stakes), so wealth depends on counts alone and can be worked out again from what was recorded.
 
 Source: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS-B
-2024; Clopper and Pearson, Biometrika 1934. Read 2026-11-25.
+2024. Read 2026-11-25.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from farthing.evidence import binomial_lower, binomial_upper
 
 __all__ = ["Tally", "breach_wealth", "exact_bounds", "labels_needed", "proof_wealth"]
 
@@ -84,36 +86,4 @@ def exact_bounds(wrong: int, labels: int, alpha: float) -> tuple[float, float]:
     """One-sided Clopper-Pearson bounds of a rate, each at confidence 1 - alpha; (0, 1) if none."""
     if labels == 0:
         return 0.0, 1.0
-    low = 0.0 if wrong == 0 else _solve(lambda rate: 1 - _at_most(wrong - 1, labels, rate), alpha)
-    high = (
-        1.0
-        if wrong == labels
-        else _solve(lambda rate: 1 - _at_most(wrong, labels, rate), 1 - alpha)
-    )
-    return low, high
-
-
-def _solve(rising: Callable[[float], float], target: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if rising(middle) < target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _at_most(count: int, of: int, rate: float) -> float:
-    """The chance of at most `count` events in `of` trials."""
-    if rate <= 0:
-        return 1.0
-    if rate >= 1:
-        return float(count >= of)
-    odds = math.log(rate) - math.log1p(-rate)
-    term = of * math.log1p(-rate)
-    total = math.exp(term)
-    for at in range(1, count + 1):
-        term += math.log((of - at + 1) / at) + odds
-        total += math.exp(term)
-    return min(1.0, total)
+    return binomial_lower(wrong, labels, alpha=alpha), binomial_upper(wrong, labels, alpha=alpha)
