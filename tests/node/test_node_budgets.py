@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from gateway_process import running_gateway
+from gateway_process import SMALL_BUDGETS, running_gateway
 from node_clients import require_node, run_script
 from sim_thread import running_simulator
 
 pytestmark = pytest.mark.node
 
-BUDGETS = """
-[gateway]
-budget_slice_tokens = 256
-[[budget]]
-name = "tiny"
-scope = "feature=tiny"
-amount_usd = "0.000001"
-window = "day"
-[[budget]]
-name = "flow"
-scope = "feature=flow"
-amount_usd = "0.009"
-window = "day"
-"""
 REFUSED = {"type": "RateLimitError", "status": 429, "code": "budget_exceeded", "requests": 1}
 
 
@@ -30,7 +16,7 @@ def test_the_node_sdks_do_not_try_again_and_read_a_stopped_stream_to_its_end(tmp
     require_node()
     with (
         running_simulator() as simulator,
-        running_gateway(tmp_path, simulator.base_url, extra=BUDGETS) as gateway,
+        running_gateway(tmp_path, simulator.base_url, extra=SMALL_BUDGETS) as gateway,
     ):
         results = run_script("budgets.mjs", gateway)
     stopped = {"code": "budget_exceeded"}

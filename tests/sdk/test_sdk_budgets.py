@@ -5,24 +5,10 @@ from __future__ import annotations
 import anthropic
 import openai
 import pytest
-from gateway_process import running_gateway
+from gateway_process import SMALL_BUDGETS, running_gateway
 from scenarios import CHAT_MODEL, MESSAGES_MODEL, USER
 from sim_thread import running_simulator
 
-BUDGETS = """
-[gateway]
-budget_slice_tokens = 256
-[[budget]]
-name = "tiny"
-scope = "feature=tiny"
-amount_usd = "0.000001"
-window = "day"
-[[budget]]
-name = "flow"
-scope = "feature=flow"
-amount_usd = "0.009"
-window = "day"
-"""
 LONG = {"x-sim-output-tokens": "20000"}
 
 
@@ -30,7 +16,7 @@ LONG = {"x-sim-output-tokens": "20000"}
 def gateway(tmp_path_factory):
     with running_simulator() as simulator:
         folder = tmp_path_factory.mktemp("gateway")
-        with running_gateway(folder, simulator.base_url, extra=BUDGETS) as base_url:
+        with running_gateway(folder, simulator.base_url, extra=SMALL_BUDGETS) as base_url:
             yield base_url
 
 

@@ -7,6 +7,22 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+# One that no call fits in, and one that runs out in the midst of a long stream.
+SMALL_BUDGETS = """
+[gateway]
+budget_slice_tokens = 256
+[[budget]]
+name = "tiny"
+scope = "feature=tiny"
+amount_usd = "0.000001"
+window = "day"
+[[budget]]
+name = "flow"
+scope = "feature=flow"
+amount_usd = "0.009"
+window = "day"
+"""
+
 
 @contextmanager
 def running_gateway(folder, upstream, *, retries=0, extra=""):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from farthing.clock import Clock
 from farthing.codecs import Answer, Content, NotReplayable, StreamReader, inspect
 from farthing.errors import CallerError
 from farthing.gateway.asking import Asking
+from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
 from farthing.gateway.headers import Headers, first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.pricer import Pricer
@@ -24,6 +25,7 @@ from farthing.gateway.targets import Target, protocol_of
 from farthing.ledger import Entry, LeverMove
 from farthing.levers.cache import Answers, Asked, Found, Stored, Tried, tried_of, why_not_keep
 from farthing.money import ZERO, Money
+from farthing.wire import close_iterator
 
 __all__ = ["LEVER", "ExactCache", "NotCached"]
 
@@ -100,8 +102,8 @@ class ExactCache:
         self._answers.count(
             asked.feature, "hit-exact", "" if found.is_same_text else "plain", now_us
         )
-        if call.is_streamed and self._is_cost_told(inbound):
-            body += f": farthing call={call.id} cost_usd={ZERO}\n\n".encode()
+        if call.is_streamed and is_cost_told(self._stream_cost, inbound.caller):
+            body += cost_comment(call.id, str(ZERO))
         return Outcome(status=200, headers=_headers(inbound, found, age_s), body=body)
 
     async def _passed(self, inbound: Inbound, proceed: Proceed, asked: Asked, told: str) -> Outcome:
@@ -195,11 +197,6 @@ class ExactCache:
             worth += cost
         return worth
 
-    def _is_cost_told(self, inbound: Inbound) -> bool:
-        return self._stream_cost == "always" or (
-            self._stream_cost == "auto" and inbound.caller.knows_farthing
-        )
-
 
 class _Recorded:
     """A stream on its way to the client, of which a copy is kept once it has ended well."""
@@ -230,7 +227,7 @@ class _Recorded:
         self._keep = keep
         self._chunks: list[bytes] = []
         self._room = room
-        self._marker = b": farthing call=" + inbound.call.id.encode()
+        self._marker = comment_opening(inbound.call.id)
         self._is_over = False
 
     def __aiter__(self) -> _Recorded:
@@ -249,7 +246,7 @@ class _Recorded:
         """The client needs no more; some stop at the last event, and then the answer is whole."""
         is_early = not self._is_over
         self._is_over = True
-        await close_stream(self._source)
+        await close_iterator(self._source)
         if is_early:
             self._kept()
 
@@ -285,11 +282,6 @@ class _Recorded:
         entry = self._inbound.settlement.entry
         if entry is not None and self._room >= 0:
             self._keep(entry, b"".join(self._chunks), is_stream=True)
-
-
-async def close_stream(stream: Any) -> None:
-    """Close a stream of bytes; all that travel here can be closed."""
-    await stream.aclose()
 
 
 def asking_usage(inbound: Inbound) -> Inbound:

@@ -15,7 +15,8 @@ from farthing.call import AttemptStatus
 from farthing.clock import Clock
 from farthing.codecs import StreamReader
 from farthing.gateway.asking import Asking
-from farthing.gateway.caching import asking_usage, close_stream
+from farthing.gateway.caching import asking_usage
+from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
 from farthing.gateway.headers import Headers
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.settlement import Settlement
@@ -23,6 +24,7 @@ from farthing.ledger import CallStatus, Entry, LeverMove
 from farthing.levers import Broadcast, Flight, Flights
 from farthing.levers.coalesce import Listener
 from farthing.money import ZERO, Money, total
+from farthing.wire import close_iterator
 
 __all__ = ["LEVER", "Coalesce"]
 
@@ -89,7 +91,7 @@ class Coalesce:
         if isinstance(outcome.body, bytes):
             return outcome
         broadcast = self._broadcast(flight, outcome, settlement)
-        told = self._is_cost_told(inbound)
+        told = is_cost_told(self._stream_cost, inbound.caller)
         reader = inbound.codec.stream(inbound.view) if is_hiding else None
         outcome.body = _LeaderStream(broadcast.listen(), inbound, reader, is_cost_told=told)
         return outcome
@@ -130,16 +132,10 @@ class Coalesce:
         reader = None
         if not inbound.view.wants_usage:
             reader = inbound.codec.stream(inbound.view)
-        stream = _FollowerStream(
-            shared.body.listen(), inbound, reader, is_cost_told=self._is_cost_told(inbound)
-        )
+        told = is_cost_told(self._stream_cost, inbound.caller)
+        stream = _FollowerStream(shared.body.listen(), inbound, reader, is_cost_told=told)
         stream.follow(shared.settlement, note)
         return Outcome(status=shared.status, headers=headers, body=stream)
-
-    def _is_cost_told(self, inbound: Inbound) -> bool:
-        return self._stream_cost == "always" or (
-            self._stream_cost == "auto" and inbound.caller.knows_farthing
-        )
 
 
 def _is_joinable(flight: Flight) -> bool:
@@ -186,7 +182,7 @@ class _Plain:
     def __init__(self, source: AsyncIterator[bytes], settlement: Settlement, call_id: str) -> None:
         self._source = source
         self._settlement = settlement
-        self._marker = b": farthing call=" + call_id.encode()
+        self._marker = comment_opening(call_id)
 
     def __aiter__(self) -> _Plain:
         return self
@@ -198,7 +194,7 @@ class _Plain:
         return chunk
 
     async def aclose(self) -> None:
-        await close_stream(self._source)
+        await close_iterator(self._source)
 
 
 class _LeaderStream:
@@ -247,8 +243,7 @@ class _LeaderStream:
         self._settle()
         if not self._is_cost_told:
             return tail
-        cost = self._inbound.settlement.cost_told
-        return tail + f": farthing call={self._inbound.call.id} cost_usd={cost}\n\n".encode()
+        return tail + cost_comment(self._inbound.call.id, self._inbound.settlement.cost_told)
 
     def _settle(self) -> None:
         """The leader's account closes with the upstream stream."""

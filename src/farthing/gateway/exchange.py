@@ -10,6 +10,7 @@ import msgspec
 from farthing.call import AttemptStatus
 from farthing.clock import Clock
 from farthing.config import Config
+from farthing.gateway.cost_comment import is_cost_told
 from farthing.gateway.escrow import Escrow
 from farthing.gateway.headers import Sieve, first
 from farthing.gateway.inbound import Inbound, Outcome
@@ -130,9 +131,7 @@ class Exchange:
         """Begin a stream once its first bytes are in; until then another target may still try."""
         chunks = aiter(response)
         head = await anext(chunks, b"")
-        is_told = self._stream_cost == "always" or (
-            self._stream_cost == "auto" and trial.inbound.caller.knows_farthing
-        )
+        is_told = is_cost_told(self._stream_cost, trial.inbound.caller)
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
         headers = self._sieve(response.headers)
         if first(headers, b"x-accel-buffering") is None:

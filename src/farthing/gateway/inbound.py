@@ -12,7 +12,6 @@ from farthing.call import Call
 from farthing.codecs import Codec, RequestView
 from farthing.gateway.caller import Caller
 from farthing.gateway.headers import Headers
-from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.settlement import Settlement
 from farthing.levers.cache import Asked
 
@@ -34,16 +33,6 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
     is_body_decoded: bool = False
     asked: Asked | None = None
-
-    @property
-    def headers(self) -> Headers:
-        """The client's, lower-case."""
-        return self.caller.headers
-
-    @property
-    def key(self) -> VirtualKey | None:
-        """The caller's virtual key, where any exist."""
-        return self.caller.key
 
 
 class Outcome(msgspec.Struct, kw_only=True):

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from farthing.call import AttemptStatus
 from farthing.codecs import Answer, Problem
+from farthing.gateway.cost_comment import cost_comment
 from farthing.gateway.escrow import Hold, OverBudget
 from farthing.gateway.trial import Trial
 from farthing.ledger import CallStatus
@@ -158,4 +159,4 @@ class MeteredStream:
         entry = settlement.close(ends or _ENDS.get(status, CallStatus.ERROR), detail)
         if not self._is_cost_told:
             return b""
-        return f": farthing call={entry.call_id} cost_usd={settlement.cost_told}\n\n".encode()
+        return cost_comment(entry.call_id, settlement.cost_told)

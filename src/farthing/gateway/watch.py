@@ -68,7 +68,7 @@ class RateLimits:
         Raises:
             RateLimited: they do not.
         """
-        key, view = inbound.key, inbound.view
+        key, view = inbound.caller.key, inbound.view
         now_us = self._clock.monotonic_us()
         tokens = view.input_estimate + inbound.call.output_most * max(1, view.choices)
         tenant = "" if key is None else key.tenant

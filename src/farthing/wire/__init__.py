@@ -20,6 +20,7 @@ from farthing.wire.limits import ClientLimits, ServerLimits, Timeouts
 from farthing.wire.loop import new_event_loop
 from farthing.wire.message import Header, Refuse, Reply, Request, plain_refusal
 from farthing.wire.origin import Origin
+from farthing.wire.replying import close_iterator
 from farthing.wire.response import Response
 from farthing.wire.server import Handler, Server, serve
 
@@ -46,6 +47,7 @@ __all__ = [
     "Timeouts",
     "TotalTimeout",
     "WireError",
+    "close_iterator",
     "new_event_loop",
     "plain_refusal",
     "request_head",
