@@ -22,10 +22,19 @@ from farthing.codecs.codec import (
     StreamReader,
 )
 from farthing.codecs.counts import UsageError
-from farthing.codecs.models import write_models
+from farthing.codecs.models import add_models, write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
 from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
+from farthing.codecs.said import (
+    Demands,
+    Said,
+    demands_of,
+    head_of,
+    said_in,
+    unstreamed,
+    with_effort,
+)
 
 __all__ = [
     "REPLAYABLE",
@@ -36,16 +45,24 @@ __all__ = [
     "Codec",
     "Content",
     "Cut",
+    "Demands",
     "NotCanonical",
     "NotReplayable",
     "Problem",
     "RequestView",
+    "Said",
     "StreamReader",
     "UsageError",
+    "add_models",
     "canonical_request",
     "codec_for",
+    "demands_of",
+    "head_of",
     "inspect",
     "replayed",
+    "said_in",
+    "unstreamed",
+    "with_effort",
     "write_models",
 ]
 

@@ -24,6 +24,7 @@ from farthing.config.settings import (
 from farthing.errors import ConfigError
 from farthing.ledger.settings import LedgerSettings
 from farthing.levers import CacheSettings, CoalesceSettings
+from farthing.levers.routing.settings import RoutingSettings
 from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
 from farthing.wire import Origin
@@ -58,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runaway: RunawaySettings = RunawaySettings()
     cache: CacheSettings = CacheSettings()
     coalesce: CoalesceSettings = CoalesceSettings()
+    routing: RoutingSettings = RoutingSettings()
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""

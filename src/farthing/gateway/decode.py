@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-from farthing.call import Call, Endpoint
+import msgspec
+
+from farthing.call import Attribution, Call, Endpoint
 from farthing.clock import Clock
 from farthing.codecs import BadRequest, Codec, RequestView
 from farthing.config import Config
@@ -13,11 +15,13 @@ from farthing.gateway.caller import Caller
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.settlement import Desk
+from farthing.levers.routing.virtual import PREFIX, read_virtual
 from farthing.wire import Request
 
 __all__ = ["Decoder"]
 
 
+_FEATURE_MAX = 256
 _BYTES_PER_TOKEN = 4  # a length estimate; usage comes from the answer
 
 
@@ -56,6 +60,9 @@ class Decoder:
         if is_decoded:
             body = self._decoded(caller.encoding, body)
         view = self._read(codec, body, caller)
+        attribution = caller.attribution_of(view)
+        if view.model.startswith(PREFIX):
+            attribution = _with_feature(attribution, view.model)
         now_us = self._clock.now_us()
         call = Call(
             id=self._ids.make(now_us),
@@ -64,7 +71,7 @@ class Decoder:
             body=request.body,
             is_streamed=view.is_streamed,
             output_most=view.output_most,
-            attribution=caller.attribution_of(view),
+            attribution=attribution,
             conversation=view.conversation,
             started_us=now_us,
         )
@@ -101,6 +108,17 @@ class Decoder:
                 "here. Nothing was sent. Send it as gzip, deflate or plain JSON."
             )
         return inflate(body, self._body_bytes_max)
+
+
+def _with_feature(attribution: Attribution, model: str) -> Attribution:
+    """The attribution with the feature that a virtual model names, where nobody names another."""
+    try:
+        virtual = read_virtual(model)
+    except ValueError:
+        return attribution  # whoever serves it says what is wrong
+    if virtual is None or not virtual.feature or attribution.feature:
+        return attribution
+    return msgspec.structs.replace(attribution, feature=virtual.feature[:_FEATURE_MAX])
 
 
 def inflate(data: bytes, bytes_max: int) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 from farthing.call import Endpoint
 from farthing.config import Config, ModelSettings, ProviderSettings
 from farthing.errors import CallerError, ConfigError
+from farthing.levers.routing.virtual import AUTO, PREFIX, read_virtual
 
 __all__ = ["NoTarget", "Target", "Targets", "protocol_of"]
 
@@ -46,6 +47,7 @@ class Targets:
         self._models = {
             name: self._parsed(name, settings) for name, settings in config.models.items()
         }
+        self._incumbents = {name: pool.incumbent for name, pool in config.routing.pools.items()}
         self._known: dict[tuple[str, str], tuple[Target, ...]] = {}
 
     @property
@@ -56,7 +58,8 @@ class Targets:
     def find(self, model: str, protocol: str) -> tuple[Target, ...]:
         """The targets for `model`, first choice first.
 
-        The configuration's own names come first, then `provider/model`, then the provider whose
+        A virtual model leads where the incumbent of its pool does: for whatever is not routed. Else
+        the configuration's own names come first, then `provider/model`, then the provider whose
         model patterns match, then the first provider that speaks the protocol.
 
         Raises:
@@ -71,6 +74,8 @@ class Targets:
         return found
 
     def _find(self, model: str, protocol: str) -> tuple[Target, ...]:
+        if model.startswith(PREFIX):
+            model = self._incumbent(model)
         if model in self._models:
             targets = tuple(
                 t for t in self._models[model] if self._providers[t.provider].protocol == protocol
@@ -91,6 +96,25 @@ class Targets:
             f"No provider that speaks the {protocol} protocol serves the model {model!r}. "
             "Nothing was sent and nothing was charged. Add the model to a provider's `models`, or "
             "give it a `[models]` entry in farthing.toml."
+        )
+
+    def _incumbent(self, model: str) -> str:
+        """The model behind a virtual one that serves without proof."""
+        try:
+            virtual = read_virtual(model)
+        except ValueError as error:
+            raise NoTarget(
+                f"{model}: {error}. Nothing was sent and nothing was charged."
+            ) from error
+        pools = self._incumbents
+        if virtual is not None and pools:
+            name = next(iter(pools)) if virtual.pool == AUTO else virtual.pool
+            name = virtual.pool if virtual.pool in pools else name
+            if name in pools:
+                return pools[name]
+        raise NoTarget(
+            f"{model!r} is a virtual model, and no pool serves it. Nothing was sent and nothing was "
+            "charged. Add [routing.pools.auto] to farthing.toml; see docs/routing.md."
         )
 
     def _parsed(self, name: str, settings: ModelSettings) -> tuple[Target, ...]:

@@ -33,6 +33,9 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.route_board import RouteBoard, virtual_models
+from farthing.gateway.route_steps import StepRunner
+from farthing.gateway.routing import Routing
 from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
@@ -62,16 +65,21 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
     answers: Answers | None
+    routes: RouteBoard | None = None
 
     def start(self) -> None:
-        """Begin to ask for the budgets' money."""
+        """Begin to ask for the budgets' money, and to look at the routing policies."""
         if self.treasurer is not None:
             self.treasurer.start()
+        if self.routes is not None:
+            self.routes.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
         if self.treasurer is not None:
             await self.treasurer.close()
+        if self.routes is not None:
+            await self.routes.close()
         if self.answers is not None:
             self.answers.close()
         for upstream in self.upstreams.values():
@@ -109,6 +117,7 @@ def wire_engine(
     )
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -118,11 +127,13 @@ def wire_engine(
         clock=clock,
         vitals=vitals,
         budgets=BudgetPages(config, ring, clock),
+        virtual=virtual_models(config),
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
         serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
+            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
+            attempts,
         ),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
@@ -136,6 +147,7 @@ def wire_engine(
         upstreams=upstreams,
         treasurer=treasurer,
         answers=answers,
+        routes=board,
     )
 
 
@@ -159,6 +171,26 @@ def _caches(
         None if answers is None else ExactCache(answers, asking, pricer, clock, told),
         Coalesce(asking, clock, told) if is_coalescing else None,
     )
+
+
+def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    pricer: Pricer,
+    book: PriceBook,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> tuple[RouteBoard | None, Routing | None]:
+    """The pools and the stage that routes calls, where there is a pool."""
+    if not config.routing.pools:
+        return None, None
+    secret = environ.get("FARTHING_ROUTE_SECRET", "").encode()
+    board = RouteBoard(config, targets, upstreams, book, clock, secret)
+    runner = StepRunner(
+        clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
+    )
+    return board, Routing(board, pricer, runner, clock)
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

@@ -1,0 +1,63 @@
+"""Drift watch: does the traffic still look like the labels that a certificate was won on?
+
+A chart is a CUSUM of a share (of a class in the traffic, of escalated calls within a class). Each
+call multiplies two likelihood ratios, for a share whose odds have doubled and for one whose odds
+have halved, never below 1; above twice `calls` it raises an alarm. By Lorden's theorem each side
+has a mean of at least that many calls up to a false alarm, and the two together half of it.
+
+The share that is expected comes from finitely many labels: each side compares with the end of its
+exact 99.9 % interval, so that an uncertain expectation does not look like a drift.
+
+Source: Lorden, "Procedures for reacting to a change in distribution", 1971, theorem 2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from farthing.evidence import binomial_lower, binomial_upper
+
+__all__ = ["Chart"]
+
+_ODDS: Final = 2.0
+_ALPHA: Final = 0.001
+_LEAST: Final = 1e-4  # a share that was never seen may still come once in ten thousand calls
+
+
+class Chart:
+    """One share that is watched; `add` says whether it has drifted."""
+
+    __slots__ = ("_down", "_steps", "_threshold", "_up", "count", "hits")
+
+    def __init__(self, hits: int, labels: int, *, calls: int) -> None:
+        """`hits` of `labels` had it; `calls` is the mean number up to a false alarm, at least."""
+        upper = max(_LEAST, min(1 - _LEAST, binomial_upper(hits, labels, alpha=_ALPHA)))
+        lower = max(_LEAST, min(1 - _LEAST, binomial_lower(hits, labels, alpha=_ALPHA)))
+        self._steps = (_logs(upper, _ODDS), _logs(lower, 1 / _ODDS))
+        self._threshold = math.log(2 * calls)
+        self._up = self._down = 0.0
+        self.count = self.hits = 0
+
+    def add(self, *, is_hit: bool) -> str:
+        """Take one call; says which way the share has gone once it has drifted, else nothing."""
+        self.count += 1
+        self.hits += is_hit
+        up, down = self._steps
+        self._up = max(0.0, self._up + up[is_hit])
+        self._down = max(0.0, self._down + down[is_hit])
+        if self._up > self._threshold:
+            return "risen"
+        return "fallen" if self._down > self._threshold else ""
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._up = self._down = 0.0
+        self.count = self.hits = 0
+
+
+def _logs(share: float, times: float) -> tuple[float, float]:
+    """What a miss and a hit add, where the odds may be `times` what they should be."""
+    odds = share / (1 - share) * times
+    other = odds / (1 + odds)
+    return math.log((1 - other) / (1 - share)), math.log(other / share)
