@@ -18,13 +18,13 @@ from farthing.config import Config
 from farthing.errors import CallerError, ConfigError
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.route_pool import RoutePool, pool_shelf
-from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
+from farthing.gateway.targets import NoTarget, Target, Targets, card_of, protocol_of
 from farthing.gateway.upstreams import Upstream
 from farthing.levers.routing.facts import lacks, price_mark
 from farthing.levers.routing.settings import ModelFacts
 from farthing.levers.routing.trail import Trail
 from farthing.levers.routing.virtual import AUTO, PREFIX, Virtual, read_virtual
-from farthing.pricing import PriceBook, RateCard
+from farthing.pricing import PriceBook
 
 __all__ = ["RouteBoard", "routing_folder", "virtual_models"]
 
@@ -74,7 +74,7 @@ class RouteBoard:
         self._upstreams = upstreams
         self._book = book
         self._clock = clock
-        self._price_as = {name: p.price_as or name for name, p in config.providers.items()}
+        self._providers = config.providers
         self._output_reserved = config.gateway.reserve_output_tokens
         folder = routing_folder(config)
         self._trail = Trail(folder)
@@ -194,13 +194,5 @@ class RouteBoard:
 
     def _price_of(self, model: str) -> str:
         """The mark of the card by which a model is priced now; empty: none."""
-        for protocol in ("openai", "anthropic"):
-            try:
-                target = self._targets.find(model, protocol)[0]
-            except NoTarget:
-                continue
-            provider = self._price_as[target.provider]
-            card = self._book.card(provider, target.model, self._clock.now_us())
-            if isinstance(card, RateCard):
-                return price_mark(card)
-        return ""
+        card = card_of(self._targets, self._providers, self._book, self._clock.now_us())(model)
+        return "" if card is None else price_mark(card)

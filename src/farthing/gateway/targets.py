@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -12,8 +12,9 @@ from farthing.call import Endpoint
 from farthing.config import Config, ModelSettings, ProviderSettings
 from farthing.errors import CallerError, ConfigError
 from farthing.levers.routing.virtual import AUTO, PREFIX, read_virtual
+from farthing.pricing import PriceBook, RateCard
 
-__all__ = ["NoTarget", "Target", "Targets", "protocol_of"]
+__all__ = ["NoTarget", "Target", "Targets", "card_of", "protocol_of"]
 
 
 _PROTOCOLS = MappingProxyType({e: e.value.partition(".")[0] for e in Endpoint})
@@ -128,3 +129,24 @@ class Targets:
                 )
             parsed.append(Target(provider, model))
         return tuple(parsed)
+
+
+def card_of(
+    targets: Targets, providers: Mapping[str, ProviderSettings], book: PriceBook, at_us: int
+) -> Callable[[str], RateCard | None]:
+    """Gives the card by which a model is priced where it is served first, or at its maker's."""
+
+    def card(model: str) -> RateCard | None:
+        for protocol in ("openai", "anthropic"):
+            try:
+                target = targets.find(model, protocol)[0]
+            except NoTarget:
+                continue
+            priced_as = providers[target.provider].price_as or target.provider
+            found = book.card(priced_as, target.model, at_us)
+            if isinstance(found, RateCard):
+                return found
+        found = book.card("", model, at_us)
+        return found if isinstance(found, RateCard) else None
+
+    return card
