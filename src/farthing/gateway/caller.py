@@ -74,7 +74,7 @@ class Callers:
             credential=identity.passed_on,
             attributor=Attributor(named, identity.key, self._environment),
             headers=request.headers,
-            encoding=named.get(b"content-encoding", b"identity"),
+            encoding=named.get(b"content-encoding", b"identity").strip().lower(),
             query="".join(request.target.partition("?")[1:]),
             knows_farthing=any(name.startswith(b"x-farthing-") for name in named),
             heads={},
