@@ -54,6 +54,26 @@ def test_variables_for_tables_that_the_file_names_are_settings():
     assert config.providers["my-host"].price_as == "openai"
 
 
+@pytest.mark.parametrize("text", ["gpt-*, o3", "gpt-*,o3,", '["gpt-*", "o3"]'])
+def test_a_list_is_parted_by_commas_or_json(text):
+    config = load_config({}, {"FARTHING_PROVIDERS_OPENAI_MODELS": text})
+    assert config.providers["openai"].models == ["gpt-*", "o3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("FARTHING_PROVIDERS_OPENAI_MODELS", '["gpt-*"', "Expected `array`"),
+        ("FARTHING_PROVIDERS_OPENAI_MODELS", "[1]", "Expected `str`, got `int`"),
+        ("FARTHING_RETRY_RETRY_AMBIGUOUS", "yes", "'yes' is none of true, false"),
+    ],
+)
+def test_a_value_that_does_not_fit_says_what_would(name, text, told):
+    with pytest.raises(ConfigError) as raised:
+        load_config({}, {name: text})
+    assert f"environment variable {name}: {told}" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "name",
     [

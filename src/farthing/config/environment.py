@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, cast
+from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 import msgspec
 
-__all__ = ["PREFIX", "environment_name", "kubernetes_hint", "names_in", "strangers"]
+__all__ = ["PREFIX", "environment_name", "kubernetes_hint", "listed", "names_in", "strangers"]
 
 PREFIX: Final = "FARTHING_"
 # What is no setting and has the prefix all the same.
@@ -61,6 +61,20 @@ def strangers(environ: Mapping[str, str], known: Iterable[str]) -> list[str]:
         )
         faults.append(f"the environment variable {name} sets nothing{hint}")
     return faults
+
+
+def listed(hint: Any, text: str) -> Any:
+    """The value that a variable's text stands for: a list is JSON, or what commas part."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) not in (list, tuple):
+        return text
+    if text.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text  # told as what it is: no list
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def kubernetes_hint(value: str) -> str:

@@ -16,6 +16,7 @@ from farthing.budgets.runaway import RunawaySettings
 from farthing.config.environment import (
     environment_name,
     kubernetes_hint,
+    listed,
     names_in,
     strangers,
 )
@@ -193,7 +194,7 @@ class _Reader:
         if text is None and path == ("ledger", "data_dir"):
             text = self._environ.get("FARTHING_DATA_DIR")
         if text is not None:
-            return self._leaf(hint, text, f"environment variable {named}")
+            return self._leaf(hint, listed(hint, text), f"environment variable {named}")
         if value is msgspec.UNSET:
             return value
         return self._leaf(hint, value, ".".join(path))
@@ -245,6 +246,8 @@ class _Reader:
 def _allowed(hint: Any) -> list[str]:
     """The values a key may have, where they are listed."""
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if bare is bool:
+        return ["true", "false"]
     return [str(value) for value in get_args(bare)] if get_origin(bare) is Literal else []
 
 

@@ -19,7 +19,8 @@ def write_reference() -> str:
         "",
         "One file, `farthing.toml`; every key has a default and an environment variable, which wins",
         "over the file. An unknown key, or a variable that begins with FARTHING_ and sets nothing, refuses",
-        "to start and names the nearest known one.",
+        "to start and names the nearest known one. A variable for a list holds its items parted by commas, or",
+        "a JSON array.",
         "This page is generated from the types by `make docs`.",
     ]
     for name, hint in get_type_hints(Config, include_extras=True).items():
