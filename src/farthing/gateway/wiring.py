@@ -20,6 +20,7 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.caching import ExactCache
 from farthing.gateway.caller import Callers
@@ -128,6 +129,7 @@ def wire_engine(
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
+        browsers=Browsers(config.gateway.browser_origins, ring),
     )
     return Wired(
         engine=engine,
