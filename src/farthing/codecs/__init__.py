@@ -32,8 +32,15 @@ from farthing.codecs.said import (
     demands_of,
     head_of,
     said_in,
-    unstreamed,
     with_effort,
+)
+from farthing.codecs.visible import (
+    Shown,
+    asked_text,
+    question_body,
+    shown,
+    unstreamed,
+    with_tier,
 )
 
 __all__ = [
@@ -51,18 +58,23 @@ __all__ = [
     "Problem",
     "RequestView",
     "Said",
+    "Shown",
     "StreamReader",
     "UsageError",
     "add_models",
+    "asked_text",
     "canonical_request",
     "codec_for",
     "demands_of",
     "head_of",
     "inspect",
+    "question_body",
     "replayed",
     "said_in",
+    "shown",
     "unstreamed",
     "with_effort",
+    "with_tier",
     "write_models",
 ]
 

@@ -13,7 +13,7 @@ from farthing.call import Endpoint
 from farthing.codecs import json_edit
 from farthing.codecs.prompt import NULL, Message
 
-__all__ = ["Demands", "Said", "demands_of", "head_of", "said_in", "unstreamed", "with_effort"]
+__all__ = ["Demands", "Said", "demands_of", "head_of", "said_in", "with_effort"]
 
 _EMPTY: Final = msgspec.Raw(b"")
 _IMAGES: Final = (b'"image_url"', b'"input_image"', b'"image"')
@@ -127,11 +127,6 @@ def said_in(endpoint: Endpoint, body: bytes) -> Said | None:
         IndexError,
     ):
         return None
-
-
-def unstreamed(body: bytes) -> bytes:
-    """The same request for a whole answer: without what concerns a stream."""
-    return json_edit.remove(json_edit.remove(body, "stream_options"), "stream")
 
 
 def with_effort(endpoint: Endpoint, body: bytes, effort: str) -> bytes:

@@ -117,6 +117,7 @@ class Settlement:
         "closing",
         "entry",
         "hold",
+        "lever",
         "listeners",
         "upstream_us",
     )
@@ -135,6 +136,7 @@ class Settlement:
         self.hold: Hold | None = None
         self.branches: tuple[Branch, ...] = ()  # tries side by side; each holds its own money
         self.closing: tuple[Callable[[], None], ...] = ()  # asked before the entry is made, once
+        self.lever = ""  # where set: the call was made for this lever, which spent all it costs
         self.listeners: list[Callable[[Entry, int], None]] = []  # told once, and when (monotonic)
         self._numbers = 0  # given to attempts of branches
         self.upstream_us = 0
@@ -278,6 +280,11 @@ class Settlement:
     ) -> Entry:
         call = self._call
         duration_us = now_us - self._arrived_us
+        moves = self._moves
+        baseline = self._without_levers(cost) if moves else cost
+        if self.lever:
+            moves = (LeverMove(lever=self.lever, saved=ZERO, spent=cost or ZERO),)
+            baseline = None if cost is None else ZERO
         return Entry(
             call_id=call.id,
             endpoint=call.endpoint,
@@ -290,8 +297,8 @@ class Settlement:
             attribution=call.attribution,
             conversation=call.conversation,
             attempts=attempts,
-            baseline=self._without_levers(cost) if self._moves else cost,
-            moves=self._moves,
+            baseline=baseline,
+            moves=moves,
             detail=detail or self._told,
             charges=self._charges() if attempts else (),
         )

@@ -20,6 +20,7 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.caching import ExactCache
 from farthing.gateway.caller import Callers
@@ -27,7 +28,9 @@ from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
+from farthing.gateway.evidencing import EvidenceWired, wire_evidence
 from farthing.gateway.exchange import Exchange
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
@@ -65,10 +68,13 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
     answers: Answers | None
+    evidence: EvidenceWired
+    feedback: FeedbackDesk
     routes: RouteBoard | None = None
 
     def start(self) -> None:
-        """Begin to ask for the budgets' money, and to look at the routing policies."""
+        """Read how far levers may go; begin to ask for money, and to look at policies."""
+        self.evidence.board.read()
         if self.treasurer is not None:
             self.treasurer.start()
         if self.routes is not None:
@@ -76,6 +82,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
+        await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
         if self.routes is not None:
@@ -106,15 +113,9 @@ def wire_engine(
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
     exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
-    attempts = Attempts(
-        settings=config.retry,
-        targets=targets,
-        upstreams=upstreams,
-        exchange=exchange,
-        clock=clock,
-        sleep=asyncio.sleep,
-        random=Random(),  # noqa: S311 - jitter, not a secret
-    )
+    attempts = _attempts(config, targets, upstreams, exchange, clock)
+    ids = CallIds(os.urandom(8))
+    evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
@@ -128,9 +129,10 @@ def wire_engine(
         vitals=vitals,
         budgets=BudgetPages(config, ring, clock),
         virtual=virtual_models(config),
+        evidence=evidence.store,
     )
     engine = Engine(
-        decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
+        decoder=Decoder(config, desk, clock, ids),
         serve=compose(
             stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
             attempts,
@@ -138,6 +140,7 @@ def wire_engine(
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
+        browsers=Browsers(config.gateway.browser_origins, ring),
     )
     return Wired(
         engine=engine,
@@ -148,6 +151,27 @@ def wire_engine(
         treasurer=treasurer,
         answers=answers,
         routes=board,
+        evidence=evidence,
+        feedback=pages.feedback,
+    )
+
+
+def _attempts(
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    exchange: Exchange,
+    clock: Clock,
+) -> Attempts:
+    """What reaches the providers, with retries and breakers."""
+    return Attempts(
+        settings=config.retry,
+        targets=targets,
+        upstreams=upstreams,
+        exchange=exchange,
+        clock=clock,
+        sleep=asyncio.sleep,
+        random=Random(),  # noqa: S311 - jitter, not a secret
     )
 
 
