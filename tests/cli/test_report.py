@@ -1,9 +1,11 @@
 import sqlite3
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ledger_cli_samples import an_entry, folder, run, run_json
 
+from farthing.call import Pricing
 from farthing.errors import CallerError
 from farthing.ledger import Journal
 from farthing.ledger.layout import Layout
@@ -122,3 +124,19 @@ def test_a_long_value_is_cut_for_people_and_whole_in_json(folder):
     assert "f" * 39 + "…" in printed
     features = {row["feature"] for row in run_json("report", "--by", "feature")["rows"]}
     assert "f" * 256 in features
+
+
+def test_calls_without_a_price_have_no_cost_per_call_and_not_one_of_zero(folder):
+    entry = an_entry("odd", "odd")
+    attempt = msgspec.structs.replace(
+        entry.attempts[0], cost=None, card_cost=None, card_id="", pricing=Pricing.UNPRICED_MODEL
+    )
+    journal = Journal.open(folder, "more")
+    journal.settle(msgspec.structs.replace(entry, attempts=(attempt,)))
+    journal.close()
+    (row,) = run_json("report", "--where", "feature=odd")["rows"]
+    assert row["cost_per_call_usd"] is None
+    printed = run("report", "--where", "feature=odd").stdout
+    (line,) = [line for line in printed.splitlines() if line.startswith("odd ")]
+    assert "unpriced" in line
+    assert "$0.00" not in line

@@ -75,11 +75,10 @@ def print_report(found: Report, most: int = 30) -> None:
 
 
 def _cells(row: ReportRow) -> list[str]:
-    is_known = row.unpriced_attempts < row.attempts or not row.unpriced_attempts
     return [
-        usd(row.cost if is_known else None) + ("*" if row.unpriced_attempts else ""),
+        usd(row.cost if row.is_priced else None) + ("*" if row.unpriced_attempts else ""),
         f"{row.calls:,}",
-        _per(row.cost, row.calls),
+        _per(row.cost, row.calls) if row.is_priced else "",
         _short(row.usage.prompt_tokens),
         _short(row.usage.completion_tokens),
         "" if row.p50_ms is None else f"{row.p50_ms:,}",
