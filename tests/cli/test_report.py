@@ -7,7 +7,8 @@ from ledger_cli_samples import an_entry, folder, run, run_json
 
 from farthing.call import Pricing
 from farthing.errors import CallerError
-from farthing.ledger import Journal
+from farthing.ledger import Journal, StoreState
+from farthing.ledger.drainer import Drainer, DrainReport
 from farthing.ledger.layout import Layout
 
 __all__ = ["folder"]
@@ -140,3 +141,18 @@ def test_calls_without_a_price_have_no_cost_per_call_and_not_one_of_zero(folder)
     (line,) = [line for line in printed.splitlines() if line.startswith("odd ")]
     assert "unpriced" in line
     assert "$0.00" not in line
+
+
+def test_what_a_running_drainer_could_not_store_is_told_too(folder):
+    run("report")
+    layout = Layout(folder)
+    layout.drainer_status.parent.mkdir(exist_ok=True)
+    with Drainer(folder):
+        layout.drainer_status.write_bytes(
+            msgspec.json.encode(
+                DrainReport(at_us=1, store=StoreState.LOCKED, detail="it is locked", lag_bytes=77)
+            )
+        )
+        told = run("report").stderr
+    assert "it is locked" in told
+    assert "77 bytes of journals are not counted" in told

@@ -14,6 +14,8 @@ import msgspec
 from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.ledger import Ledger, LedgerSettings, ReportQuery, instant_us
+from farthing.ledger.drainer import DrainReport
+from farthing.ledger.layout import Layout
 from farthing.ledger.shares import Bills
 
 __all__ = ["ledger_settings", "open_ledger", "query_options", "read_query", "stored_bills"]
@@ -33,11 +35,20 @@ def open_ledger(config_path: str | None, data_dir: str | None) -> Ledger:
     """
     settings = ledger_settings(config_path, data_dir)
     ledger = Ledger.open(Path(settings.data_dir), settings=settings)
-    drained = ledger.drained
+    # Where a gateway's drainer runs, ours stands back, and it is that one which knows.
+    drained = ledger.drained or _told_by_drainer(Layout(Path(settings.data_dir)))
     if drained is not None and drained.detail:
         click.echo(f"farthing: {drained.detail}", err=True)
         click.echo(f"farthing: {drained.lag_bytes} bytes of journals are not counted.", err=True)
     return ledger
+
+
+def _told_by_drainer(layout: Layout) -> DrainReport | None:
+    """What the drainer that runs told last; None: nothing that can be read."""
+    try:
+        return msgspec.json.decode(layout.drainer_status.read_bytes(), type=DrainReport)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def query_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -238,7 +238,9 @@ class _Reader:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             allowed = _allowed(hint)
-            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else fault_in_words(error)
+            told = (
+                f"{value!r} is none of {', '.join(allowed)}" if allowed else fault_in_words(error)
+            )
             self.faults.append(f"{named}: {told}{kubernetes_hint(str(value))}")
             return msgspec.UNSET
 
