@@ -25,7 +25,15 @@ from farthing.codecs.counts import UsageError
 from farthing.codecs.models import write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
-from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
+from farthing.codecs.replay import (
+    REPLAYABLE,
+    Content,
+    Cut,
+    NotReplayable,
+    inspect,
+    replayed,
+    visible_text,
+)
 
 __all__ = [
     "REPLAYABLE",
@@ -46,6 +54,7 @@ __all__ = [
     "codec_for",
     "inspect",
     "replayed",
+    "visible_text",
     "write_models",
 ]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -33,6 +35,7 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.replaying import Replayer
 from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
@@ -42,9 +45,13 @@ from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import Answers, Vault
+from farthing.levers.cache.semantic_extra import check_semantic
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
+
+if TYPE_CHECKING:
+    from farthing.gateway.semantic import SemanticCache
 
 __all__ = ["Wired", "wire_engine"]
 
@@ -62,16 +69,21 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
     answers: Answers | None
+    semantic: SemanticCache | None = None
 
     def start(self) -> None:
         """Begin to ask for the budgets' money."""
         if self.treasurer is not None:
             self.treasurer.start()
+        if self.semantic is not None:
+            self.semantic.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
         if self.treasurer is not None:
             await self.treasurer.close()
+        if self.semantic is not None:
+            await self.semantic.close()
         if self.answers is not None:
             self.answers.close()
         for upstream in self.upstreams.values():
@@ -109,6 +121,7 @@ def wire_engine(
     )
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    semantic = _semantic(config, answers, exact, pricer, clock)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -122,7 +135,8 @@ def wire_engine(
     engine = Engine(
         decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
         serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
+            stages(_limits(config, clock), _watch(config, clock), exact, semantic, coalesce),
+            attempts,
         ),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
@@ -136,6 +150,7 @@ def wire_engine(
         upstreams=upstreams,
         treasurer=treasurer,
         answers=answers,
+        semantic=semantic,
     )
 
 
@@ -156,9 +171,25 @@ def _caches(
     asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
     told = config.gateway.stream_cost
     return (
-        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
+        None if answers is None else ExactCache(answers, asking, Replayer(pricer, told), clock),
         Coalesce(asking, clock, told) if is_coalescing else None,
     )
+
+
+def _semantic(
+    config: Config,
+    answers: Answers | None,
+    exact: ExactCache | None,
+    pricer: Pricer,
+    clock: Clock,
+) -> SemanticCache | None:
+    """The stage of the semantic layer; what it needs is imported only where it is switched on."""
+    check_semantic(config.cache)
+    if answers is None or exact is None or not config.cache.semantic.is_used:
+        return None
+    wiring = importlib.import_module("farthing.gateway.semantic_wiring")
+    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, None)
+    return made
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

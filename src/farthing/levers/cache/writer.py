@@ -11,13 +11,13 @@ from typing import Final
 
 from farthing.levers.cache.store import CacheStoreError, SqliteAnswers
 
-__all__ = ["Writer"]
+__all__ = ["Write", "Writer"]
 
 _LOG = logging.getLogger("farthing")
 _WAITING_MAX: Final = 2_000  # writes; a lost one is a miss, a full memory is not
 _TOGETHER_MAX: Final = 200
 
-Write = Callable[[SqliteAnswers], None]
+Write = Callable[[SqliteAnswers], object]
 
 
 class Writer:
