@@ -121,6 +121,7 @@ class SemanticCache:
                 plan.key, entry, tenant, "semantic", now_us
             )
         )
+        self.desk.note_wording(plan.key, entry)
         self._note(plan, inbound, found, "hit-semantic")
         return outcome
 

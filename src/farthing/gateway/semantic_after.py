@@ -18,7 +18,7 @@ import msgspec
 from farthing.clock import Clock
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.semantic_desk import SemanticDesk
-from farthing.gateway.semantic_judge import answer_mark, cheap_verdict, judge_body, said_of
+from farthing.gateway.semantic_judge import answer_mark, cheap_verdict, judge_question, said_of
 from farthing.gateway.semantic_plan import Found, Plan
 from farthing.ledger import Entry
 from farthing.levers.cache import Answers, Asked, Stored
@@ -194,9 +194,9 @@ class After:
             words: list[str] = []
             cost = ZERO
             for first, second in ((one, other), (other, one)):
-                body = judge_body(inbound.call.endpoint, model, first, second)
-                answer = await asker.ask(
-                    inbound, model, lever=LEVER, why="are two answers the same?", body=body
+                text = judge_question(first, second)
+                answer = await asker.question(
+                    inbound, model, text, lever=LEVER, why="are two answers the same?"
                 )
                 cost += answer.entry.cost
                 words.append(answer.text.strip().strip(".*\"'").upper())

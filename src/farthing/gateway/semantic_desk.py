@@ -63,6 +63,10 @@ class SemanticDesk:
         """The entry whose answer an approved wording has."""
         return self.reader.wordings.get(key)
 
+    def note_wording(self, key: bytes, entry: bytes) -> None:
+        """Know of an approved wording before it comes back from the store."""
+        self.reader.wordings[key] = entry
+
     def look(self, plan: Plan) -> asyncio.Future[Found | None]:
         """Look a question up; None: no time for it, or it failed."""
         loop = asyncio.get_running_loop()

@@ -7,7 +7,6 @@ two answers are the same only if it says so in both orders.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Final
 
 from farthing.call import Endpoint
@@ -15,7 +14,7 @@ from farthing.codecs import NotReplayable, visible_text
 from farthing.evidence import fields, normalised, numeric, parses
 from farthing.levers.cache import Stored
 
-__all__ = ["answer_mark", "cheap_verdict", "judge_body", "said_of"]
+__all__ = ["answer_mark", "cheap_verdict", "judge_question", "said_of"]
 
 _SHORT_CHARS: Final = 48  # a label, a number, a name: what differs there is another answer
 _QUESTION: Final = """Two people asked nearly the same. Would each be served as well by the other's answer?
@@ -70,12 +69,6 @@ def cheap_verdict(one: str, other: str) -> bool | None:
     return is_number and _number(one, other).score == 1
 
 
-def judge_body(
-    endpoint: Endpoint, model: str, first: tuple[str, str], second: tuple[str, str]
-) -> bytes:
-    """The request that asks a model about two (question, answer) pairs, in their protocol."""
-    message = {"role": "user", "content": _QUESTION.format(first=first, second=second)}
-    request: dict[str, object] = {"model": model, "messages": [message]}
-    if endpoint is Endpoint.ANTHROPIC_MESSAGES:
-        request["max_tokens"] = 16
-    return json.dumps(request).encode()
+def judge_question(first: tuple[str, str], second: tuple[str, str]) -> str:
+    """What a model is asked about two (question, answer) pairs."""
+    return _QUESTION.format(first=first, second=second)
