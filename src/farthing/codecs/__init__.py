@@ -25,14 +25,14 @@ from farthing.codecs.counts import UsageError
 from farthing.codecs.models import write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
-from farthing.codecs.replay import (
-    REPLAYABLE,
-    Content,
-    Cut,
-    NotReplayable,
-    inspect,
-    replayed,
-    visible_text,
+from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
+from farthing.codecs.visible import (
+    Shown,
+    asked_text,
+    question_body,
+    shown,
+    unstreamed,
+    with_tier,
 )
 
 __all__ = [
@@ -48,13 +48,18 @@ __all__ = [
     "NotReplayable",
     "Problem",
     "RequestView",
+    "Shown",
     "StreamReader",
     "UsageError",
+    "asked_text",
     "canonical_request",
     "codec_for",
     "inspect",
+    "question_body",
     "replayed",
-    "visible_text",
+    "shown",
+    "unstreamed",
+    "with_tier",
     "write_models",
 ]
 

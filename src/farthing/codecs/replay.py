@@ -18,15 +18,7 @@ from farthing.codecs.codec import Codec, RequestView
 from farthing.codecs.openai_replay import spread_chat, whole_chat
 from farthing.codecs.recording import Cut, NotReplayable, cut_at_id
 
-__all__ = [
-    "REPLAYABLE",
-    "Content",
-    "Cut",
-    "NotReplayable",
-    "inspect",
-    "replayed",
-    "visible_text",
-]
+__all__ = ["REPLAYABLE", "Content", "Cut", "NotReplayable", "inspect", "replayed"]
 
 
 class _Forms(msgspec.Struct, frozen=True):
@@ -115,26 +107,6 @@ _LOOKS: Final = MappingProxyType(
         Endpoint.OPENAI_EMBEDDINGS: _look_at_embeddings,
     }
 )
-
-
-def visible_text(endpoint: Endpoint, body: bytes, *, is_stream: bool) -> str:
-    """What an answer says to its reader; empty where it says nothing in words.
-
-    Raises:
-        NotReplayable: it can't be read.
-    """
-    if endpoint not in _FORMS:
-        return ""
-    whole = _FORMS[endpoint].whole(body) if is_stream else body
-    try:
-        answer: Any = msgspec.json.decode(whole)
-        if endpoint is Endpoint.OPENAI_CHAT:
-            texts = [choice["message"].get("content") for choice in answer["choices"]]
-        else:
-            texts = [block.get("text") for block in answer["content"] if block["type"] == "text"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise NotReplayable("of a form we do not know") from error
-    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 class _Named(msgspec.Struct, frozen=True):

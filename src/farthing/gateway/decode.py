@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 from farthing.call import Call, Endpoint
 from farthing.clock import Clock
 from farthing.codecs import BadRequest, Codec, RequestView
+from farthing.compression import HTTP_WINDOW_LOG, BrokenOff, NoZstd, TooLong, gunzip, unzstd
 from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.caller import Caller
@@ -18,6 +17,7 @@ from farthing.wire import Request
 __all__ = ["Decoder"]
 
 
+_GZIPPED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _BYTES_PER_TOKEN = 4  # a length estimate; usage comes from the answer
 
 
@@ -94,39 +94,35 @@ class Decoder:
             )
 
     def _decoded(self, encoding: bytes, body: bytes) -> bytes:
-        """The JSON of a request that was sent compressed."""
-        if encoding not in (b"gzip", b"deflate"):
+        """The JSON of a request that was sent compressed.
+
+        Raises:
+            BadEncoding: the encoding is none that is read here, or the data is broken.
+            BodyTooLarge: there is more in it than `gateway.body_bytes_max`.
+        """
+        most = self._body_bytes_max
+        try:
+            if encoding in _GZIPPED:
+                return gunzip(body, most)
+            if encoding == b"zstd":
+                return unzstd(body, most, window_log_most=HTTP_WINDOW_LOG)
+        except TooLong as error:
+            raise BodyTooLarge(
+                f"The request body is {error}. Nothing was sent and nothing was charged. Send "
+                "less, or raise gateway.body_bytes_max."
+            ) from error
+        except NoZstd as error:
             raise BadEncoding(
-                f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
-                "here. Nothing was sent. Send it as gzip, deflate or plain JSON."
-            )
-        return inflate(body, self._body_bytes_max)
-
-
-def inflate(data: bytes, bytes_max: int) -> bytes:
-    """Decompress gzip or zlib data of at most `bytes_max` bytes, so that no bomb goes off.
-
-    Raises:
-        BadEncoding: the data is broken.
-        BodyTooLarge: there is more in it than `bytes_max`.
-    """
-    inflater = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
-    try:
-        plain = inflater.decompress(data, bytes_max + 1)
-    except zlib.error as error:
+                f"The request body can't be read. Nothing was sent. {error}"
+            ) from error
+        except BrokenOff as error:
+            raise BadEncoding(
+                f"The compressed request body is broken ({error}). Nothing was sent. Send it again."
+            ) from error
         raise BadEncoding(
-            f"The compressed request body is broken ({error}). Nothing was sent. Send it again."
-        ) from error
-    if len(plain) > bytes_max:
-        raise BodyTooLarge(
-            f"The request body is over {bytes_max} bytes once decompressed. Nothing was sent and "
-            "nothing was charged. Send less, or raise gateway.body_bytes_max."
+            f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
+            "here. Nothing was sent. Send it as gzip, deflate, zstd or plain JSON."
         )
-    if not inflater.eof:
-        raise BadEncoding(
-            "The compressed request body breaks off. Nothing was sent. Send it again."
-        )
-    return plain
 
 
 def endpoint_paths() -> dict[str, Endpoint]:

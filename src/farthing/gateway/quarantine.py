@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Final, Protocol
+from typing import Final
 
 from farthing.clock import Clock
+from farthing.gateway.feedback import Given
 from farthing.gateway.replaying import source_of
-from farthing.ledger import Entry
 from farthing.levers.cache import Answers
 
-__all__ = ["GivenLike", "Quarantine"]
+__all__ = ["Quarantine"]
 
 _LOG = logging.getLogger("farthing")
 _BAD: Final = 0.5  # scores below it
-
-
-class GivenLike(Protocol):
-    """What was said of a call; `farthing.gateway.feedback.Given` is one."""
-
-    @property
-    def tenant(self) -> str:
-        """Whose call it was."""
-        ...
-
-    @property
-    def score(self) -> float:
-        """0 bad to 1 good."""
-        ...
-
-    @property
-    def entry(self) -> Entry:
-        """The call as the ledger has it."""
-        ...
 
 
 class Quarantine:
@@ -42,7 +23,7 @@ class Quarantine:
         self._answers = answers
         self._clock = clock
 
-    def __call__(self, given: GivenLike) -> None:
+    def __call__(self, given: Given) -> None:
         """Never serve again what that call was answered with, whoever was given it."""
         if given.score >= _BAD:
             return

@@ -15,6 +15,7 @@ from typing import Final
 from farthing.clock import Clock
 from farthing.codecs import NotReplayable
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.modes import ModesBoard
 from farthing.gateway.replaying import Replayer
 from farthing.gateway.semantic_after import LEVER, After, Pending
 from farthing.gateway.semantic_desk import SemanticDesk
@@ -44,6 +45,7 @@ class SemanticCache:
         after: After,
         replayer: Replayer,
         clock: Clock,
+        board: ModesBoard,
         random: Random,
     ) -> None:
         self._settings = settings
@@ -51,6 +53,7 @@ class SemanticCache:
         self._planner = planner
         self._replayer = replayer
         self._clock = clock
+        self._board = board
         self._random = random
         self.desk = desk
         self.after = after
@@ -59,7 +62,7 @@ class SemanticCache:
         """Serve the call from a like question's answer, or from what lies behind."""
         asked = inbound.asked
         plan = None if asked is None else self._planner.plan(inbound, asked)
-        if asked is None or plan is None:
+        if asked is None or plan is None or self._board.is_stopped:
             return proceed(inbound)
         position = self.desk.position(plan.course.course)
         if position.stopped:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from farthing.clock import Clock
+from farthing.gateway.aside import Aside, Asker
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.semantic_desk import SemanticDesk
 from farthing.gateway.semantic_judge import answer_mark, cheap_verdict, judge_question, said_of
@@ -27,20 +27,12 @@ from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables
 from farthing.money import ZERO, Money
 
-__all__ = ["LEVER", "After", "AsideLike", "Pending"]
+__all__ = ["LEVER", "After", "Pending"]
 
 _LOG = logging.getLogger("farthing")
 LEVER: Final = "semantic-cache"
 _PENDING_MAX: Final = 4_096
 _TASKS_MAX: Final = 256
-
-
-class AsideLike(Protocol):
-    """Where work goes that asks a provider by itself; `farthing.gateway.aside.Aside` is one."""
-
-    def offer(self, job: Callable[[Any], Awaitable[None]], *, lever: str, feature: str) -> bool:
-        """Have a job done; False: there is no room or no money for it."""
-        ...
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +74,7 @@ class After:
         desk: SemanticDesk,
         clock: Clock,
         settings: SemanticSettings,
-        aside: AsideLike | None,
+        aside: Aside,
     ) -> None:
         self._answers = answers
         self._desk = desk
@@ -116,6 +108,7 @@ class After:
         """Return when all that is under way has been done."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+        await self._aside.settled()
         await self._desk.settled()
 
     async def close(self) -> None:
@@ -143,7 +136,7 @@ class After:
         propensity = self._propensity(pending, decision)
         if propensity is None or not compared.stored:
             return
-        if compared.verdict is None and plan.rules.judge_model and self._aside is not None:
+        if compared.verdict is None and plan.rules.judge_model:
             self._ask(pending, found, decision, compared, propensity)
             return
         judge = "nobody" if compared.verdict is None else "cheap"
@@ -182,14 +175,13 @@ class After:
         propensity: float,
     ) -> None:
         """Have the judging model compare them, beside the callers' traffic."""
-        assert self._aside is not None  # noqa: S101 - the caller looked
         assert found.looked is not None  # noqa: S101 - there is a decision
         assert found.looked.chosen is not None  # noqa: S101 - there is a stored answer
         plan, inbound = pending.plan, pending.inbound
         one = (plan.text, compared.fresh)
         other = (found.looked.chosen.text, compared.stored)
 
-        async def job(asker: Any) -> None:
+        async def job(asker: Asker) -> None:
             model = plan.rules.judge_model
             words: list[str] = []
             cost = ZERO

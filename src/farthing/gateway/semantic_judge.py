@@ -10,7 +10,7 @@ import hashlib
 from typing import Final
 
 from farthing.call import Endpoint
-from farthing.codecs import NotReplayable, visible_text
+from farthing.codecs import shown
 from farthing.evidence import fields, normalised, numeric, parses
 from farthing.levers.cache import Stored
 
@@ -42,10 +42,7 @@ _number = numeric()
 
 def said_of(endpoint: Endpoint, stored: Stored) -> str:
     """What a stored answer says; empty where it can't be read."""
-    try:
-        return visible_text(endpoint, stored.body, is_stream=stored.is_stream)
-    except NotReplayable:
-        return ""
+    return shown(endpoint, stored.body, is_stream=stored.is_stream).text
 
 
 def answer_mark(said: str) -> bytes:

@@ -22,6 +22,7 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.caching import ExactCache
 from farthing.gateway.caller import Callers
@@ -29,12 +30,15 @@ from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
+from farthing.gateway.evidencing import EvidenceWired, wire_evidence
 from farthing.gateway.exchange import Exchange
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.quarantine import Quarantine
 from farthing.gateway.replaying import Replayer
 from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
@@ -69,10 +73,13 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
     answers: Answers | None
+    evidence: EvidenceWired
+    feedback: FeedbackDesk
     semantic: SemanticCache | None = None
 
     def start(self) -> None:
-        """Begin to ask for the budgets' money."""
+        """Read how far levers may go, and begin to ask for the budgets' money."""
+        self.evidence.board.read()
         if self.treasurer is not None:
             self.treasurer.start()
         if self.semantic is not None:
@@ -80,6 +87,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
+        await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
         if self.semantic is not None:
@@ -110,18 +118,12 @@ def wire_engine(
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
     exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
-    attempts = Attempts(
-        settings=config.retry,
-        targets=targets,
-        upstreams=upstreams,
-        exchange=exchange,
-        clock=clock,
-        sleep=asyncio.sleep,
-        random=Random(),  # noqa: S311 - jitter, not a secret
-    )
+    attempts = _attempts(config, targets, upstreams, exchange, clock)
+    ids = CallIds(os.urandom(8))
+    evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
-    semantic = _semantic(config, answers, exact, pricer, clock)
+    semantic = _semantic(config, answers, exact, pricer, clock, evidence)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -131,16 +133,18 @@ def wire_engine(
         clock=clock,
         vitals=vitals,
         budgets=BudgetPages(config, ring, clock),
+        evidence=evidence.store,
     )
+    if answers is not None:
+        pages.feedback.listeners.append(Quarantine(answers, clock))
+    order = stages(_limits(config, clock), _watch(config, clock), exact, semantic, coalesce)
     engine = Engine(
-        decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
-        serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, semantic, coalesce),
-            attempts,
-        ),
+        decoder=Decoder(config, desk, clock, ids),
+        serve=compose(order, attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
+        browsers=Browsers(config.gateway.browser_origins, ring),
     )
     return Wired(
         engine=engine,
@@ -151,6 +155,27 @@ def wire_engine(
         treasurer=treasurer,
         answers=answers,
         semantic=semantic,
+        evidence=evidence,
+        feedback=pages.feedback,
+    )
+
+
+def _attempts(
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    exchange: Exchange,
+    clock: Clock,
+) -> Attempts:
+    """What reaches the providers, with retries and breakers."""
+    return Attempts(
+        settings=config.retry,
+        targets=targets,
+        upstreams=upstreams,
+        exchange=exchange,
+        clock=clock,
+        sleep=asyncio.sleep,
+        random=Random(),  # noqa: S311 - jitter, not a secret
     )
 
 
@@ -182,13 +207,14 @@ def _semantic(
     exact: ExactCache | None,
     pricer: Pricer,
     clock: Clock,
+    evidence: EvidenceWired,
 ) -> SemanticCache | None:
     """The stage of the semantic layer; what it needs is imported only where it is switched on."""
     check_semantic(config.cache)
     if answers is None or exact is None or not config.cache.semantic.is_used:
         return None
     wiring = importlib.import_module("farthing.gateway.semantic_wiring")
-    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, None)
+    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, evidence)
     return made
 
 
