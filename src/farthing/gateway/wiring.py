@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,6 +38,8 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.quarantine import Quarantine
+from farthing.gateway.replaying import Replayer
 from farthing.gateway.route_board import RouteBoard, virtual_models
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
@@ -48,9 +52,13 @@ from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import Answers, Vault
+from farthing.levers.cache.semantic_extra import check_semantic
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
+
+if TYPE_CHECKING:
+    from farthing.gateway.semantic import SemanticCache
 
 __all__ = ["Wired", "wire_engine"]
 
@@ -71,6 +79,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidenceWired
     feedback: FeedbackDesk
     routes: RouteBoard | None = None
+    semantic: SemanticCache | None = None
 
     def start(self) -> None:
         """Read how far levers may go; begin to ask for money, and to look at policies."""
@@ -79,6 +88,8 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             self.treasurer.start()
         if self.routes is not None:
             self.routes.start()
+        if self.semantic is not None:
+            self.semantic.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
@@ -87,6 +98,8 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             await self.treasurer.close()
         if self.routes is not None:
             await self.routes.close()
+        if self.semantic is not None:
+            await self.semantic.close()
         if self.answers is not None:
             self.answers.close()
         for upstream in self.upstreams.values():
@@ -119,6 +132,7 @@ def wire_engine(
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
+    semantic = _semantic(config, answers, exact, pricer, clock, evidence)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -131,12 +145,14 @@ def wire_engine(
         virtual=virtual_models(config),
         evidence=evidence.store,
     )
+    if answers is not None:
+        pages.feedback.listeners.append(Quarantine(answers, clock))
+    order = stages(
+        _limits(config, clock), _watch(config, clock), exact, semantic, coalesce, routing
+    )
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
-        serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
-            attempts,
-        ),
+        serve=compose(order, attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
@@ -151,6 +167,7 @@ def wire_engine(
         treasurer=treasurer,
         answers=answers,
         routes=board,
+        semantic=semantic,
         evidence=evidence,
         feedback=pages.feedback,
     )
@@ -192,7 +209,7 @@ def _caches(
     asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
     told = config.gateway.stream_cost
     return (
-        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
+        None if answers is None else ExactCache(answers, asking, Replayer(pricer, told), clock),
         Coalesce(asking, clock, told) if is_coalescing else None,
     )
 
@@ -215,6 +232,23 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )
     return board, Routing(board, pricer, runner, clock)
+
+
+def _semantic(
+    config: Config,
+    answers: Answers | None,
+    exact: ExactCache | None,
+    pricer: Pricer,
+    clock: Clock,
+    evidence: EvidenceWired,
+) -> SemanticCache | None:
+    """The stage of the semantic layer; what it needs is imported only where it is switched on."""
+    check_semantic(config.cache)
+    if answers is None or exact is None or not config.cache.semantic.is_used:
+        return None
+    wiring = importlib.import_module("farthing.gateway.semantic_wiring")
+    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, evidence)
+    return made
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
