@@ -26,6 +26,14 @@ from farthing.codecs.models import write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
 from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
+from farthing.codecs.visible import (
+    Shown,
+    asked_text,
+    question_body,
+    shown,
+    unstreamed,
+    with_tier,
+)
 
 __all__ = [
     "REPLAYABLE",
@@ -40,12 +48,18 @@ __all__ = [
     "NotReplayable",
     "Problem",
     "RequestView",
+    "Shown",
     "StreamReader",
     "UsageError",
+    "asked_text",
     "canonical_request",
     "codec_for",
     "inspect",
+    "question_body",
     "replayed",
+    "shown",
+    "unstreamed",
+    "with_tier",
     "write_models",
 ]
 

@@ -29,6 +29,7 @@ from farthing.config.settings import (
     TimeoutSettings,
 )
 from farthing.errors import ConfigError
+from farthing.evidence.settings import EvidenceSettings
 from farthing.ledger.settings import LedgerSettings
 from farthing.levers import CacheSettings, CoalesceSettings
 from farthing.limits import LimitSettings
@@ -65,6 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runaway: RunawaySettings = RunawaySettings()
     cache: CacheSettings = CacheSettings()
     coalesce: CoalesceSettings = CoalesceSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""

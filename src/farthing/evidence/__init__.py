@@ -17,6 +17,7 @@ from farthing.evidence.judges import (
     regenerated,
     tool_calls,
 )
+from farthing.evidence.ladder import LadderRules, Mode, Standing, State, step
 from farthing.evidence.panel import Asked, Calibration, ModelJudge, calibrate
 from farthing.evidence.planner import (
     comparisons_needed,
@@ -25,20 +26,46 @@ from farthing.evidence.planner import (
     margin_needed,
 )
 from farthing.evidence.schema import schema
+from farthing.evidence.settings import (
+    EvidenceRules,
+    EvidenceSettings,
+    FeatureEvidence,
+    JudgeSettings,
+)
+from farthing.evidence.store import (
+    Change,
+    Compared,
+    EvidenceStore,
+    EvidenceStoreError,
+    Feedback,
+)
 from farthing.evidence.verdict import Finding, Verdict, Watch, noise_floor
 
 __all__ = [
     "Asked",
     "Bet",
     "Calibration",
+    "Change",
+    "Compared",
     "Estimate",
     "Evidence",
+    "EvidenceRules",
+    "EvidenceSettings",
+    "EvidenceStore",
+    "EvidenceStoreError",
+    "FeatureEvidence",
+    "Feedback",
     "Finding",
     "Interval",
     "Judge",
+    "JudgeSettings",
     "Judged",
+    "LadderRules",
+    "Mode",
     "ModelJudge",
     "Observed",
+    "Standing",
+    "State",
     "Verdict",
     "Watch",
     "binomial_interval",
@@ -62,5 +89,6 @@ __all__ = [
     "parses",
     "regenerated",
     "schema",
+    "step",
     "tool_calls",
 ]

@@ -159,6 +159,10 @@ def write_metrics(
         "farthing_breaker_open", "1 while a breaker is not closed.", ["worker", "provider"],
         registry=registry,
     )  # fmt: skip
+    asides = Counter(
+        "farthing_asides", "Jobs off the callers' path, by how they ended.", ["worker", "ended"],
+        registry=registry,
+    )  # fmt: skip
     spooled = Gauge(
         "farthing_spooled_bytes", "Journal bytes not yet in the store.", registry=registry
     )
@@ -168,6 +172,8 @@ def write_metrics(
         running.labels(slot).set(worker.calls_running)
         connections.labels(slot).set(worker.connections)
         taken.labels(slot).inc(worker.calls_total)
+        for ended, count in worker.asides.items():
+            asides.labels(slot, ended).inc(count)
         for provider, state in worker.breakers.items():
             breaker.labels(slot, provider).set(state != "closed")
     if drainer is not None:

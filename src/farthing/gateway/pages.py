@@ -11,8 +11,10 @@ import msgspec
 from farthing.clock import Clock
 from farthing.codecs import write_models
 from farthing.errors import CallerError
+from farthing.evidence.store import EvidenceStore
 from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
 from farthing.gateway.engine import NoSuchPage, Page
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.headers import first, for_client
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing
@@ -52,8 +54,10 @@ class Pages:
         clock: Clock,
         vitals: Callable[[], WorkerVitals],
         budgets: BudgetPages,
+        evidence: EvidenceStore,
     ) -> None:
         self._budgets = budgets
+        self.feedback = FeedbackDesk(evidence, self._found, clock)
         self._directory = directory
         self._run = directory / "run"
         self._ring = ring
@@ -72,6 +76,7 @@ class Pages:
             ("GET", "/api"): self.api,
             ("PUT", "/api"): self.api,
             ("DELETE", "/api"): self.api,
+            ("POST", "/feedback"): self.take_feedback,
             ("GET", "/v1"): self.models,
             ("GET", "/openai"): self.models,
             ("GET", "/anthropic"): self.models,
@@ -125,9 +130,7 @@ class Pages:
             raise NoSuchPage(
                 f"There is no page {request.path} here. Try /api/calls/ID or /api/budgets."
             )
-        entry = self._desk.recent(parts[2])
-        if entry is None:
-            entry = await asyncio.to_thread(self._stored, parts[2])
+        entry = await self._found(parts[2])
         if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
             raise UnknownCall(
                 f"There is no call {parts[2]} in the ledger, or it is another tenant's. Nothing "
@@ -138,6 +141,13 @@ class Pages:
             "baseline_usd": None if entry.baseline is None else str(entry.baseline),
         }
         return _json(told)
+
+    async def take_feedback(self, request: Request) -> Reply:
+        """`/feedback`: what people say of a call of their own tenant."""
+        tenant = self._tenant(request)
+        if request.path.rstrip("/") != "/feedback":
+            raise NoSuchPage(f"There is no POST {request.path} here. Try /feedback.")
+        return await self.feedback.take(request, tenant)
 
     async def models(self, request: Request) -> Reply:
         """`/v1/models`: the provider's own list; a key that is limited sees its models only."""
@@ -160,6 +170,10 @@ class Pages:
         response = await upstream.get(below, request.headers, identity.passed_on)
         body = await response.read(16_777_216)
         return Reply(status=response.status, headers=for_client(response.headers), body=body)
+
+    async def _found(self, call_id: str) -> Entry | None:
+        """A call that has ended, at this worker or in the ledger."""
+        return self._desk.recent(call_id) or await asyncio.to_thread(self._stored, call_id)
 
     def _stored(self, call_id: str) -> Entry | None:
         try:

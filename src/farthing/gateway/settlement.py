@@ -114,6 +114,7 @@ class Settlement:
         "_told",
         "entry",
         "hold",
+        "lever",
         "listeners",
         "upstream_us",
     )
@@ -130,6 +131,7 @@ class Settlement:
         self._noted: RateCard | None = None
         self._reserved: Attempt | None = None
         self.hold: Hold | None = None
+        self.lever = ""  # where set: the call was made for this lever, which spent all it costs
         self.listeners: list[Callable[[Entry, int], None]] = []  # told once, and when (monotonic)
         self.upstream_us = 0
         self.entry: Entry | None = None
@@ -229,6 +231,11 @@ class Settlement:
     ) -> Entry:
         call = self._call
         duration_us = now_us - self._arrived_us
+        moves = self._moves
+        baseline = self._without_levers(cost) if moves else cost
+        if self.lever:
+            moves = (LeverMove(lever=self.lever, saved=ZERO, spent=cost or ZERO),)
+            baseline = None if cost is None else ZERO
         return Entry(
             call_id=call.id,
             endpoint=call.endpoint,
@@ -241,8 +248,8 @@ class Settlement:
             attribution=call.attribution,
             conversation=call.conversation,
             attempts=attempts,
-            baseline=self._without_levers(cost) if self._moves else cost,
-            moves=self._moves,
+            baseline=baseline,
+            moves=moves,
             detail=detail or self._told,
             charges=self.hold.reservation.charges if self.hold is not None and attempts else (),
         )

@@ -70,6 +70,17 @@ class Targets:
             self._known[model, protocol] = found
         return found
 
+    def spoken(self, model: str) -> str:
+        """The protocol in which `model` is served best: its target's own, else by its name."""
+        targets = self._models.get(model)
+        head = targets[0].provider if targets else model.partition("/")[0]
+        if head in self._providers:
+            return self._providers[head].protocol
+        for provider in self._providers.values():
+            if any(fnmatchcase(model, pattern) for pattern in provider.models):
+                return provider.protocol
+        return "anthropic" if model.startswith("claude") else "openai"
+
     def _find(self, model: str, protocol: str) -> tuple[Target, ...]:
         if model in self._models:
             targets = tuple(

@@ -27,6 +27,7 @@ class WorkerVitals(msgspec.Struct, frozen=True, kw_only=True):
     calls_total: int = 0
     calls_unwritten: int = 0
     breakers: dict[str, str] = {}
+    asides: dict[str, int] = {}
 
 
 def write_vitals(directory: Path, vitals: WorkerVitals) -> None:

@@ -28,7 +28,9 @@ from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
+from farthing.gateway.evidencing import EvidenceWired, wire_evidence
 from farthing.gateway.exchange import Exchange
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
@@ -63,14 +65,18 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
     answers: Answers | None
+    evidence: EvidenceWired
+    feedback: FeedbackDesk
 
     def start(self) -> None:
-        """Begin to ask for the budgets' money."""
+        """Read how far levers may go, and begin to ask for the budgets' money."""
+        self.evidence.board.read()
         if self.treasurer is not None:
             self.treasurer.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
+        await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
         if self.answers is not None:
@@ -99,15 +105,9 @@ def wire_engine(
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
     exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
-    attempts = Attempts(
-        settings=config.retry,
-        targets=targets,
-        upstreams=upstreams,
-        exchange=exchange,
-        clock=clock,
-        sleep=asyncio.sleep,
-        random=Random(),  # noqa: S311 - jitter, not a secret
-    )
+    attempts = _attempts(config, targets, upstreams, exchange, clock)
+    ids = CallIds(os.urandom(8))
+    evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
     pages = Pages(
@@ -119,9 +119,10 @@ def wire_engine(
         clock=clock,
         vitals=vitals,
         budgets=BudgetPages(config, ring, clock),
+        evidence=evidence.store,
     )
     engine = Engine(
-        decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
+        decoder=Decoder(config, desk, clock, ids),
         serve=compose(
             stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
         ),
@@ -138,6 +139,27 @@ def wire_engine(
         upstreams=upstreams,
         treasurer=treasurer,
         answers=answers,
+        evidence=evidence,
+        feedback=pages.feedback,
+    )
+
+
+def _attempts(
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    exchange: Exchange,
+    clock: Clock,
+) -> Attempts:
+    """What reaches the providers, with retries and breakers."""
+    return Attempts(
+        settings=config.retry,
+        targets=targets,
+        upstreams=upstreams,
+        exchange=exchange,
+        clock=clock,
+        sleep=asyncio.sleep,
+        random=Random(),  # noqa: S311 - jitter, not a secret
     )
 
 

@@ -60,6 +60,7 @@ class Worker:
             calls_total=self._wired.desk.opened,
             calls_unwritten=len(self._wired.desk.unwritten),
             breakers={n: u.breaker.state.value for n, u in self._wired.upstreams.items()},
+            asides=self._wired.evidence.aside.counts,
         )
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -93,6 +94,7 @@ class Worker:
                 self._wired.ring.refresh()
             except ConfigError:
                 _LOG.exception("the keys could not be read again")
+            await self._wired.evidence.board.refresh()
             write_vitals(self._directory / "run", self.vitals())
 
 
