@@ -22,7 +22,7 @@ from farthing.codecs.codec import (
     StreamReader,
 )
 from farthing.codecs.counts import UsageError
-from farthing.codecs.models import add_models, write_models
+from farthing.codecs.models import add_models, keep_models, write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
 from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
@@ -68,6 +68,7 @@ __all__ = [
     "demands_of",
     "head_of",
     "inspect",
+    "keep_models",
     "question_body",
     "replayed",
     "said_in",

@@ -20,6 +20,7 @@ from farthing.config.environment import (
     names_in,
     strangers,
 )
+from farthing.config.faults import fault_in_words
 from farthing.config.settings import (
     BreakerSettings,
     GatewaySettings,
@@ -181,7 +182,7 @@ class _Reader:
             found = self._field(hint, given.get(name, msgspec.UNSET), (*path, name))
             if found is not msgspec.UNSET:
                 values[name] = found
-            elif name in _required(kind):
+            elif name in _required(kind) and name not in given:
                 self.faults.append(f"{'.'.join((*path, name))} is missing")
         return values
 
@@ -237,7 +238,7 @@ class _Reader:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             allowed = _allowed(hint)
-            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else error
+            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else fault_in_words(error)
             self.faults.append(f"{named}: {told}{kubernetes_hint(str(value))}")
             return msgspec.UNSET
 
