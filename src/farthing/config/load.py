@@ -32,6 +32,7 @@ from farthing.errors import ConfigError
 from farthing.evidence.settings import EvidenceSettings
 from farthing.ledger.settings import LedgerSettings
 from farthing.levers import CacheSettings, CoalesceSettings
+from farthing.levers.routing.settings import RoutingSettings
 from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
 from farthing.wire import Origin
@@ -66,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runaway: RunawaySettings = RunawaySettings()
     cache: CacheSettings = CacheSettings()
     coalesce: CoalesceSettings = CoalesceSettings()
+    routing: RoutingSettings = RoutingSettings()
     evidence: EvidenceSettings = EvidenceSettings()
 
     def pricing_settings(self) -> PricingSettings:

@@ -12,6 +12,7 @@ from farthing.errors import CallerError, FarthingError
 from farthing.gateway.browser import ORIGIN, Browsers
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder, endpoint_paths
+from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.refusal import refusal
 from farthing.ledger import Entry
@@ -21,6 +22,7 @@ from farthing.wire import Reply, Request
 __all__ = ["Engine", "NoSuchPage", "Page"]
 
 _LOG = logging.getLogger("farthing")
+_MODEL = b"x-farthing-model"
 
 Page = Callable[[Request], Awaitable[Reply]]
 
@@ -119,9 +121,9 @@ class Engine:
             if entry.moves:
                 saved = total(tuple(move.saved - move.spent for move in entry.moves))
                 headers.append((b"x-farthing-saved", str(saved).encode()))
-            if entry.attempts:
+            if entry.attempts and not (entry.moves and first(headers, _MODEL)):
                 last = entry.attempts[-1]
-                headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
+                headers.append((_MODEL, f"{last.provider}/{last.model}".encode()))
         return Reply(status=outcome.status, headers=headers, body=outcome.body)
 
 
