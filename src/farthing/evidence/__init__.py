@@ -3,7 +3,15 @@
 Every lever stands on it: what a lever claims about quality is a `Finding` over `Evidence`.
 """
 
-from farthing.evidence.betting import Bet, Interval, Observed, exceeds, interval, lower_bound
+from farthing.evidence.betting import (
+    Bet,
+    FreshBets,
+    Interval,
+    Observed,
+    exceeds,
+    interval,
+    lower_bound,
+)
 from farthing.evidence.binomial import binomial_interval, binomial_lower, binomial_upper
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
@@ -17,7 +25,8 @@ from farthing.evidence.judges import (
     regenerated,
     tool_calls,
 )
-from farthing.evidence.ladder import LadderRules, Mode, Standing, State, step
+from farthing.evidence.keeper import REPEATS, Keeper, Looked
+from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, step
 from farthing.evidence.panel import Asked, Calibration, ModelJudge, calibrate
 from farthing.evidence.planner import (
     comparisons_needed,
@@ -42,6 +51,7 @@ from farthing.evidence.store import (
 from farthing.evidence.verdict import Finding, Verdict, Watch, noise_floor
 
 __all__ = [
+    "REPEATS",
     "Asked",
     "Bet",
     "Calibration",
@@ -56,11 +66,14 @@ __all__ = [
     "FeatureEvidence",
     "Feedback",
     "Finding",
+    "FreshBets",
     "Interval",
     "Judge",
     "JudgeSettings",
     "Judged",
+    "Keeper",
     "LadderRules",
+    "Looked",
     "Mode",
     "ModelJudge",
     "Observed",
@@ -68,6 +81,7 @@ __all__ = [
     "State",
     "Verdict",
     "Watch",
+    "begun",
     "binomial_interval",
     "binomial_lower",
     "binomial_upper",

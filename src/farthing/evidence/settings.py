@@ -114,7 +114,7 @@ class EvidenceSettings(
             description="Share of those for which the reference answer is made twice, to see how "
             "much it differs from itself.",
         ),
-    ] = 0.1
+    ] = 0.25
     usd_per_day: Annotated[
         str,
         Meta(
@@ -199,9 +199,10 @@ class EvidenceSettings(
             canary_comparisons=self.canary_comparisons, mode_most=Mode(self.mode_most)
         )
 
-    def rules_of(self, feature: str) -> EvidenceRules:
-        """What holds for a feature."""
-        own = self.features.get(feature, FeatureEvidence())
+    def rules_of(self, scope: str) -> EvidenceRules:
+        """What holds for a scope: a feature, or `feature/class`."""
+        own = self.features.get(scope) or self.features.get(scope.partition("/")[0])
+        own = own or FeatureEvidence()
         given = {n: v for n in own.__struct_fields__ if (v := getattr(own, n)) is not None}
         merged = {n: given.get(n, getattr(self, n)) for n in own.__struct_fields__}
         return EvidenceRules(is_on=merged.pop("mode") == "on", **merged)

@@ -141,6 +141,11 @@ class EvidenceStore:
         )
         return [_compared(row) for row in rows]
 
+    def latest(self) -> int:
+        """The id of the last comparison; 0 before the first."""
+        rows = self._read("SELECT COALESCE(MAX(id), 0) FROM comparisons", ())
+        return int(rows[0][0]) if rows else 0
+
     def scopes(self) -> list[tuple[str, str]]:
         """The levers and scopes of which anything is known."""
         rows = self._read(
@@ -294,8 +299,17 @@ class EvidenceStore:
         db = sqlite3.connect(
             self._path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
         )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._prepare(db)
+            self._path.chmod(0o600)
+        except BaseException:  # edge: a connection that can't be used is not left open
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         with _transaction(db):
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
@@ -307,8 +321,6 @@ class EvidenceStore:
                 for statement in SCHEMA:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION:d}")
-        self._path.chmod(0o600)
-        return db
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from farthing.evidence.betting import Bet, Interval, Observed, interval
+from farthing.evidence.betting import Bet, FreshBets, Interval, Observed, interval
 from farthing.evidence.comparison import Evidence, estimate, evidence_cost
 from farthing.money import Money
 
@@ -45,11 +45,17 @@ class Watch:
     """Watches one lever on one feature; give it each comparison once, in the order they came.
 
     `least_probability` is the smallest sampling probability in use; comparisons sampled with
-    less are refused, for their weight would have no bound.
+    less are refused, for their weight would have no bound. With `fresh_every`, harm is looked for
+    anew after every so many comparisons: a lever that was good for long and breaks is noticed soon.
     """
 
     def __init__(
-        self, *, floor: float, alpha: float = 0.05, least_probability: float = 1.0
+        self,
+        *,
+        floor: float,
+        alpha: float = 0.05,
+        least_probability: float = 1.0,
+        fresh_every: int | None = None,
     ) -> None:
         self._floor = floor
         self._alpha = alpha
@@ -59,15 +65,30 @@ class Watch:
         self._safe = Bet(
             null=0.0, alpha=alpha, bounds=(-floor, 1.0), least_probability=least_probability
         )
-        self._unsafe = Bet(
-            null=0.0, alpha=alpha, bounds=(-1.0, floor), least_probability=least_probability
+        bounds = (-1.0, floor)
+        self._unsafe: Bet | FreshBets = (
+            Bet(null=0.0, alpha=alpha, bounds=bounds, least_probability=least_probability)
+            if fresh_every is None
+            else FreshBets(
+                null=0.0,
+                alpha=alpha,
+                bounds=bounds,
+                least_probability=least_probability,
+                every=fresh_every,
+            )
         )
 
-    def see(self, evidence: Evidence) -> Verdict:
-        """Take one more comparison into account; the verdict after it."""
-        margin = evidence.margin(self._floor)
+    def see(self, evidence: Evidence, noise: Interval | None = None) -> Verdict:
+        """Take one more comparison into account; the verdict after it.
+
+        `noise` is where the reference's score against itself lies, as known before this comparison:
+        "safe" has to beat the upper end of it, "unsafe" to fall below the lower one.
+        """
+        repeated = noise or _SAME
+        margin = evidence.score - self._floor * evidence.reference * repeated.high
+        harm = self._floor * evidence.reference * repeated.low - evidence.score
         self._safe.see(margin, evidence.probability)
-        self._unsafe.see(-margin, evidence.probability)
+        self._unsafe.see(harm, evidence.probability)
         self._seen.append(evidence)
         return self.verdict
 
@@ -99,6 +120,9 @@ class Watch:
             regret=estimate([one.regret for one in self._seen], probabilities).mean,
             cost=evidence_cost(self._seen),
         )
+
+
+_SAME = Interval(1.0, 1.0)
 
 
 def noise_floor(repeats: Iterable[Evidence], *, alpha: float = 0.05) -> Interval | None:
