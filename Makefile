@@ -14,10 +14,10 @@ help: ## Show this list
 # The user's environment: the base install, the Parquet archive and the cache's encryption.
 $(VENV)/.user: pyproject.toml uv.lock
 ifdef UV
-	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing
+	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing --extra zstd
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing,zstd]'
 endif
 	touch $@
 
@@ -28,7 +28,7 @@ ifdef UV
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,openai,anthropic]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,zstd,openai,anthropic]'
 endif
 	touch $@ $(VENV)/.user
 

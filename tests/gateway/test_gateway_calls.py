@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import zlib
 
 import pytest
 from fakes import CHAT_ANSWER, FakeProvider, request
+from packing import zstd
 
 from farthing.call import AttemptStatus, Pricing
 from farthing.gateway import VirtualKey
@@ -411,27 +413,62 @@ def test_the_model_that_served_is_priced_not_the_one_asked_for(through):
     through(scenario)
 
 
-def test_a_compressed_request_body_is_read_and_forwarded_as_it_came(through):
-    packed = gzip.compress(json.dumps(ASK).encode())
+@pytest.mark.parametrize(
+    ("pack", "named"),
+    [
+        (gzip.compress, "gzip"),
+        (gzip.compress, "GZIP"),
+        (gzip.compress, "x-gzip"),
+        (zlib.compress, "deflate"),
+        (zstd.compress, "zstd"),
+        (bytes, "identity"),
+    ],
+)
+def test_a_compressed_request_body_is_read_and_its_json_goes_on(through, pack, named):
+    plain = json.dumps(ASK).encode()
 
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
-        status, _, _ = await gateway.post(CHAT, packed, {"content-encoding": "gzip"})
+        status, _, _ = await gateway.post(CHAT, pack(plain), {"content-encoding": named})
         assert status == 200
-        assert json.loads(provider.requests[0][2])["model"] == "gpt-4o"
-        status, _, _ = await gateway.post(CHAT, packed, {"content-encoding": "br"})
-        assert status == 415
-        status, _, _ = await gateway.post(CHAT, packed[:-9], {"content-encoding": "gzip"})
-        assert status == 415
+        _, headers, sent = provider.requests[0]
+        assert sent == plain
+        assert headers["content-length"] == str(len(plain))
+        assert headers.get("content-encoding", "identity") == "identity"
+        assert gateway.journal.entries[0].cost == Money.usd("0.0035")
 
     through(scenario)
 
 
-def test_a_decompression_bomb_is_refused(through):
-    bomb = gzip.compress(b"[" * 5_000_000)
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (gzip.compress(b"{}")[:-3], "gzip"),
+        (zstd.compress(b"{}")[:-3], "zstd"),
+        (gzip.compress(b"{}") + b"{}", "gzip"),
+        (b"{}", "br"),
+        (b"{}", "gzip"),
+        (b"{}", "gzip, zstd"),
+    ],
+)
+def test_a_body_that_cannot_be_unpacked_is_refused_and_nothing_is_sent(through, body, named):
+    async def scenario(gateway, provider):
+        status, headers, got = await gateway.post(CHAT, body, {"content-encoding": named})
+        assert (status, headers["x-should-retry"]) == (415, "false")
+        error = json.loads(got)["error"]
+        assert error["code"] == "unsupported_content_encoding"
+        assert "Nothing was sent" in error["message"]
+        assert provider.requests == []
+
+    through(scenario)
+
+
+@pytest.mark.parametrize(("pack", "named"), [(gzip.compress, "gzip"), (zstd.compress, "zstd")])
+def test_a_decompression_bomb_is_refused(through, pack, named):
+    bomb = pack(b"[" * 5_000_000)
 
     async def scenario(gateway, provider):
-        status, _, body = await gateway.post(CHAT, bomb, {"content-encoding": "gzip"})
+        status, _, body = await gateway.post(CHAT, bomb, {"content-encoding": named})
         assert (status, json.loads(body)["error"]["code"]) == (413, "request_too_large")
 
     through(scenario, gateway={"body_bytes_max": 1_000_000})

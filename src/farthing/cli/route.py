@@ -16,6 +16,7 @@ from farthing.cli.route_plot import plot
 from farthing.clock import SystemClock
 from farthing.config import load_config
 from farthing.errors import CallerError
+from farthing.gateway.targets import Targets, card_of
 from farthing.levers.routing import (
     Outcomes,
     Policy,
@@ -25,10 +26,9 @@ from farthing.levers.routing import (
     read_policy,
     write_policy,
 )
+from farthing.levers.routing.facts import price_mark
 from farthing.money import Money
 from farthing.pricing import PriceBook
-from farthing.pricing.card import RateCard
-from farthing.pricing.cost import Priced
 from farthing.usage import Usage
 
 if TYPE_CHECKING:
@@ -252,17 +252,20 @@ def _read(
             "Nothing was done.\nInstall it: pip install 'farthing[routing]'"
         ) from error
     found = read_outcomes(Path(outcomes))
-    book = PriceBook.load(load_config(config_path, os.environ).pricing)
-    now_us = SystemClock().now_us()
+    config = load_config(config_path, os.environ)
+    book = PriceBook.load(config.pricing_settings())
+    card_at = card_of(Targets(config), config.providers, book, SystemClock().now_us())
 
     def price(model: str, input_tokens: int, output_tokens: int) -> Money | None:
-        usage = Usage(input=input_tokens, output=output_tokens)
-        cost = book.cost(usage, provider="", model=model, at_us=now_us)
-        return cost.total if isinstance(cost, Priced) else None
+        card = card_at(model)
+        if card is None:
+            return None
+        cost = card.total(Usage(input=input_tokens, output=output_tokens))
+        return cost if isinstance(cost, Money) else None
 
     made = make_table(found, reference, price)
-    cards = {model: book.card("", model, now_us) for model in made.models}
-    prices = {model: card.id for model, card in cards.items() if isinstance(card, RateCard)}
+    cards = {model: card_at(model) for model in made.models}
+    prices = {model: price_mark(card) for model, card in cards.items() if card is not None}
     return found, made, prices
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["write_models"]
+__all__ = ["add_models", "write_models"]
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"  # Anthropic's own value for a date it does not know
 
@@ -39,3 +39,21 @@ def write_models(protocol: Literal["openai", "anthropic"], ids: Sequence[str]) -
             "last_id": ids[-1] if ids else None,
         }
     )
+
+
+class _Listed(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+def add_models(protocol: Literal["openai", "anthropic"], body: bytes, ids: Sequence[str]) -> bytes:
+    """A provider's list with these models before its own; a list we can't read stays as it is."""
+    try:
+        document = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        theirs = msgspec.json.decode(document["data"], type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return body
+    ours = msgspec.json.decode(write_models(protocol, ids), type=_Listed).data
+    document["data"] = msgspec.Raw(msgspec.json.encode([*ours, *theirs]))
+    if "first_id" in document and ids:
+        document["first_id"] = msgspec.Raw(msgspec.json.encode(ids[0]))
+    return msgspec.json.encode(document)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from farthing.config.load import Config, environment_name
+from farthing.config.environment import environment_name
+from farthing.config.load import Config
 
 __all__ = ["write_reference"]
 
@@ -17,7 +18,9 @@ def write_reference() -> str:
         "# Configuration",
         "",
         "One file, `farthing.toml`; every key has a default and an environment variable, which wins",
-        "over the file. An unknown key refuses to start and names the nearest known one.",
+        "over the file. An unknown key, or a variable that begins with FARTHING_ and sets nothing, refuses",
+        "to start and names the nearest known one. A variable for a list holds its items parted by commas, or",
+        "a JSON array.",
         "This page is generated from the types by `make docs`.",
     ]
     for name, hint in get_type_hints(Config, include_extras=True).items():

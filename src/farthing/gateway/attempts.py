@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
+import msgspec
+
 from farthing.clock import Clock
 from farthing.config import RetrySettings
 from farthing.errors import ProviderError
@@ -78,14 +80,20 @@ class Attempts:
     async def _serve(self, inbound: Inbound, model: str) -> Outcome:
         """Serve the call as one for `model`, the name that targets and budgets go by."""
         failure: Failure | None = None
-        for target in self._targets.find(model, protocol_of(inbound.call.endpoint)):
+        protocol = protocol_of(inbound.call.endpoint)
+        targets = self._targets.find(model, protocol)
+        meant = targets[0].provider
+        if model != inbound.call.model:
+            meant = self._targets.find(inbound.call.model, protocol)[0].provider
+        for target in targets:
             upstream = self._upstreams[target.provider]
             breaker = upstream.breaker
             if not (breaker.is_closed or breaker.admits(self._clock.monotonic_us())):
                 continue
-            tried = await self._exchange.send(inbound, target, model)
+            seen = inbound if target.provider == meant else _at_another(inbound)
+            tried = await self._exchange.send(seen, target, model)
             if not isinstance(tried, Outcome):
-                tried = await self._retried(inbound, target, model, tried)
+                tried = await self._retried(seen, target, model, tried)
             if isinstance(tried, Outcome):
                 breaker.succeeded()
                 return tried
@@ -134,6 +142,14 @@ class Attempts:
             upstream.breaker.failed(self._clock.monotonic_us())
         else:
             upstream.breaker.succeeded()
+
+
+def _at_another(inbound: Inbound) -> Inbound:
+    """The call as another provider gets it than the one its caller means by the model's name.
+
+    The caller's own credential, where one is passed on, is none of that provider's business.
+    """
+    return msgspec.structs.replace(inbound, caller=inbound.caller.at_another())
 
 
 def _given_up(inbound: Inbound, failure: Failure | None, *, is_retry_owner: bool) -> Outcome:

@@ -9,6 +9,7 @@ import msgspec
 
 from farthing.errors import CallerError
 from farthing.gateway.keyring import KeyRing, VirtualKey
+from farthing.levers.routing.virtual import PREFIX
 
 __all__ = ["BadKey", "Identity", "ModelNotAllowed", "check_model", "credential", "identify"]
 
@@ -69,8 +70,8 @@ def identify(headers: Mapping[bytes, bytes], ring: KeyRing) -> Identity:
 
 def check_model(key: VirtualKey | None, model: str) -> None:
     """Raises ModelNotAllowed: `key` lists the models it may use, and `model` is not among them."""
-    if key is None or not key.models:
-        return
+    if key is None or not key.models or model.startswith(PREFIX):
+        return  # which models of its pool a virtual model may lead to, routing looks at
     if not any(fnmatchcase(model, pattern) for pattern in key.models):
         raise ModelNotAllowed(
             f"The key {key.id} may use {', '.join(key.models)}, not {model!r}. Nothing was sent "

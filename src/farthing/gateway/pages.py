@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from farthing.clock import Clock
-from farthing.codecs import write_models
+from farthing.codecs import add_models, write_models
 from farthing.errors import CallerError
 from farthing.evidence.store import EvidenceStore
 from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
@@ -55,7 +55,10 @@ class Pages:
         vitals: Callable[[], WorkerVitals],
         budgets: BudgetPages,
         evidence: EvidenceStore,
+        virtual: Sequence[str] = (),
     ) -> None:
+        """`virtual` are the models that lead to a pool."""
+        self._virtual = tuple(virtual)
         self._budgets = budgets
         self.feedback = FeedbackDesk(evidence, self._found, clock)
         self._directory = directory
@@ -161,14 +164,18 @@ class Pages:
         protocol = "anthropic" if is_anthropic else "openai"
         if identity.key is not None and identity.key.models:
             names = [n for n in identity.key.models if not set(n) & set("*?[")]
+            names += self._virtual
             return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
         upstream = next((u for u in self._upstreams.values() if u.protocol == protocol), None)
         if upstream is None:
-            names = self._targets.aliases
+            names = [*self._targets.aliases, *self._virtual]
             return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
         below = f"/v1/{path}" if is_anthropic else f"/{path}"
         response = await upstream.get(below, request.headers, identity.passed_on)
         body = await response.read(16_777_216)
+        is_list = path.partition("?")[0].strip("/") == "models"
+        if self._virtual and is_list and response.status == 200:
+            body = add_models(protocol, body, self._virtual)
         return Reply(status=response.status, headers=for_client(response.headers), body=body)
 
     async def _found(self, call_id: str) -> Entry | None:

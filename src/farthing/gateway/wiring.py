@@ -20,6 +20,7 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.caching import ExactCache
 from farthing.gateway.caller import Callers
@@ -35,6 +36,9 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.route_board import RouteBoard, virtual_models
+from farthing.gateway.route_steps import StepRunner
+from farthing.gateway.routing import Routing
 from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
@@ -66,18 +70,23 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     answers: Answers | None
     evidence: EvidenceWired
     feedback: FeedbackDesk
+    routes: RouteBoard | None = None
 
     def start(self) -> None:
-        """Read how far levers may go, and begin to ask for the budgets' money."""
+        """Read how far levers may go; begin to ask for money, and to look at policies."""
         self.evidence.board.read()
         if self.treasurer is not None:
             self.treasurer.start()
+        if self.routes is not None:
+            self.routes.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
         await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
+        if self.routes is not None:
+            await self.routes.close()
         if self.answers is not None:
             self.answers.close()
         for upstream in self.upstreams.values():
@@ -109,6 +118,7 @@ def wire_engine(
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
     exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -118,16 +128,19 @@ def wire_engine(
         clock=clock,
         vitals=vitals,
         budgets=BudgetPages(config, ring, clock),
+        virtual=virtual_models(config),
         evidence=evidence.store,
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
         serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
+            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
+            attempts,
         ),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
+        browsers=Browsers(config.gateway.browser_origins, ring),
     )
     return Wired(
         engine=engine,
@@ -137,6 +150,7 @@ def wire_engine(
         upstreams=upstreams,
         treasurer=treasurer,
         answers=answers,
+        routes=board,
         evidence=evidence,
         feedback=pages.feedback,
     )
@@ -181,6 +195,26 @@ def _caches(
         None if answers is None else ExactCache(answers, asking, pricer, clock, told),
         Coalesce(asking, clock, told) if is_coalescing else None,
     )
+
+
+def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    pricer: Pricer,
+    book: PriceBook,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> tuple[RouteBoard | None, Routing | None]:
+    """The pools and the stage that routes calls, where there is a pool."""
+    if not config.routing.pools:
+        return None, None
+    secret = environ.get("FARTHING_ROUTE_SECRET", "").encode()
+    board = RouteBoard(config, targets, upstreams, book, clock, secret)
+    runner = StepRunner(
+        clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
+    )
+    return board, Routing(board, pricer, runner, clock)
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
