@@ -13,6 +13,7 @@ from farthing.evidence.betting import (
     lower_bound,
 )
 from farthing.evidence.binomial import binomial_interval, binomial_lower, binomial_upper
+from farthing.evidence.code import runs
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
     Judge,
@@ -27,7 +28,16 @@ from farthing.evidence.judges import (
 )
 from farthing.evidence.keeper import REPEATS, Keeper, Looked
 from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, step
-from farthing.evidence.panel import Asked, Calibration, ModelJudge, calibrate
+from farthing.evidence.panel import (
+    Asked,
+    Calibration,
+    ModelJudge,
+    calibrate,
+    family_of,
+    judged_of,
+    questions_of,
+    refuse_family,
+)
 from farthing.evidence.planner import (
     comparisons_needed,
     days_needed,
@@ -93,15 +103,20 @@ __all__ = [
     "evidence_price",
     "exact",
     "exceeds",
+    "family_of",
     "fields",
     "interval",
+    "judged_of",
     "lower_bound",
     "margin_needed",
     "noise_floor",
     "normalised",
     "numeric",
     "parses",
+    "questions_of",
+    "refuse_family",
     "regenerated",
+    "runs",
     "schema",
     "step",
     "tool_calls",

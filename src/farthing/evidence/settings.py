@@ -26,6 +26,7 @@ JudgeKind = Literal[
     "tool-calls",
     "embedding",
     "model",
+    "feedback",
 ]
 
 
@@ -188,6 +189,12 @@ class EvidenceSettings(
         return self.mode == "on" or any(f.mode == "on" for f in self.features.values())
 
     @property
+    def has_candidate(self) -> bool:
+        """Whether a candidate model is tried for any feature."""
+        names = [self.candidate, *(f.candidate for f in self.features.values())]
+        return self.is_used and any(names)
+
+    @property
     def cap(self) -> Money:
         """What it may cost a day."""
         return Money.usd(self.usd_per_day)
@@ -214,7 +221,16 @@ class EvidenceSettings(
 
 
 _PLAIN: Final = frozenset(
-    {"exact", "normalised", "numeric", "fields", "parses", "tool-calls", "embedding"}
+    {
+        "exact",
+        "normalised",
+        "numeric",
+        "fields",
+        "parses",
+        "tool-calls",
+        "embedding",
+        "feedback",
+    }
 )
 
 

@@ -134,7 +134,14 @@ def wire_engine(
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
         serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
+            stages(
+                _limits(config, clock),
+                _watch(config, clock),
+                exact,
+                coalesce,
+                evidence.candidate,
+                routing,
+            ),
             attempts,
         ),
         callers=Callers(ring, config.gateway.environment),
