@@ -131,7 +131,7 @@ def test_one_that_is_worse_never_serves_anybody(trial):
         assert set(modes) == {Mode.SHADOW, Mode.OFF}
         assert served_by_candidate(gateway) == []
 
-    trial(scenario, rules=(worse,))
+    trial(scenario, rules=(worse,), repeat_share=0.5)
 
 
 def test_a_candidate_that_fails_costs_no_call(trial):
