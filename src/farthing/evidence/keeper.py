@@ -12,6 +12,7 @@ K3  What the reference makes of itself (A/A) is no harm: the reference counts as
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Final
 
@@ -19,9 +20,10 @@ import msgspec
 
 from farthing.evidence.betting import Interval, Observed, interval
 from farthing.evidence.ladder import Standing, State, begun, step
+from farthing.evidence.planner import comparisons_needed
 from farthing.evidence.settings import EvidenceRules, EvidenceSettings
 from farthing.evidence.store import Compared, EvidenceStore
-from farthing.evidence.verdict import Finding, Watch
+from farthing.evidence.verdict import Finding, Verdict, Watch
 
 __all__ = ["REPEATS", "Keeper", "Looked"]
 
@@ -35,7 +37,8 @@ _NOISE_STEP: Final = 20  # the interval is worked out anew after so many, and ea
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """Where a scope stands: its state, the figures behind it, and A/A (None: not measured).
 
-    `finding` is None before the first comparison.
+    `finding` is None before the first comparison; `agreement` is the reference's mean score against
+    itself.
     """
 
     state: State
@@ -44,6 +47,18 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     in_mode: int
     repeats: int
     noise: Interval | None
+    agreement: float | None
+
+    @property
+    def needed(self) -> int | None:
+        """About how many more comparisons would decide (estimate); None: no number can be told."""
+        found = self.finding
+        if found is None or found.verdict is not Verdict.UNDECIDED:
+            return None if found is None else 0
+        lost = 0.0 if self.agreement is None else found.floor * (1 - self.agreement)
+        spread = max(found.spread, 0.05)
+        whole = comparisons_needed(abs(found.margin + lost), spread, confidence=found.confidence)
+        return None if whole is None else max(1, whole - found.comparisons)
 
 
 class _Watched:
@@ -98,6 +113,15 @@ class _Watched:
             )
             self._is_stale = False
         return self._noise
+
+    @property
+    def agreement(self) -> float | None:
+        """The mean of it."""
+        if not self.repeats:
+            return None
+        weights = [1 / one.probability for one in self.repeats]
+        scores = zip(weights, self.repeats, strict=True)
+        return math.fsum(weight * one.value for weight, one in scores) / math.fsum(weights)
 
     def since(self, comparison: int) -> int:
         """How many counted after that one."""
@@ -178,6 +202,7 @@ class Keeper:
                 in_mode=watched.since(state.mode_from),
                 repeats=len(watched.repeats),
                 noise=watched.noise,
+                agreement=watched.agreement,
             )
 
     def _state(self, lever: str, scope: str) -> State:

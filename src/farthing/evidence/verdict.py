@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from functools import partial
+from statistics import pstdev
 
 import msgspec
 
@@ -29,7 +31,10 @@ class Verdict(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a lever stands: `margin` is its mean score less `floor` times the reference's."""
+    """Where a lever stands: `margin` is its mean score less `floor` times the reference's.
+
+    `regret` is the mean loss of quality on a call; `spread` the standard deviation of one margin.
+    """
 
     verdict: Verdict
     floor: float
@@ -38,6 +43,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     margin: float
     margin_interval: Interval
     regret: float
+    regret_interval: Interval
+    spread: float
     cost: Money
 
 
@@ -105,21 +112,24 @@ class Watch:
             return None
         probabilities = [one.probability for one in self._seen]
         margins = [one.margin(self._floor) for one in self._seen]
+        regrets = [one.regret for one in self._seen]
+        of = partial(interval, alpha=self._alpha, least_probability=self._least_probability)
         return Finding(
             verdict=self.verdict,
             floor=self._floor,
             confidence=1 - self._alpha,
             comparisons=len(margins),
             margin=estimate(margins, probabilities).mean,
-            margin_interval=interval(
-                [Observed(m, p) for m, p in zip(margins, probabilities, strict=True)],
-                alpha=self._alpha,
-                bounds=(-self._floor, 1.0),
-                least_probability=self._least_probability,
-            ),
-            regret=estimate([one.regret for one in self._seen], probabilities).mean,
+            margin_interval=of(_observed(margins, probabilities), bounds=(-self._floor, 1.0)),
+            regret=estimate(regrets, probabilities).mean,
+            regret_interval=of(_observed(regrets, probabilities), bounds=(-1.0, 1.0)),
+            spread=pstdev(margins),
             cost=evidence_cost(self._seen),
         )
+
+
+def _observed(values: list[float], probabilities: list[float]) -> list[Observed]:
+    return [Observed(value, p) for value, p in zip(values, probabilities, strict=True)]
 
 
 _SAME = Interval(1.0, 1.0)
