@@ -126,7 +126,7 @@ def test_a_plan_says_comparisons_money_and_days_before_any_is_spent(farthing):
     assert told["repeats_of_the_reference"] == round(whole * 0.25)
     assert told["cost_usd"] == str(Money(4_000_000 * (whole + round(whole * 0.25))))
     assert told["days_by_traffic"] == -(-whole // 200)
-    assert "show that 0.95 of the quality is kept, with 97.5% confidence" in farthing(*asked).output
+    assert "show that 0.95 of the quality is kept, with 95.0% confidence" in farthing(*asked).output
 
 
 def test_a_plan_for_what_can_not_be_shown_says_so(farthing):
