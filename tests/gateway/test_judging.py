@@ -180,3 +180,9 @@ def test_meaning_is_compared_where_the_extra_is_installed():
     assert judged(made, "j", "Orders can be returned within 30 days.", told).candidate == 1
     assert judged(made, "j", "The weather is nice in Lisbon.", told).candidate == 0
     assert judged(made, "j", "", told).candidate == 0
+
+
+def test_without_its_extra_the_embedding_judge_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("farthing.gateway.judging._NEEDED", ("no_such_package",))
+    with pytest.raises(ConfigError, match=r"pip install 'farthing\[semantic\]'"):
+        judges(kind="embedding")

