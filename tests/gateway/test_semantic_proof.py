@@ -114,6 +114,7 @@ def spoken(*words):
 
     class Asker:
         async def question(self, inbound, model, text, *, lever, why):
+            del inbound, why
             asked.append((model, lever, text))
             return SimpleNamespace(text=next(said), is_good=True, entry=SimpleNamespace(cost=CHEAP))
 
@@ -140,7 +141,7 @@ def test_a_judging_model_is_believed_only_in_both_orders(
         asker, asked = spoken(*words)
         jobs = []
         aside = gateway.wired.semantic.after._aside
-        aside.offer = lambda job, *, lever, feature: jobs.append(job) or True
+        aside.offer = lambda job, **_: jobs.append(job) or True
         provider.answers_json(answer(LONG * 2))
         provider.answers_json(answer(LONG * 2 + "It is free."))
         await settled(gateway)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Held", "Looked", "Question", "Shelf", "packed", "unpacked"]
+__all__ = ["QUESTION_PLACE", "Held", "Looked", "Question", "Shelf", "packed", "unpacked"]
 
+QUESTION_PLACE = b"question"  # with the entry's key: where a sealed question stands
 _NEIGHBOURS = 8
 _SIGNATURES_MAX = 5_000
 
