@@ -59,13 +59,7 @@ def label(
     embedder, one version of the guards and one model.
     """
     if approve is not None or reject is not None:
-        told = [_told(config_path, number, is_same=is_same)
-                for number, is_same in ((approve, True), (reject, False)) if number is not None]  # fmt: skip
-        if as_json:
-            print_json(told)
-        else:
-            for one in told:
-                click.echo(one["told"])
+        _say(config_path, approve, reject, as_json=as_json)
         return
     if labels is None:
         raise click.UsageError("Give --approve ID or --reject ID (see `cache near`), or a file.")
@@ -105,6 +99,21 @@ def label(
         print_json(document)
     else:
         _print(document)
+
+
+def _say(
+    config_path: str | None, approve: int | None, reject: int | None, *, as_json: bool
+) -> None:
+    said = [
+        _told(config_path, number, is_same=is_same)
+        for number, is_same in ((approve, True), (reject, False))
+        if number is not None
+    ]
+    if as_json:
+        print_json(said)
+        return
+    for one in said:
+        click.echo(one["told"])
 
 
 def _told(config_path: str | None, number: int, *, is_same: bool) -> dict[str, Any]:
