@@ -117,7 +117,7 @@ def wire_engine(
     ids = CallIds(os.urandom(8))
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
-    exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    caches = _caches(config, targets, answers, pricer, clock)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
@@ -134,8 +134,7 @@ def wire_engine(
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
         serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
-            attempts,
+            stages(_limits(config, clock), _watch(config, clock), *caches, routing), attempts
         ),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
