@@ -176,9 +176,10 @@ def _never(rules: Rules, feature: str, reason: str) -> Asked:
 
 
 def _marks(keys: TenantKeys, inbound: Inbound, directives: Directives) -> tuple[bytes, ...]:
-    """What the answer can be found by when it is to go."""
+    """What the answer can be found by when it is to go: its call, user, tags and documents."""
     whom = inbound.call.attribution
-    found = [("tag", f"{name}={value}") for name, value in whom.tags.items()]
+    found = [("call", inbound.call.id)]
+    found += [("tag", f"{name}={value}") for name, value in whom.tags.items()]
     if whom.user:
         found.append(("user", whom.user))
     for document in directives.documents:

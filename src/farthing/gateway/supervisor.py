@@ -24,6 +24,7 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.targets import Targets
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import check_extra
+from farthing.levers.cache.semantic_extra import check_semantic
 
 __all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
@@ -42,6 +43,7 @@ def prepare(config: Config) -> None:
     """
     Targets(config)
     check_extra(config.cache)
+    check_semantic(config.cache)
     journal = Layout(Path(config.ledger.data_dir)).journal
     try:
         journal.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,6 +38,8 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.quarantine import Quarantine
+from farthing.gateway.replaying import Replayer
 from farthing.gateway.route_board import RouteBoard, virtual_models
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
@@ -48,9 +52,13 @@ from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import Answers, Vault
+from farthing.levers.cache.semantic_extra import check_semantic
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
+
+if TYPE_CHECKING:
+    from farthing.gateway.semantic import SemanticCache
 
 __all__ = ["Wired", "wire_engine"]
 
@@ -71,6 +79,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidenceWired
     feedback: FeedbackDesk
     routes: RouteBoard | None = None
+    semantic: SemanticCache | None = None
 
     def start(self) -> None:
         """Read how far levers may go; begin to ask for money, and to look at policies."""
@@ -79,6 +88,8 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             self.treasurer.start()
         if self.routes is not None:
             self.routes.start()
+        if self.semantic is not None:
+            self.semantic.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
@@ -87,6 +98,8 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             await self.treasurer.close()
         if self.routes is not None:
             await self.routes.close()
+        if self.semantic is not None:
+            await self.semantic.close()
         if self.answers is not None:
             self.answers.close()
         for upstream in self.upstreams.values():
@@ -112,13 +125,14 @@ def wire_engine(
     targets = Targets(config)
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
-    exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
-    attempts = _attempts(config, targets, upstreams, exchange, clock)
+    escrow = _escrow(config, treasurer, pricer)
+    attempts = _attempts(config, targets, upstreams, pricer, clock, escrow)
     ids = CallIds(os.urandom(8))
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     answers = _answers(config)
-    caches = _caches(config, targets, answers, pricer, clock)
+    exact, coalesce = _caches(config, targets, answers, pricer, clock)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
+    semantic = _semantic(config, answers, exact, pricer, clock, evidence)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -131,11 +145,11 @@ def wire_engine(
         virtual=virtual_models(config),
         evidence=evidence.store,
     )
+    _hear_feedback(pages.feedback, answers, clock)
+    first = (_limits(config, clock), _watch(config, clock))
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
-        serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), *caches, routing), attempts
-        ),
+        serve=compose(stages(*first, exact, semantic, coalesce, routing), attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
@@ -150,19 +164,28 @@ def wire_engine(
         treasurer=treasurer,
         answers=answers,
         routes=board,
+        semantic=semantic,
         evidence=evidence,
         feedback=pages.feedback,
     )
+
+
+def _hear_feedback(feedback: FeedbackDesk, answers: Answers | None, clock: Clock) -> None:
+    """Let who needs feedback hear it."""
+    if answers is not None:
+        feedback.listeners.append(Quarantine(answers, clock))
 
 
 def _attempts(
     config: Config,
     targets: Targets,
     upstreams: Mapping[str, Upstream],
-    exchange: Exchange,
+    pricer: Pricer,
     clock: Clock,
+    escrow: Escrow | None,
 ) -> Attempts:
     """What reaches the providers, with retries and breakers."""
+    exchange = Exchange(config, upstreams, pricer, clock, escrow)
     return Attempts(
         settings=config.retry,
         targets=targets,
@@ -191,7 +214,7 @@ def _caches(
     asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
     told = config.gateway.stream_cost
     return (
-        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
+        None if answers is None else ExactCache(answers, asking, Replayer(pricer, told), clock),
         Coalesce(asking, clock, told) if is_coalescing else None,
     )
 
@@ -214,6 +237,23 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )
     return board, Routing(board, pricer, runner, clock)
+
+
+def _semantic(
+    config: Config,
+    answers: Answers | None,
+    exact: ExactCache | None,
+    pricer: Pricer,
+    clock: Clock,
+    evidence: EvidenceWired,
+) -> SemanticCache | None:
+    """The stage of the semantic layer; what it needs is imported only where it is switched on."""
+    check_semantic(config.cache)
+    if answers is None or exact is None or not config.cache.semantic.is_used:
+        return None
+    wiring = importlib.import_module("farthing.gateway.semantic_wiring")
+    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, evidence)
+    return made
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
