@@ -7,7 +7,7 @@ import json
 
 import pytest
 from fakes import Gateway
-from routing_samples import (
+from served_policies import (
     CHEAP,
     OTHER,
     SINGLE,

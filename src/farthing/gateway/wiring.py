@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,13 +18,11 @@ from farthing.budgets.alerts import Outbox, anomaly_event
 from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
-from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
 from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
-from farthing.gateway.caching import ExactCache
+from farthing.gateway.cache_wiring import CachesWired, wire_caches
 from farthing.gateway.caller import Callers
-from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
@@ -38,8 +34,6 @@ from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
-from farthing.gateway.quarantine import Quarantine
-from farthing.gateway.replaying import Replayer
 from farthing.gateway.route_board import RouteBoard, virtual_models
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
@@ -51,14 +45,9 @@ from farthing.gateway.vitals import WorkerVitals
 from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
-from farthing.levers.cache import Answers, Vault
-from farthing.levers.cache.semantic_extra import check_semantic
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
-
-if TYPE_CHECKING:
-    from farthing.gateway.semantic import SemanticCache
 
 __all__ = ["Wired", "wire_engine"]
 
@@ -75,11 +64,10 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     book: PriceBook
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
-    answers: Answers | None
+    caches: CachesWired
     evidence: EvidenceWired
     feedback: FeedbackDesk
     routes: RouteBoard | None = None
-    semantic: SemanticCache | None = None
 
     def start(self) -> None:
         """Read how far levers may go; begin to ask for money, and to look at policies."""
@@ -88,8 +76,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             self.treasurer.start()
         if self.routes is not None:
             self.routes.start()
-        if self.semantic is not None:
-            self.semantic.start()
+        self.caches.start()
 
     async def close(self) -> None:
         """Give back the budgets' money and drop all connections to providers."""
@@ -98,10 +85,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             await self.treasurer.close()
         if self.routes is not None:
             await self.routes.close()
-        if self.semantic is not None:
-            await self.semantic.close()
-        if self.answers is not None:
-            self.answers.close()
+        await self.caches.close()
         for upstream in self.upstreams.values():
             upstream.close()
 
@@ -125,14 +109,12 @@ def wire_engine(
     targets = Targets(config)
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
-    escrow = _escrow(config, treasurer, pricer)
-    attempts = _attempts(config, targets, upstreams, pricer, clock, escrow)
+    exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
+    attempts = _attempts(config, targets, upstreams, exchange, clock)
     ids = CallIds(os.urandom(8))
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
-    answers = _answers(config)
-    exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    caches = wire_caches(config, targets, pricer, clock, evidence)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
-    semantic = _semantic(config, answers, exact, pricer, clock, evidence)
     pages = Pages(
         directory=Path(config.ledger.data_dir),
         ring=ring,
@@ -145,11 +127,11 @@ def wire_engine(
         virtual=virtual_models(config),
         evidence=evidence.store,
     )
-    _hear_feedback(pages.feedback, answers, clock)
-    first = (_limits(config, clock), _watch(config, clock))
+    caches.listen(pages.feedback, clock)
+    order = stages(_limits(config, clock), _watch(config, clock), *caches.stages, routing)
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
-        serve=compose(stages(*first, exact, semantic, coalesce, routing), attempts),
+        serve=compose(order, attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
@@ -162,30 +144,21 @@ def wire_engine(
         book=book,
         upstreams=upstreams,
         treasurer=treasurer,
-        answers=answers,
+        caches=caches,
         routes=board,
-        semantic=semantic,
         evidence=evidence,
         feedback=pages.feedback,
     )
-
-
-def _hear_feedback(feedback: FeedbackDesk, answers: Answers | None, clock: Clock) -> None:
-    """Let who needs feedback hear it."""
-    if answers is not None:
-        feedback.listeners.append(Quarantine(answers, clock))
 
 
 def _attempts(
     config: Config,
     targets: Targets,
     upstreams: Mapping[str, Upstream],
-    pricer: Pricer,
+    exchange: Exchange,
     clock: Clock,
-    escrow: Escrow | None,
 ) -> Attempts:
     """What reaches the providers, with retries and breakers."""
-    exchange = Exchange(config, upstreams, pricer, clock, escrow)
     return Attempts(
         settings=config.retry,
         targets=targets,
@@ -194,28 +167,6 @@ def _attempts(
         clock=clock,
         sleep=asyncio.sleep,
         random=Random(),  # noqa: S311 - jitter, not a secret
-    )
-
-
-def _answers(config: Config) -> Answers | None:
-    """The exact cache, where it works for any call."""
-    if not config.cache.is_used:
-        return None
-    return Answers(config.cache, Path(config.ledger.data_dir))
-
-
-def _caches(
-    config: Config, targets: Targets, answers: Answers | None, pricer: Pricer, clock: Clock
-) -> tuple[ExactCache | None, Coalesce | None]:
-    """The stages of the exact cache and of coalescing, where they are used."""
-    is_coalescing = config.coalesce.mode == "on"
-    if answers is None and not is_coalescing:
-        return None, None
-    asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
-    told = config.gateway.stream_cost
-    return (
-        None if answers is None else ExactCache(answers, asking, Replayer(pricer, told), clock),
-        Coalesce(asking, clock, told) if is_coalescing else None,
     )
 
 
@@ -237,23 +188,6 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )
     return board, Routing(board, pricer, runner, clock)
-
-
-def _semantic(
-    config: Config,
-    answers: Answers | None,
-    exact: ExactCache | None,
-    pricer: Pricer,
-    clock: Clock,
-    evidence: EvidenceWired,
-) -> SemanticCache | None:
-    """The stage of the semantic layer; what it needs is imported only where it is switched on."""
-    check_semantic(config.cache)
-    if answers is None or exact is None or not config.cache.semantic.is_used:
-        return None
-    wiring = importlib.import_module("farthing.gateway.semantic_wiring")
-    made: SemanticCache = wiring.wire_semantic(config, answers, exact, pricer, clock, evidence)
-    return made
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:
