@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 from fakes import FakeProvider, Gateway
-from routing_samples import PRICE, RecordedProvider, file_policy, pool
+from served_policies import PRICE, RecordedProvider, file_policy, pool
 
 _SCENARIO_S = 60
 

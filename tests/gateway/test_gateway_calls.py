@@ -564,6 +564,40 @@ def test_no_path_reaches_a_provider_unmetered(through):
     through(scenario)
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/openai/chat/completions", "/v1/chat/completions"),
+    ],
+)
+def test_a_base_url_with_a_v1_too_many_or_too_few_is_noticed(through, path, meant):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(path, ASK)
+        assert status == 404
+        assert f"Did you mean POST {meant}?" in json.loads(body)["error"]["message"]
+        assert provider.requests == []
+
+    through(scenario)
+
+
+def test_what_the_server_cannot_take_is_told_in_whole_sentences(through):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(CHAT, ASK, {"x-long": "a" * 70_000})
+        error = json.loads(body)["error"]
+        assert (status, error["type"]) == (431, "invalid_request_error")
+        assert error["message"] == (
+            "The request's head is larger than 65536 bytes. "
+            "Nothing was sent to a provider and nothing was charged."
+        )
+
+    through(scenario)
+
+
 def test_anthropic_calls_carry_their_key_and_version(through):
     answer = {
         "id": "msg_1",

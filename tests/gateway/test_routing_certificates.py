@@ -6,7 +6,7 @@ import json
 
 import msgspec
 import pytest
-from routing_samples import (
+from served_policies import (
     AGREED,
     CHEAP,
     OTHER,

@@ -129,7 +129,7 @@ def _notes(out: Console, found: Report) -> None:
         for move in found.levers
     ]
     for name, told in lines:
-        out.print(f"{name:<16}{told or 'none'}", markup=False)
+        out.print(f"{name:<17}{told or 'none'}", markup=False)
 
 
 def _ratio(found: Distinct, unit: str) -> str:

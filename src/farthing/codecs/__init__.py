@@ -11,7 +11,7 @@ from typing import Final
 
 from farthing.call import Endpoint
 from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
-from farthing.codecs.canonical import Canonical, NotCanonical, canonical_request
+from farthing.codecs.canonical import SAMPLED, Canonical, NotCanonical, canonical_request
 from farthing.codecs.codec import (
     Answer,
     BadRequest,
@@ -45,6 +45,7 @@ from farthing.codecs.visible import (
 
 __all__ = [
     "REPLAYABLE",
+    "SAMPLED",
     "Answer",
     "BadRequest",
     "BilledPart",

@@ -36,7 +36,9 @@ def _told(name: str, hint: Any) -> list[str]:
     within: list[str] = []
     for field in msgspec.structs.fields(kind):
         inner = get_type_hints(kind)[field.name]
-        if get_origin(inner) is dict and hasattr(get_args(inner)[1], "__struct_fields__"):
+        if (get_origin(inner) is dict and hasattr(get_args(inner)[1], "__struct_fields__")) or (
+            isinstance(inner, type) and issubclass(inner, msgspec.Struct)
+        ):
             within += _told(f"{name}.{field.name}", inner)
         else:
             lines.append(_row(kind, field, path))
@@ -48,7 +50,7 @@ def _section(name: str, hint: Any) -> tuple[type[msgspec.Struct], str, tuple[str
         return get_args(hint)[1], f"`[{name}.NAME]`", (*name.split("."), "NAME")
     if get_origin(hint) is list:
         return get_args(hint)[0], f"`[[{name}]]`", ()
-    return hint, f"`[{name}]`", (name,)
+    return hint, f"`[{name}]`", tuple(name.split("."))
 
 
 def _first_line(kind: type[msgspec.Struct]) -> str:

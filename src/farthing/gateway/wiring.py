@@ -18,13 +18,11 @@ from farthing.budgets.alerts import Outbox, anomaly_event
 from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
-from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
 from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
-from farthing.gateway.caching import ExactCache
+from farthing.gateway.cache_wiring import CachesWired, wire_caches
 from farthing.gateway.caller import Callers
-from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
@@ -47,7 +45,6 @@ from farthing.gateway.vitals import WorkerVitals
 from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
-from farthing.levers.cache import Answers, Vault
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
@@ -67,7 +64,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     book: PriceBook
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
-    answers: Answers | None
+    caches: CachesWired
     evidence: EvidenceWired
     feedback: FeedbackDesk
     routes: RouteBoard | None = None
@@ -79,18 +76,19 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
             self.treasurer.start()
         if self.routes is not None:
             self.routes.start()
+        self.caches.start()
 
     async def close(self) -> None:
-        """Give back the budgets' money and drop all connections to providers."""
+        """Give back the budgets' money, drop all connections, settle what the disk refused."""
         await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
         if self.routes is not None:
             await self.routes.close()
-        if self.answers is not None:
-            self.answers.close()
+        await self.caches.close()
         for upstream in self.upstreams.values():
             upstream.close()
+        self.desk.write_again()
 
 
 def wire_engine(
@@ -116,27 +114,20 @@ def wire_engine(
     attempts = _attempts(config, targets, upstreams, exchange, clock)
     ids = CallIds(os.urandom(8))
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
-    answers = _answers(config)
-    exact, coalesce = _caches(config, targets, answers, pricer, clock)
+    caches = wire_caches(config, targets, pricer, clock, evidence)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
-    pages = Pages(
-        directory=Path(config.ledger.data_dir),
-        ring=ring,
-        desk=desk,
-        upstreams=upstreams,
-        targets=targets,
-        clock=clock,
-        vitals=vitals,
-        budgets=BudgetPages(config, ring, clock),
-        virtual=virtual_models(config),
-        evidence=evidence.store,
+    pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
+    caches.listen(pages.feedback, clock)
+    order = stages(
+        _limits(config, clock),
+        _watch(config, clock),
+        *caches.stages,
+        evidence.candidate,
+        routing,
     )
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
-        serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce, routing),
-            attempts,
-        ),
+        serve=compose(order, attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
@@ -149,10 +140,34 @@ def wire_engine(
         book=book,
         upstreams=upstreams,
         treasurer=treasurer,
-        answers=answers,
+        caches=caches,
         routes=board,
         evidence=evidence,
         feedback=pages.feedback,
+    )
+
+
+def _pages(  # noqa: PLR0913, PLR0917 - wired once, at start
+    config: Config,
+    ring: KeyRing,
+    desk: Desk,
+    upstreams: Mapping[str, Upstream],
+    targets: Targets,
+    evidence: EvidenceWired,
+    vitals: Callable[[], WorkerVitals],
+) -> Pages:
+    """What the gateway answers itself."""
+    return Pages(
+        directory=Path(config.ledger.data_dir),
+        ring=ring,
+        desk=desk,
+        upstreams=upstreams,
+        targets=targets,
+        clock=desk.clock,
+        vitals=vitals,
+        budgets=BudgetPages(config, ring, desk.clock),
+        virtual=virtual_models(config),
+        evidence=evidence.store,
     )
 
 
@@ -172,28 +187,6 @@ def _attempts(
         clock=clock,
         sleep=asyncio.sleep,
         random=Random(),  # noqa: S311 - jitter, not a secret
-    )
-
-
-def _answers(config: Config) -> Answers | None:
-    """The exact cache, where it works for any call."""
-    if not config.cache.is_used:
-        return None
-    return Answers(config.cache, Path(config.ledger.data_dir))
-
-
-def _caches(
-    config: Config, targets: Targets, answers: Answers | None, pricer: Pricer, clock: Clock
-) -> tuple[ExactCache | None, Coalesce | None]:
-    """The stages of the exact cache and of coalescing, where they are used."""
-    is_coalescing = config.coalesce.mode == "on"
-    if answers is None and not is_coalescing:
-        return None, None
-    asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
-    told = config.gateway.stream_cost
-    return (
-        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
-        Coalesce(asking, clock, told) if is_coalescing else None,
     )
 
 
