@@ -129,9 +129,10 @@ def test_a_plan_says_comparisons_money_and_days_before_any_is_spent(farthing):
     assert "show that 0.95 of the quality is kept, with 95.0% confidence" in farthing(*asked).output
 
 
-def test_a_plan_for_what_can_not_be_shown_says_so(farthing):
+def test_a_plan_for_what_can_not_be_shown_says_so(farthing, tmp_path):
     with pytest.raises(CallerError, match="no number of comparisons"):
         farthing("plan", "x", "--quality", "0.9", "--calls-per-day", "1", "--usd-per-call", "1")
+    (tmp_path / "ledger" / "journal").mkdir(parents=True, exist_ok=True)
     with pytest.raises(CallerError, match="no calls of the feature 'x' in the last seven days"):
         farthing("plan", "x")
     with pytest.raises(CallerError, match="is not an amount in USD"):

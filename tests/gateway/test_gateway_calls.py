@@ -207,6 +207,19 @@ def test_a_client_that_stops_at_the_last_event_has_had_its_answer(through):
     through(scenario)
 
 
+@pytest.mark.parametrize("name", ["model", "max_tokens", "stream"])
+def test_a_member_that_decides_money_and_stands_twice_reaches_nobody(through, name):
+    async def scenario(gateway, provider):
+        first = json.dumps(ASK | {"max_tokens": 5, "stream": False}).encode()
+        again = {"model": "gpt-4.1", "max_tokens": 9000, "stream": True}[name]
+        twice = first[:-1] + f', "{name}": {json.dumps(again)}}}'.encode()
+        status, _, body = await gateway.post(CHAT, twice)
+        assert (status, json.loads(body)["error"]["param"]) == (400, name)
+        assert provider.requests == []
+
+    through(scenario)
+
+
 def test_the_clients_own_mistakes_go_back_untouched_and_are_not_repeated(through):
     async def scenario(gateway, provider):
         provider.answers_json(b'{"error":{"code":"bad"}}', 400)

@@ -13,6 +13,7 @@ from farthing.call import Endpoint
 from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
 from farthing.codecs.canonical import SAMPLED, Canonical, NotCanonical, canonical_request
 from farthing.codecs.codec import (
+    AmbiguousRequest,
     Answer,
     BadRequest,
     BilledPart,
@@ -46,6 +47,7 @@ from farthing.codecs.visible import (
 __all__ = [
     "REPLAYABLE",
     "SAMPLED",
+    "AmbiguousRequest",
     "Answer",
     "BadRequest",
     "BilledPart",

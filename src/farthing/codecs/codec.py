@@ -17,6 +17,7 @@ from farthing.money import Money
 from farthing.usage import NO_USAGE, STANDARD, Terms, Usage
 
 __all__ = [
+    "AmbiguousRequest",
     "Answer",
     "BadRequest",
     "BilledPart",
@@ -56,6 +57,10 @@ class BadRequest(CallerError):
             message=message,
             param=param,
         )
+
+
+class AmbiguousRequest(BadRequest):
+    """A member that decides money stands twice: we and a provider may each go by another one."""
 
 
 class RequestView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

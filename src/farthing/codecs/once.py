@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, get_args
 import msgspec
 
 from farthing.codecs import json_edit
-from farthing.codecs.codec import BadRequest
+from farthing.codecs.codec import AmbiguousRequest, BadRequest
 
 __all__ = ["Flag", "OnceDecoder", "Text", "Whole"]
 
@@ -115,7 +115,7 @@ class OnceDecoder(Generic[Shape]):
     def _refuse_duplicates(self, body: bytes) -> None:
         for name in json_edit.duplicates(body):
             if name in self._names:
-                raise BadRequest(
+                raise AmbiguousRequest(
                     f'The member "{name}" stands more than once in the request body. Nothing was'
                     " sent. Send it once.",
                     param=name,

@@ -6,7 +6,7 @@ import msgspec
 
 from farthing.call import Attribution, Call, Endpoint
 from farthing.clock import Clock
-from farthing.codecs import BadRequest, Codec, RequestView
+from farthing.codecs import AmbiguousRequest, BadRequest, Codec, RequestView
 from farthing.compression import HTTP_WINDOW_LOG, BrokenOff, NoZstd, TooLong, gunzip, unzstd
 from farthing.config import Config
 from farthing.errors import CallerError
@@ -90,11 +90,15 @@ class Decoder:
 
         Such a call goes to the provider as it is, whose own error the client should see; should
         the provider accept it after all, it is metered by its answer like any other.
+
+        Raises:
+            BadRequest: it could lead to another model than the key or a budget's scope names.
         """
         try:
             return codec.read_request(body)
-        except BadRequest:
-            if caller.key is not None and caller.key.models:
+        except BadRequest as error:
+            is_limited = caller.key is not None and caller.key.models
+            if is_limited or isinstance(error, AmbiguousRequest):
                 raise
             return RequestView(
                 model="", input_estimate=len(body) // _BYTES_PER_TOKEN, input_most=len(body)
