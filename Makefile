@@ -17,6 +17,7 @@ ifdef UV
 	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing --extra zstd
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing,zstd]'
 endif
 	touch $@
@@ -27,6 +28,7 @@ ifdef UV
 	uv sync --quiet --frozen --all-extras --group dev --group catalogue
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,zstd,openai,anthropic]'
 endif
