@@ -20,6 +20,7 @@ from farthing.config.environment import (
     names_in,
     strangers,
 )
+from farthing.config.faults import fault_in_words
 from farthing.config.settings import (
     BreakerSettings,
     GatewaySettings,
@@ -239,9 +240,12 @@ class _Reader:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             allowed = _allowed(hint)
-            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else str(error)
-            if isinstance(value, float) and _bare(hint) is str:
-                told += f'; write it in quotes, "{value}", so that it stays exact'
+            if allowed:
+                told = f"{value!r} is none of {', '.join(allowed)}"
+            elif isinstance(value, float) and _bare(hint) is str:
+                told = f'{error}; write it in quotes, "{value}", so that it stays exact'
+            else:
+                told = fault_in_words(error)
             self.faults.append(f"{named}: {told}{kubernetes_hint(str(value))}")
             return msgspec.UNSET
 

@@ -116,20 +116,15 @@ def wire_engine(
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     caches = wire_caches(config, targets, pricer, clock, evidence)
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
-    pages = Pages(
-        directory=Path(config.ledger.data_dir),
-        ring=ring,
-        desk=desk,
-        upstreams=upstreams,
-        targets=targets,
-        clock=clock,
-        vitals=vitals,
-        budgets=BudgetPages(config, ring, clock),
-        virtual=virtual_models(config),
-        evidence=evidence.store,
-    )
+    pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
     caches.listen(pages.feedback, clock)
-    order = stages(_limits(config, clock), _watch(config, clock), *caches.stages, routing)
+    order = stages(
+        _limits(config, clock),
+        _watch(config, clock),
+        *caches.stages,
+        evidence.candidate,
+        routing,
+    )
     engine = Engine(
         decoder=Decoder(config, desk, clock, ids),
         serve=compose(order, attempts),
@@ -149,6 +144,30 @@ def wire_engine(
         routes=board,
         evidence=evidence,
         feedback=pages.feedback,
+    )
+
+
+def _pages(  # noqa: PLR0913, PLR0917 - wired once, at start
+    config: Config,
+    ring: KeyRing,
+    desk: Desk,
+    upstreams: Mapping[str, Upstream],
+    targets: Targets,
+    evidence: EvidenceWired,
+    vitals: Callable[[], WorkerVitals],
+) -> Pages:
+    """What the gateway answers itself."""
+    return Pages(
+        directory=Path(config.ledger.data_dir),
+        ring=ring,
+        desk=desk,
+        upstreams=upstreams,
+        targets=targets,
+        clock=desk.clock,
+        vitals=vitals,
+        budgets=BudgetPages(config, ring, desk.clock),
+        virtual=virtual_models(config),
+        evidence=evidence.store,
     )
 
 

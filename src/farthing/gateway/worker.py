@@ -62,6 +62,7 @@ class Worker:
             calls_unwritten=len(self._wired.desk.unwritten),
             breakers={n: u.breaker.state.value for n, u in self._wired.upstreams.items()},
             asides=self._wired.evidence.aside.counts,
+            routes=self._wired.routes.counts if self._wired.routes is not None else {},
         )
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
