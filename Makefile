@@ -17,18 +17,21 @@ ifdef UV
 	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing --extra zstd
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing,zstd]'
 endif
 	touch $@
 
-# The developers' environment on top of it.
+# The developers' environment on top of it: the locked versions, since checkers and stubs of others
+# judge otherwise. Where there is no uv, pip brings it.
 $(VENV)/.dev: pyproject.toml uv.lock
 ifdef UV
 	uv sync --quiet --frozen --all-extras --group dev --group catalogue
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,zstd,openai,anthropic]'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	$(BIN)/python -m uv sync --quiet --frozen --inexact --all-extras --group dev --group catalogue
 endif
 	touch $@ $(VENV)/.user
 

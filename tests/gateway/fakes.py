@@ -192,6 +192,8 @@ class Gateway:
     async def __aexit__(self, *exc):
         await self.server.drain(1)
         await self.wired.close()
+        if self.wired.treasurer is not None:
+            self.wired.treasurer.store.close()  # a test may have looked into it since
 
     async def connect(self):
         return await asyncio.open_connection("127.0.0.1", self.port)

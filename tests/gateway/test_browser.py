@@ -92,6 +92,17 @@ def test_where_keys_exist_a_key_is_enough_and_only_listed_pages_see_the_answer(t
     through(scenario, gateway={"browser_origins": [PAGE]})
 
 
+def test_a_page_of_the_gateways_own_may_call_by_a_name_of_this_machine_only(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        for host, want in (("127.0.0.1:4000", 200), ("localhost:4000", 200), ("evil.example", 403)):
+            headers = {"host": host, "origin": f"http://{host}"}
+            status, told, _ = await gateway.send("POST", CHAT, ASK, headers)
+            assert (status, "access-control-allow-origin" in told) == (want, False)
+
+    through(scenario)
+
+
 def test_a_providers_own_word_on_pages_does_not_open_ours(through):
     async def scenario(gateway, provider):
         allowed = ["access-control-allow-origin: *", "access-control-expose-headers: *"]

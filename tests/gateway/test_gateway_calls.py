@@ -634,3 +634,32 @@ def test_anthropic_calls_carry_their_key_and_version(through):
         assert told["x-farthing-cost"] == "0.0045"  # $3 in and $15 out per million
 
     through(scenario)
+
+
+@pytest.mark.parametrize("year_us", [0, 4_102_444_800_000_000], ids=["1970", "2100"])
+def test_a_clock_that_is_far_off_keeps_no_call_from_being_served_and_priced(through, year_us):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        gateway.clock.now_us = lambda: year_us
+        status, headers, _ = await gateway.post(CHAT, ASK)
+        assert status == 200
+        (entry,) = gateway.journal.entries
+        assert entry.started_us == year_us
+        assert entry.cost == Money.usd("0.0035")
+        assert headers["x-farthing-cost"] == "0.0035"
+
+    through(scenario)
+
+
+@pytest.mark.parametrize(("year_us", "want"), [(0, 429), (4_102_444_800_000_000, 200)])
+def test_a_date_to_retry_after_is_no_endless_wait_where_the_clock_is_far_off(
+    through, year_us, want
+):
+    async def scenario(gateway, provider):
+        provider.answers_json({"error": {}}, 429, ["retry-after: Wed, 25 Nov 2026 12:00:00 GMT"])
+        provider.answers_json(CHAT_ANSWER)
+        gateway.clock.now_us = lambda: year_us
+        status, _, _ = await gateway.post(CHAT, ASK)
+        assert status == want  # a wait of decades is left to the client
+
+    through(scenario, **RETRIED)

@@ -183,6 +183,7 @@ def test_a_part_that_does_not_hold_what_it_should_drops_nothing(tmp_path):
     with pytest.raises(FarthingBug, match="does not hold"):
         Forgetful(tmp_path, store).seal(NOON_US - NOON_US % DAY_US)
     assert list(store.query("SELECT COUNT(*) FROM entries")) == [(1,)]
+    store.close()
 
 
 class DyingStore(SqliteStore):
@@ -213,6 +214,7 @@ def test_killed_while_sealing_every_row_is_read_exactly_once(tmp_path, moment):
     archive.seal(day_us)
     assert sorted(archive.query(sql)) == [("a",), ("b",)]
     assert list(store.query(sql)) == []
+    store.close()
 
 
 @settings(max_examples=5, deadline=None)

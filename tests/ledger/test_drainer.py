@@ -411,6 +411,7 @@ def test_cut_at_any_byte_what_was_settled_before_is_posted_once_and_the_rest_int
             assert report.segments_deleted == 1
             store._open().executescript("DELETE FROM entries; DELETE FROM checkpoints")
             drainer._lock.release()
+    store.close()
 
 
 @settings(deadline=None)

@@ -15,6 +15,7 @@ import msgspec
 
 from farthing.errors import CallerError
 from farthing.gateway.keyring import KeyRing
+from farthing.gateway.locality import is_local_name
 from farthing.wire import Reply, Request
 
 __all__ = ["ORIGIN", "Browsers", "OriginNotAllowed"]
@@ -50,7 +51,7 @@ class Browsers:
         is_listed = origin in self._origins or b"*" in self._origins
         if request.method == "OPTIONS" and _ASKED_METHOD in request.named and is_listed:
             return _preflight(request, origin)
-        if not is_listed and self._ring.is_door_open:
+        if not is_listed and self._ring.is_door_open and not _is_own(request, origin):
             raise OriginNotAllowed(
                 f"A page of {origin.decode('latin-1')!r} may not call this gateway, which has no "
                 "keys: any page could spend your money. Nothing was sent and nothing was charged. "
@@ -62,6 +63,12 @@ class Browsers:
             return reply
         shown = (b"access-control-expose-headers", b"*")
         return msgspec.structs.replace(reply, headers=[*reply.headers, *_admitted(origin), shown])
+
+
+def _is_own(request: Request, origin: bytes) -> bool:
+    """Whether the page is one of this gateway's own, asked for by a name of this machine."""
+    host = request.named.get(b"host", b"")
+    return is_local_name(host) and origin in (b"http://" + host, b"https://" + host)
 
 
 def _admitted(origin: bytes) -> list[tuple[bytes, bytes]]:

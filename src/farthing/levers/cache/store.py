@@ -100,14 +100,20 @@ class SqliteAnswers:
             self._db = sqlite3.connect(
                 path, isolation_level=None, timeout=_OPEN_S, check_same_thread=False
             )
+        except (sqlite3.Error, OSError) as error:
+            raise _failure(path, error) from error
+        try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._prepare()
             path.chmod(0o600)
             self._db.execute(f"PRAGMA busy_timeout = {busy_ms:d}")
-        except (sqlite3.Error, OSError) as error:
-            raise _failure(path, error) from error
+        except BaseException as error:  # edge: a connection that can't be used is not left open
+            self._db.close()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise _failure(path, error) from error
+            raise
 
     def close(self) -> None:
         """Close the connection."""
