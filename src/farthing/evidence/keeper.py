@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from farthing.evidence.betting import Interval, Observed, interval
-from farthing.evidence.ladder import Standing, State, begun, step
+from farthing.evidence.ladder import Mode, Standing, State, begun, step
 from farthing.evidence.planner import comparisons_needed
 from farthing.evidence.settings import EvidenceRules, EvidenceSettings
 from farthing.evidence.store import Compared, EvidenceStore
@@ -138,8 +138,10 @@ class Keeper:
         self._begun: set[tuple[str, str, str]] = set()
         self._lock = threading.RLock()
 
-    def begin(self, lever: str, scope: str, version: str, now_us: int) -> State:
-        """Say what is judged; another version than before begins in shadow.
+    def begin(
+        self, lever: str, scope: str, version: str, now_us: int, *, mode: Mode = Mode.SHADOW
+    ) -> State:
+        """Say what is judged; another version than before begins in `mode`.
 
         Said again in the same process it changes nothing, so that processes of two versions of a
         configuration do not undo each other's for ever.
@@ -150,7 +152,10 @@ class Keeper:
                 return self._state(lever, scope)
             latest = self.store.latest()
             state = self.store.change(
-                lever, scope, lambda before: begun(before, version, latest, now_us), "ladder"
+                lever,
+                scope,
+                lambda before: begun(before, version, latest, now_us, mode),
+                "ladder",
             )
             self._begun.add(known)
             return state
@@ -222,7 +227,8 @@ class Keeper:
         ):
             rules = self._settings.rules_of(state.scope)
             rows = self.store.comparisons(*where, after=state.watched_from)
-            least = min([rules.share, *(row.evidence.probability for row in rows)])
+            share = 1.0 if self._settings.is_feedback(rules.judge) else rules.share
+            least = min([share, *(row.evidence.probability for row in rows)])
             watched = self._watched[where] = _Watched(state, rules, least)
         repeats = self.store.comparisons(REPEATS, state.scope, after=watched.repeats_to)
         for row in sorted([*rows, *repeats], key=lambda row: row.id):

@@ -97,8 +97,8 @@ class LadderRules(msgspec.Struct, frozen=True, kw_only=True):
     mode_most: Mode = Mode.ON
 
 
-def begun(state: State, version: str, latest: int, now_us: int) -> State:
-    """The state when `version` is what is judged; another one than before begins in shadow.
+def begun(state: State, version: str, latest: int, now_us: int, mode: Mode = Mode.SHADOW) -> State:
+    """The state when `version` is what is judged; another one than before begins in `mode`.
 
     `latest` is the id of the last comparison there is. A scope that was switched off for one
     version is watched again for the next.
@@ -108,7 +108,7 @@ def begun(state: State, version: str, latest: int, now_us: int) -> State:
     before = f" instead of {state.version}" if state.version else ""
     return msgspec.structs.replace(
         state,
-        mode=Mode.SHADOW,
+        mode=mode,
         version=version,
         generation=state.generation + (1 if state.since_us else 0),
         watched_from=latest,
