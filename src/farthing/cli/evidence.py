@@ -64,7 +64,12 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     keeper = Keeper(store, config.evidence)
     labels = store.labels()
     rows = [
-        _row(keeper.looked(lever, scope), store.comparisons(lever, scope), labels)
+        _row(
+            keeper.looked(lever, scope),
+            store.comparisons(lever, scope),
+            store.comparisons(REPEATS, scope),
+            labels,
+        )
         for lever, scope in store.scopes()
         if lever != REPEATS
     ]
@@ -82,7 +87,9 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     _print(document)
 
 
-def _row(looked: Looked, compared: list[Compared], labels: dict[int, bool]) -> dict[str, Any]:
+def _row(
+    looked: Looked, compared: list[Compared], repeats: list[Compared], labels: dict[int, bool]
+) -> dict[str, Any]:
     state, found = looked.state, looked.finding
     told: dict[str, Any] = {
         "lever": state.lever,
@@ -103,6 +110,7 @@ def _row(looked: Looked, compared: list[Compared], labels: dict[int, bool]) -> d
         "repeats": looked.repeats,
         "reference_regret": None if looked.agreement is None else 1 - looked.agreement,
         "cost_usd": sum((one.evidence.cost for one in compared), ZERO),
+        "repeats_cost_usd": sum((one.evidence.cost for one in repeats), ZERO),
         "calibration": _calibrated(compared, labels, looked.rules.judge),
     }
     if found is not None:
@@ -148,7 +156,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     made = table(
         "Quality lost beside the reference, per call (0 to 1)",
         *("lever", "scope", "candidate", "mode", "verdict"),
-        *("comparisons", "needed", "lost", "interval", "A/A", "cost"),
+        *("comparisons", "needed", "lost", "interval", "A/A", "cost", "A/A cost"),
         numeric=5,
     )
     for row in rows:
@@ -165,6 +173,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
             "-" if row["reference_regret"] is None else f"{row['reference_regret']:.3f}",
             usd(row["cost_usd"]),
+            usd(row["repeats_cost_usd"]),
         )
     return made
 

@@ -58,7 +58,10 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
         lost = 0.0 if self.agreement is None else found.floor * (1 - self.agreement)
         spread = max(found.spread, 0.05)
         whole = comparisons_needed(abs(found.margin + lost), spread, confidence=found.confidence)
-        return None if whole is None else max(1, whole - found.comparisons)
+        if whole is None:
+            return None
+        # Where as many were not enough, they scatter more than they did: a tenth more, and look again.
+        return max(whole - found.comparisons, math.ceil(found.comparisons / 10))
 
 
 class _Watched:
