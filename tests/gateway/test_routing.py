@@ -420,3 +420,29 @@ def test_without_a_pool_a_virtual_model_is_refused_and_nothing_is_sent(routed, t
             assert b"[routing.pools.auto]" in body
 
     asyncio.run(whole())
+
+
+LABEL = "Classify the sentiment of this review as positive, negative or neutral.\n\nI loved it."
+POEM = "Write a long poem about the sea and explain your choice of words."
+
+
+@pytest.mark.parametrize(
+    ("mode", "prompt", "model", "would"),
+    [
+        ("shadow", LABEL, STRONG, CHEAP),
+        ("on", LABEL, CHEAP, ""),
+        ("on", POEM, STRONG, ""),
+    ],
+)
+def test_on_the_first_day_small_models_get_labels_and_full_models_prose(
+    routed, mode, prompt, model, would
+):
+    async def scenario(gateway, provider, mark):
+        await gateway.post(CHAT, ask(prompt, "farthing/auto"))
+        assert provider.asked == [model]
+        (entry,) = await gateway.settled()
+        assert read_choice(entry.detail).would == would
+        await gateway.post(CHAT, ask(prompt, "farthing/auto@0.9"))
+        assert provider.asked[-1] == STRONG  # a floor that is asked for needs proof
+
+    routed(scenario, pools={"auto": pool(mode="shadow", small=CHEAP, day_one=mode)})

@@ -55,7 +55,7 @@ def virtual_models(config: Config) -> list[str]:
 class RouteBoard:
     """The pools, and what is needed to see whether a model can serve a call."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, at start
         self,
         config: Config,
         targets: Targets,
@@ -63,8 +63,10 @@ class RouteBoard:
         book: PriceBook,
         clock: Clock,
         secret: bytes,
+        *,
+        is_watching: bool = False,
     ) -> None:
-        """`secret` signs the policy files; empty: their hash alone.
+        """`secret` signs the policy files; empty: their hash alone. `is_watching`: nothing is noted.
 
         Raises:
             ConfigError: a pool's name can't be asked for.
@@ -92,6 +94,7 @@ class RouteBoard:
                 pool_shelf(name, settings, folder, secret),
                 self._trail,
                 self._price_of,
+                is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()
         }
@@ -161,6 +164,11 @@ class RouteBoard:
             NoTarget: nowhere.
         """
         return self._targets.find(model, protocol_of(endpoint))
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By pool: calls by who served them, alarms; `policies` count now, and those `stopped`."""
+        return {name: pool.tallies for name, pool in self.pools.items()}
 
     def start(self) -> None:
         """Begin to look for what changes."""

@@ -61,8 +61,14 @@ class RoutePool:
         shelf: Shelf,
         trail: Trail,
         price_of: PriceOf,
+        *,
+        is_watching: bool = False,
     ) -> None:
-        """`price_of` gives the mark of the card that prices a model now; empty: it has none."""
+        """`price_of` gives the mark of the card that prices a model now; empty: it has none.
+
+        `is_watching`: it only looks, and notes and tells nothing.
+        """
+        self._is_watching = is_watching
         self.name = name
         self.settings = settings
         self.counts: Counter[str] = Counter()
@@ -76,6 +82,13 @@ class RoutePool:
         self._pins: OrderedDict[tuple[str, ...], Pin] = OrderedDict()
         self._keys: dict[str, list[int]] = {}
         self._told: set[str] = set()
+
+    @property
+    def tallies(self) -> dict[str, int]:
+        """What was counted, and how many policies count now."""
+        stopped = sum(bool(standing.stopped) for standing in self.standings.values())
+        standing = len(self.standings) - stopped
+        return dict(self.counts) | {"policies": standing, "stopped": stopped + len(self.faults)}
 
     # -- policies
 
@@ -253,6 +266,8 @@ class RoutePool:
             _LOG.warning("pool %s, policy %s counts again", self.name, mark)
 
     def _once(self, key: str, told: str) -> None:
+        if self._is_watching:
+            return
         if key not in self._told and len(self._told) < _KEYS_MAX:
             self._told.add(key)
             _LOG.warning("%s", told)
@@ -260,6 +275,8 @@ class RoutePool:
     def _note(
         self, now_us: int, kind: Kind, mark: str, told: str, facts: dict[str, str] | None = None
     ) -> None:
+        if self._is_watching:
+            return
         at = datetime.fromtimestamp(now_us / 1_000_000, UTC).isoformat(timespec="seconds")
         event = Event(at=at, kind=kind, pool=self.name, policy=mark, told=told, facts=facts or {})
         try:

@@ -26,8 +26,9 @@ from farthing.gateway.route_board import RouteBoard
 from farthing.gateway.route_pool import RoutePool
 from farthing.gateway.route_steps import Served, StepRunner
 from farthing.levers.routing.classes import UNKNOWN
-from farthing.levers.routing.serving import Asked, Choice, PoolTerms, choose
+from farthing.levers.routing.serving import Asked, Choice, PoolTerms, choose, choose_on_day_one
 from farthing.levers.routing.step import Single, Step
+from farthing.levers.routing.task_kinds import kind_of
 from farthing.levers.routing.virtual import PREFIX, Virtual, read_floor
 
 __all__ = ["Routing"]
@@ -35,6 +36,7 @@ __all__ = ["Routing"]
 _LOG = logging.getLogger("farthing")
 _ROUTED: Final = frozenset({Endpoint.OPENAI_CHAT, Endpoint.ANTHROPIC_MESSAGES})
 _HEAD_CHARACTERS: Final = 400
+_DAY_ONE_CHARACTERS: Final = 2000
 _HEADER: Final = b"x-farthing-quality"
 _MEMO: Final = "routing"
 _TOLD_MAX: Final = 500
@@ -148,6 +150,11 @@ class Routing:
         def unfit(model: str) -> str:
             return self._board.unfit(pool, inbound, demands, model, is_granted=case.is_granted)
 
+        small = pool.settings.small
+        if standing is None and small and not pool.standings:
+            kind = kind_of(head_of(inbound.body, _DAY_ONE_CHARACTERS))
+            terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
+            return choose_on_day_one(terms, small, asked, kind, unfit)
         return choose(terms, standing, asked, unfit)
 
 

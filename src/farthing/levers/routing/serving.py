@@ -13,6 +13,7 @@ import msgspec
 
 from farthing.levers.routing.policy import Policy
 from farthing.levers.routing.step import Single, Step, describe, models_of
+from farthing.levers.routing.task_kinds import OTHER, TRUSTED, Kind
 
 __all__ = [
     "Asked",
@@ -20,6 +21,7 @@ __all__ = [
     "PoolTerms",
     "Standing",
     "choose",
+    "choose_on_day_one",
     "read_choice",
     "share_of",
     "strictest",
@@ -70,7 +72,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What serves a call, and all that is needed to tell why; it stands in the call's entry.
 
-    `arm` is `policy`, `pinned` or `incumbent`; `propensity` the probability with which a call like
+    `arm` is `policy`, `pinned`, `day-one` or `incumbent`; `propensity` the probability with which a call like
     it gets this arm. `would` is the step that was not taken, and `served` the model that answered.
     `escalated`: the cheap answers did not do.
     """
@@ -115,6 +117,35 @@ def choose(
             kept = _kept(pool, standing, asked, "not among the canary's calls", would=would)
             return own, msgspec.structs.replace(kept, propensity=1 - propensity)
     return _taken(pool, standing, asked, step, propensity)
+
+
+def choose_on_day_one(
+    pool: PoolTerms, small: str, asked: Asked, kind: Kind, unfit: Callable[[str], str]
+) -> tuple[Step, Choice]:
+    """The step while there is no policy: `small` for classification and extraction, in its mode.
+
+    Nothing is certified here: only a floor that the caller does not ask for can be risked.
+    """
+    own, step = Single(pool.incumbent), Single(small)
+    sure = kind.name if kind.probability >= TRUSTED else OTHER
+    asked = msgspec.structs.replace(asked, name=asked.name if sure == OTHER else f"looks: {sure}")
+    if sure == OTHER:
+        return own, _kept(pool, None, asked, "there is no policy, and it needs the full model")
+    if asked.floor:
+        why = f"there is no policy certified for a floor of {asked.floor:g}"
+        return own, _kept(pool, None, asked, why, would=step)
+    if why := unfit(small):
+        return own, _kept(pool, None, asked, f"{small} can't serve it: {why}", would=step)
+    if pool.mode != "on":
+        why = "there is no policy; on the first day the small model only shadows"
+        return own, _kept(pool, None, asked, why, would=step)
+    return step, Choice(
+        pool=pool.name,
+        name=asked.name,
+        arm="day-one",
+        step=describe(step),
+        reason="there is no policy; it looks like a task for the small model",
+    )
 
 
 def _why_not(step: Step | None, own: Single, asked: Asked, unfit: Callable[[str], str]) -> str:

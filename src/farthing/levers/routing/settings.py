@@ -67,6 +67,20 @@ class PoolSettings(
         bool,
         Meta(description="Also route calls that name the incumbent itself, not the virtual model."),
     ] = False
+    small: Annotated[
+        str,
+        Meta(
+            description="While there is no policy: the model that serves what looks like "
+            "classification or extraction; empty: none."
+        ),
+    ] = ""
+    day_one: Annotated[
+        Literal["shadow", "on"],
+        Meta(
+            description="What `small` may do without evidence: `shadow` records what it would "
+            "serve; `on` serves it, at your word alone."
+        ),
+    ] = "shadow"
     pinning: Annotated[
         Literal["loop", "session", "off"],
         Meta(
