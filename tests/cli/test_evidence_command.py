@@ -132,7 +132,7 @@ def test_a_plan_says_comparisons_money_and_days_before_any_is_spent(farthing):
 def test_a_plan_for_what_can_not_be_shown_says_so(farthing):
     with pytest.raises(CallerError, match="no number of comparisons"):
         farthing("plan", "x", "--quality", "0.9", "--calls-per-day", "1", "--usd-per-call", "1")
-    with pytest.raises(CallerError, match="no calls of the feature 'x' in the last seven days"):
+    with pytest.raises(CallerError, match="There is no ledger in"):
         farthing("plan", "x")
     with pytest.raises(CallerError, match="is not an amount in USD"):
         farthing("plan", "x", "--calls-per-day", "1", "--usd-per-call", "much")
