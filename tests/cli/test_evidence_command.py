@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
+from ledger_cli_samples import an_entry
 
 from farthing.cli.root import cli
 from farthing.errors import CallerError
 from farthing.evidence import REPEATS, Compared, Evidence, EvidenceSettings, EvidenceStore, Keeper
+from farthing.ledger import Journal
 from farthing.money import Money
 
 NOW = 1_790_000_000_000_000
@@ -127,6 +130,21 @@ def test_a_plan_says_comparisons_money_and_days_before_any_is_spent(farthing):
     assert told["cost_usd"] == str(Money(4_000_000 * (whole + round(whole * 0.25))))
     assert told["days_by_traffic"] == -(-whole // 200)
     assert "show that 0.95 of the quality is kept, with 95.0% confidence" in farthing(*asked).output
+
+
+def test_a_plan_takes_calls_and_prices_from_the_last_seven_days_of_the_ledger(farthing, tmp_path):
+    now_us = time.time_ns() // 1000
+    journal = Journal.open(tmp_path / "ledger", "w")
+    for number in range(140):
+        journal.settle(an_entry(f"call-{number}", "support", started_us=now_us))
+    journal.settle(an_entry("call-old", "support", started_us=now_us - 9 * 86_400_000_000))
+    journal.close()
+    told = json.loads(farthing("plan", "support", "--json").output)
+    assert told["calls_per_day"] == 20
+    answers = told["comparisons_to_show"] + 150 + told["repeats_of_the_reference"]
+    assert told["cost_usd"] == str(Money(2800 * answers))
+    with pytest.raises(CallerError, match="no calls of the feature 'x' in the last seven days"):
+        farthing("plan", "x")
 
 
 def test_a_plan_for_what_can_not_be_shown_says_so(farthing):

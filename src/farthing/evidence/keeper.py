@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import threading
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -82,7 +83,7 @@ class _Watched:
             least_probability=least_probability,
             fresh_every=FRESH_EVERY,
         )
-        self.counted: list[int] = []
+        self.counted: list[tuple[int, float]] = []  # ids, and the calls that each stands for
         self.repeats: list[Observed] = []
         self._noise: Interval | None = None
         self._is_stale = False
@@ -104,7 +105,7 @@ class _Watched:
         is_judged = compared.evidence.judge == self.rules.judge
         if is_judged and compared.version == self.version:
             self.watch.see(compared.evidence, self.noise)
-            self.counted.append(compared.id)
+            self.counted.append((compared.id, 1 / compared.evidence.probability))
 
     @property
     def noise(self) -> Interval | None:
@@ -126,9 +127,10 @@ class _Watched:
         scores = zip(weights, self.repeats, strict=True)
         return math.fsum(weight * one.value for weight, one in scores) / math.fsum(weights)
 
-    def since(self, comparison: int) -> int:
-        """How many counted after that one."""
-        return sum(1 for number in reversed(self.counted) if number > comparison)
+    def since(self, comparison: int) -> list[float]:
+        """The calls that each of those stands for which counted after that one."""
+        newest = takewhile(lambda counted: counted[0] > comparison, reversed(self.counted))
+        return [calls for _, calls in newest]
 
 
 class Keeper:
@@ -181,11 +183,13 @@ class Keeper:
             watched = self._read(state)
             if not watched.counted:
                 return state
+            in_mode = watched.since(state.mode_from)
             standing = Standing(
                 verdict=watched.watch.verdict,
                 comparisons=len(watched.counted),
-                in_mode=watched.since(state.mode_from),
+                in_mode=len(in_mode),
                 latest=watched.read_to,
+                calls_in_mode=math.fsum(in_mode),
             )
 
             def stepped(now: State) -> State:
@@ -207,7 +211,7 @@ class Keeper:
                 state=state,
                 rules=watched.rules,
                 finding=watched.watch.finding(),
-                in_mode=watched.since(state.mode_from),
+                in_mode=len(watched.since(state.mode_from)),
                 repeats=len(watched.repeats),
                 noise=watched.noise,
                 agreement=watched.agreement,
