@@ -91,6 +91,13 @@ def test_a_lever_is_shown_with_its_loss_its_interval_its_verdict_and_its_cost(fa
     assert "Spent today (UTC): $0.00 of $2.00." in printed
 
 
+def test_a_judge_that_can_show_nothing_is_told(farthing):
+    fed(farthing.store, [0] * 20, lever=REPEATS)
+    fed(farthing.store, [0] * 20)
+    told = farthing().output
+    assert "the reference agrees with itself in 0% of 20 repeats" in told
+
+
 def test_one_switch_stops_all_and_the_trail_says_who_and_why(farthing):
     fed(farthing.store, [1])
     assert "Every lever is stopped" in farthing("stop", "--reason", "an incident").output

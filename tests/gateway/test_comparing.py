@@ -164,3 +164,51 @@ def test_the_reference_is_asked_at_half_price_where_that_is_configured_and_had(t
         evidence={"mode": "on", "share": 1.0, "candidate": MINI, "service_tier": "flex",
                   "repeat_share": 0.0},
     )  # fmt: skip
+
+
+JUDGED = {
+    "evidence": {
+        "mode": "on", "share": 1.0, "candidate": MINI, "repeat_share": 0.0, "judge": "careful",
+        "judges": {"careful": {"kind": "model", "model": "anthropic/claude-haiku-4-5-20251001"}},
+    }
+}  # fmt: skip
+
+
+def word(text):
+    return {
+        "type": "message",
+        "model": "claude-haiku-4-5-20251001",
+        "content": [{"type": "text", "text": text}],
+        "usage": {"input_tokens": 300, "output_tokens": 1},
+    }
+
+
+def test_a_model_of_another_provider_judges_and_its_questions_are_on_the_account(through):
+    async def scenario(gateway, provider):
+        for document in (said("Within 30 days."), said("In 30 days."), word("A"), word("B")):
+            provider.answers_json(document)
+        await gateway.post(CHAT, ASK, FEATURE)
+        await gateway.wired.evidence.aside.settled()
+        (found,) = gateway.wired.evidence.store.comparisons("candidate", "support")
+        assert (found.evidence.score, found.reason) == (1.0, "candidate in both orders")
+        lines = [line for line, _, _ in provider.requests]
+        assert [line.split()[1] for line in lines[2:]] == ["/v1/messages"] * 2
+        levers = [e.moves[0].lever if e.moves else "" for e in gateway.journal.entries]
+        assert levers == ["", "candidate", "evidence", "evidence"]
+        spent = [e.cost for e in gateway.journal.entries[1:]]
+        assert found.evidence.cost == sum(spent[1:], spent[0])
+
+    through(scenario, **JUDGED)
+
+
+def test_a_judge_of_the_candidates_family_asks_nothing_and_is_told_in_the_log(through, caplog):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await gateway.post(CHAT, ASK, FEATURE)
+        await gateway.wired.evidence.aside.settled()
+        assert len(provider.requests) == 1
+        assert gateway.wired.evidence.aside.counts["failed"] == 1
+        assert "of the family 'gpt'" in caplog.text
+
+    own = {"careful": {"kind": "model", "model": "gpt-4.1"}}
+    through(scenario, evidence=JUDGED["evidence"] | {"judges": own})

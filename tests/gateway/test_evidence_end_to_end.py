@@ -24,7 +24,7 @@ ROWS = [
 EVIDENCE = {
     "mode": "on",
     "share": 1.0,
-    "repeat_share": 0.1,
+    "repeat_share": 0.3,
     "judge": "numeric",
     "floor": 0.9,
     "candidate": CHEAP,

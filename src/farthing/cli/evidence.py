@@ -34,6 +34,7 @@ _DATA_DIR = click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Folder of the ledger."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_REPEATS_TOLD = 20  # with fewer nothing can be said of the judge
 _REASON = click.option("--reason", default="", help="Why; it stands in the trail.")
 
 
@@ -108,6 +109,7 @@ def _row(
         "regret_interval": None,
         "confidence": None if found is None else found.confidence,
         "repeats": looked.repeats,
+        "is_judge_blind": looked.is_judge_blind and looked.repeats >= _REPEATS_TOLD,
         "reference_regret": None if looked.agreement is None else 1 - looked.agreement,
         "cost_usd": sum((one.evidence.cost for one in compared), ZERO),
         "repeats_cost_usd": sum((one.evidence.cost for one in repeats), ZERO),
@@ -145,6 +147,8 @@ def _print(document: dict[str, Any]) -> None:
     else:
         out.print(_table(document["levers"]))
         for row in document["levers"]:
+            if row["is_judge_blind"]:
+                out.print(_blind_line(row), markup=False)
             if row["calibration"] is not None:
                 out.print(_calibration_line(row), markup=False)
     spent, cap = document["spent_today_usd"], document["usd_per_day"]
@@ -176,6 +180,15 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             usd(row["repeats_cost_usd"]),
         )
     return made
+
+
+def _blind_line(row: dict[str, Any]) -> str:
+    agreed = 1 - row["reference_regret"]
+    return (
+        f"{row['scope']}: by the judge {row['judge']} the reference agrees with itself in "
+        f"{agreed:.0%} of {row['repeats']} repeats. It can't show that anything is safe; name "
+        "another judge ([evidence] judge)."
+    )
 
 
 def _calibration_line(row: dict[str, Any]) -> str:

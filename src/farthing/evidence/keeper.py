@@ -8,6 +8,8 @@ K1  A verdict errs with a probability of at most 1 - confidence over a lever's w
 K2  A comparison counts if its judge is the feature's and its version the one that is judged.
 K3  What the reference makes of itself (A/A) is no harm: the reference counts as good as it agrees
     with itself, in the interval that was known before each comparison.
+K4  A judge by which the reference hardly agrees with itself shows nothing to be safe: nearly any
+    answer would be as good.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ __all__ = ["REPEATS", "Keeper", "Looked"]
 
 REPEATS: Final = "a/a"  # the lever under which the reference stands against itself
 FRESH_EVERY: Final = 50
+AGREEMENT_LEAST: Final = 0.5  # of the reference with itself, below which a judge tells too little
 _NOISE_PART: Final = 0.25  # of alpha goes to the interval of A/A
 _NOISE_MOST: Final = 2000  # A/A comparisons taken into account
 _NOISE_STEP: Final = 20  # the interval is worked out anew after so many, and each time before them
@@ -39,7 +42,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """Where a scope stands: its state, the figures behind it, and A/A (None: not measured).
 
     `finding` is None before the first comparison; `agreement` is the reference's mean score against
-    itself.
+    itself; `is_judge_blind`: the judge is not shown to tell it from other answers (K4).
     """
 
     state: State
@@ -49,6 +52,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     noise: Interval | None
     agreement: float | None
+    is_judge_blind: bool
 
     @property
     def needed(self) -> int | None:
@@ -68,7 +72,15 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 class _Watched:
     """The comparisons of one generation of a scope, as far as they were read."""
 
-    def __init__(self, state: State, rules: EvidenceRules, least_probability: float) -> None:
+    def __init__(
+        self,
+        state: State,
+        rules: EvidenceRules,
+        least_probability: float,
+        *,
+        is_feedback: bool,
+    ) -> None:
+        self._is_feedback = is_feedback
         self.generation = state.generation
         self.version = state.version
         self.rules = rules
@@ -106,6 +118,24 @@ class _Watched:
         if is_judged and compared.version == self.version:
             self.watch.see(compared.evidence, self.noise)
             self.counted.append((compared.id, 1 / compared.evidence.probability))
+
+    @property
+    def is_judge_blind(self) -> bool:
+        """Whether the judge is not shown to tell the reference from other answers (K4)."""
+        noise = self.noise
+        return noise is not None and noise.low < AGREEMENT_LEAST and not self._is_feedback
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the comparisons show."""
+        verdict = self.watch.verdict
+        return Verdict.UNDECIDED if verdict is Verdict.SAFE and self.is_judge_blind else verdict
+
+    @property
+    def finding(self) -> Finding | None:
+        """The figures behind it."""
+        found = self.watch.finding()
+        return found and msgspec.structs.replace(found, verdict=self.verdict)
 
     @property
     def noise(self) -> Interval | None:
@@ -185,7 +215,7 @@ class Keeper:
                 return state
             in_mode = watched.since(state.mode_from)
             standing = Standing(
-                verdict=watched.watch.verdict,
+                verdict=watched.verdict,
                 comparisons=len(watched.counted),
                 in_mode=len(in_mode),
                 latest=watched.read_to,
@@ -210,7 +240,8 @@ class Keeper:
             return Looked(
                 state=state,
                 rules=watched.rules,
-                finding=watched.watch.finding(),
+                finding=watched.finding,
+                is_judge_blind=watched.is_judge_blind,
                 in_mode=len(watched.since(state.mode_from)),
                 repeats=len(watched.repeats),
                 noise=watched.noise,
@@ -234,9 +265,10 @@ class Keeper:
         ):
             rules = self._settings.rules_of(state.scope)
             rows = self.store.comparisons(*where, after=state.watched_from)
-            share = 1.0 if self._settings.is_feedback(rules.judge) else rules.share
+            is_feedback = self._settings.is_feedback(rules.judge)
+            share = 1.0 if is_feedback else rules.share
             least = min([share, *(row.evidence.probability for row in rows)])
-            watched = self._watched[where] = _Watched(state, rules, least)
+            watched = self._watched[where] = _Watched(state, rules, least, is_feedback=is_feedback)
         repeats = self.store.comparisons(REPEATS, state.scope, after=watched.repeats_to)
         for row in sorted([*rows, *repeats], key=lambda row: row.id):
             if row.evidence.lever == REPEATS:
