@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
+from ledger_cli_samples import an_entry
 
 from farthing.cli.root import cli
 from farthing.errors import CallerError
 from farthing.evidence import REPEATS, Compared, Evidence, EvidenceSettings, EvidenceStore, Keeper
+from farthing.ledger import Journal
 from farthing.money import Money
 
 NOW = 1_790_000_000_000_000
@@ -88,6 +91,13 @@ def test_a_lever_is_shown_with_its_loss_its_interval_its_verdict_and_its_cost(fa
     assert "Spent today (UTC): $0.00 of $2.00." in printed
 
 
+def test_a_judge_that_can_show_nothing_is_told(farthing):
+    fed(farthing.store, [0] * 20, lever=REPEATS)
+    fed(farthing.store, [0] * 20)
+    told = farthing().output
+    assert "the reference agrees with itself in 0% of 20 repeats" in told
+
+
 def test_one_switch_stops_all_and_the_trail_says_who_and_why(farthing):
     fed(farthing.store, [1])
     assert "Every lever is stopped" in farthing("stop", "--reason", "an incident").output
@@ -129,11 +139,25 @@ def test_a_plan_says_comparisons_money_and_days_before_any_is_spent(farthing):
     assert "show that 0.95 of the quality is kept, with 95.0% confidence" in farthing(*asked).output
 
 
-def test_a_plan_for_what_can_not_be_shown_says_so(farthing, tmp_path):
+def test_a_plan_takes_calls_and_prices_from_the_last_seven_days_of_the_ledger(farthing, tmp_path):
+    now_us = time.time_ns() // 1000
+    journal = Journal.open(tmp_path / "ledger", "w")
+    for number in range(140):
+        journal.settle(an_entry(f"call-{number}", "support", started_us=now_us))
+    journal.settle(an_entry("call-old", "support", started_us=now_us - 9 * 86_400_000_000))
+    journal.close()
+    told = json.loads(farthing("plan", "support", "--json").output)
+    assert told["calls_per_day"] == 20
+    answers = told["comparisons_to_show"] + 150 + told["repeats_of_the_reference"]
+    assert told["cost_usd"] == str(Money(2800 * answers))
+    with pytest.raises(CallerError, match="no calls of the feature 'x' in the last seven days"):
+        farthing("plan", "x")
+
+
+def test_a_plan_for_what_can_not_be_shown_says_so(farthing):
     with pytest.raises(CallerError, match="no number of comparisons"):
         farthing("plan", "x", "--quality", "0.9", "--calls-per-day", "1", "--usd-per-call", "1")
-    (tmp_path / "ledger" / "journal").mkdir(parents=True, exist_ok=True)
-    with pytest.raises(CallerError, match="no calls of the feature 'x' in the last seven days"):
+    with pytest.raises(CallerError, match="There is no ledger in"):
         farthing("plan", "x")
     with pytest.raises(CallerError, match="is not an amount in USD"):
         farthing("plan", "x", "--calls-per-day", "1", "--usd-per-call", "much")

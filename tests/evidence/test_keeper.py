@@ -150,6 +150,20 @@ def test_what_the_reference_makes_of_itself_is_no_harm(store):  # K3
     assert looked.repeats == 375
 
 
+def test_a_judge_that_sees_no_difference_shows_nothing_to_be_safe(store):  # K4
+    """Texts that are never twice the same, compared word by word."""
+    keeper = Keeper(store, SETTINGS)
+    dice = random.Random(4)
+    for number in range(1000):
+        if number % 4 == 0:
+            keeper.note(compared(number, dice.random() < 0.05, lever=REPEATS), NOW)
+        keeper.note(compared(number, dice.random() < 0.3), NOW)
+    looked = keeper.looked("routing", "support")
+    assert looked.is_judge_blind
+    assert looked.finding.verdict is Verdict.UNDECIDED
+    assert looked.state.mode is Mode.SHADOW
+
+
 def test_a_process_that_was_late_does_not_step_twice(store, tmp_path):
     other_store = EvidenceStore(tmp_path)
     one, other = Keeper(store, SETTINGS), Keeper(other_store, SETTINGS)

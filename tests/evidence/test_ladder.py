@@ -15,7 +15,13 @@ def state(mode, **more):
 
 
 def standing(verdict, in_mode=50, comparisons=200):
-    return Standing(verdict=verdict, comparisons=comparisons, in_mode=in_mode, latest=321)
+    return Standing(
+        verdict=verdict,
+        comparisons=comparisons,
+        in_mode=in_mode,
+        latest=321,
+        calls_in_mode=1000.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,17 @@ def test_a_fall_begins_a_new_generation_that_forgets_what_was_seen_before():
     fallen = step(state(Mode.ON, generation=2), standing(Verdict.UNSAFE), RULES, NOW)
     assert (fallen.generation, fallen.watched_from, fallen.mode_from) == (3, 321, 321)
     assert fallen.since_us == NOW
-    assert fallen.reason == "shown to be unsafe after 200 comparisons, 50 of them at on"
+    assert fallen.reason == (
+        "shown to be unsafe after 200 comparisons, 50 of them at on, where it served about 1000 "
+        "calls (estimate)"
+    )
+
+
+def test_a_fall_from_a_canary_tells_how_many_calls_took_part():
+    fallen = step(state(Mode.CANARY_10), standing(Verdict.UNSAFE), RULES, NOW)
+    assert fallen.reason.endswith("it served about 100 calls (estimate)")
+    shadow = step(state(Mode.SHADOW), standing(Verdict.UNSAFE), RULES, NOW)
+    assert "served" not in shadow.reason
 
 
 def test_the_modes_serve_what_their_names_say():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 from fakes import Gateway
@@ -23,7 +24,7 @@ ROWS = [
 EVIDENCE = {
     "mode": "on",
     "share": 1.0,
-    "repeat_share": 0.1,
+    "repeat_share": 0.3,
     "judge": "numeric",
     "floor": 0.9,
     "candidate": CHEAP,
@@ -114,6 +115,8 @@ def test_one_that_breaks_while_it_serves_is_taken_back_within_its_bound(trial, m
         (fall,) = [one for one in board if (one.before, one.after) == ("on", "shadow")]
         assert fall.reason.startswith("shown to be unsafe after ")
         fell_at = next(n for n, mode in enumerate(modes) if mode is Mode.SHADOW and n > 100)
+        told = int(re.search(r"served about (\d+) calls", fall.reason)[1])
+        assert abs(told - modes[:fell_at].count(Mode.ON)) <= 1
         answered = [s for s in provider.simulator.log if s.model == CHEAP]
         harmed = sum(s.score == 0 for s in answered[: fell_at + 1])
         assert 0 < harmed <= 60

@@ -34,6 +34,7 @@ _DATA_DIR = click.option(
     "--data-dir", type=click.Path(file_okay=False), help="Folder of the ledger."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_REPEATS_TOLD = 20  # with fewer nothing can be said of the judge
 _REASON = click.option("--reason", default="", help="Why; it stands in the trail.")
 
 
@@ -64,7 +65,12 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     keeper = Keeper(store, config.evidence)
     labels = store.labels()
     rows = [
-        _row(keeper.looked(lever, scope), store.comparisons(lever, scope), labels)
+        _row(
+            keeper.looked(lever, scope),
+            store.comparisons(lever, scope),
+            store.comparisons(REPEATS, scope),
+            labels,
+        )
         for lever, scope in store.scopes()
         if lever != REPEATS
     ]
@@ -82,7 +88,9 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     _print(document)
 
 
-def _row(looked: Looked, compared: list[Compared], labels: dict[int, bool]) -> dict[str, Any]:
+def _row(
+    looked: Looked, compared: list[Compared], repeats: list[Compared], labels: dict[int, bool]
+) -> dict[str, Any]:
     state, found = looked.state, looked.finding
     told: dict[str, Any] = {
         "lever": state.lever,
@@ -101,8 +109,10 @@ def _row(looked: Looked, compared: list[Compared], labels: dict[int, bool]) -> d
         "regret_interval": None,
         "confidence": None if found is None else found.confidence,
         "repeats": looked.repeats,
+        "is_judge_blind": looked.is_judge_blind and looked.repeats >= _REPEATS_TOLD,
         "reference_regret": None if looked.agreement is None else 1 - looked.agreement,
         "cost_usd": sum((one.evidence.cost for one in compared), ZERO),
+        "repeats_cost_usd": sum((one.evidence.cost for one in repeats), ZERO),
         "calibration": _calibrated(compared, labels, looked.rules.judge),
     }
     if found is not None:
@@ -137,6 +147,8 @@ def _print(document: dict[str, Any]) -> None:
     else:
         out.print(_table(document["levers"]))
         for row in document["levers"]:
+            if row["is_judge_blind"]:
+                out.print(_blind_line(row), markup=False)
             if row["calibration"] is not None:
                 out.print(_calibration_line(row), markup=False)
     spent, cap = document["spent_today_usd"], document["usd_per_day"]
@@ -148,7 +160,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     made = table(
         "Quality lost beside the reference, per call (0 to 1)",
         *("lever", "scope", "candidate", "mode", "verdict"),
-        *("comparisons", "needed", "lost", "interval", "A/A", "cost"),
+        *("comparisons", "needed", "lost", "interval", "A/A", "cost", "A/A cost"),
         numeric=5,
     )
     for row in rows:
@@ -165,8 +177,18 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
             "-" if row["reference_regret"] is None else f"{row['reference_regret']:.3f}",
             usd(row["cost_usd"]),
+            usd(row["repeats_cost_usd"]),
         )
     return made
+
+
+def _blind_line(row: dict[str, Any]) -> str:
+    agreed = 1 - row["reference_regret"]
+    return (
+        f"{row['scope']}: by the judge {row['judge']} the reference agrees with itself in "
+        f"{agreed:.0%} of {row['repeats']} repeats. It can't show that anything is safe; name "
+        "another judge ([evidence] judge)."
+    )
 
 
 def _calibration_line(row: dict[str, Any]) -> str:

@@ -8,18 +8,21 @@ K1  A verdict errs with a probability of at most 1 - confidence over a lever's w
 K2  A comparison counts if its judge is the feature's and its version the one that is judged.
 K3  What the reference makes of itself (A/A) is no harm: the reference counts as good as it agrees
     with itself, in the interval that was known before each comparison.
+K4  A judge by which the reference hardly agrees with itself shows nothing to be safe: nearly any
+    answer would be as good.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from itertools import takewhile
 from typing import Final
 
 import msgspec
 
 from farthing.evidence.betting import Interval, Observed, interval
-from farthing.evidence.ladder import Standing, State, begun, step
+from farthing.evidence.ladder import Mode, Standing, State, begun, step
 from farthing.evidence.planner import comparisons_needed
 from farthing.evidence.settings import EvidenceRules, EvidenceSettings
 from farthing.evidence.store import Compared, EvidenceStore
@@ -29,6 +32,7 @@ __all__ = ["REPEATS", "Keeper", "Looked"]
 
 REPEATS: Final = "a/a"  # the lever under which the reference stands against itself
 FRESH_EVERY: Final = 50
+AGREEMENT_LEAST: Final = 0.5  # of the reference with itself, below which a judge tells too little
 _NOISE_PART: Final = 0.25  # of alpha goes to the interval of A/A
 _NOISE_MOST: Final = 2000  # A/A comparisons taken into account
 _NOISE_STEP: Final = 20  # the interval is worked out anew after so many, and each time before them
@@ -38,7 +42,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """Where a scope stands: its state, the figures behind it, and A/A (None: not measured).
 
     `finding` is None before the first comparison; `agreement` is the reference's mean score against
-    itself.
+    itself; `is_judge_blind`: the judge is not shown to tell it from other answers (K4).
     """
 
     state: State
@@ -48,6 +52,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     noise: Interval | None
     agreement: float | None
+    is_judge_blind: bool
 
     @property
     def needed(self) -> int | None:
@@ -58,13 +63,24 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
         lost = 0.0 if self.agreement is None else found.floor * (1 - self.agreement)
         spread = max(found.spread, 0.05)
         whole = comparisons_needed(abs(found.margin + lost), spread, confidence=found.confidence)
-        return None if whole is None else max(1, whole - found.comparisons)
+        if whole is None:
+            return None
+        # Where as many were not enough, they scatter more than they did: a tenth more, and look again.
+        return max(whole - found.comparisons, math.ceil(found.comparisons / 10))
 
 
 class _Watched:
     """The comparisons of one generation of a scope, as far as they were read."""
 
-    def __init__(self, state: State, rules: EvidenceRules, least_probability: float) -> None:
+    def __init__(
+        self,
+        state: State,
+        rules: EvidenceRules,
+        least_probability: float,
+        *,
+        is_feedback: bool,
+    ) -> None:
+        self._is_feedback = is_feedback
         self.generation = state.generation
         self.version = state.version
         self.rules = rules
@@ -79,7 +95,7 @@ class _Watched:
             least_probability=least_probability,
             fresh_every=FRESH_EVERY,
         )
-        self.counted: list[int] = []
+        self.counted: list[tuple[int, float]] = []  # ids, and the calls that each stands for
         self.repeats: list[Observed] = []
         self._noise: Interval | None = None
         self._is_stale = False
@@ -101,7 +117,25 @@ class _Watched:
         is_judged = compared.evidence.judge == self.rules.judge
         if is_judged and compared.version == self.version:
             self.watch.see(compared.evidence, self.noise)
-            self.counted.append(compared.id)
+            self.counted.append((compared.id, 1 / compared.evidence.probability))
+
+    @property
+    def is_judge_blind(self) -> bool:
+        """Whether the judge is not shown to tell the reference from other answers (K4)."""
+        noise = self.noise
+        return noise is not None and noise.low < AGREEMENT_LEAST and not self._is_feedback
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the comparisons show."""
+        verdict = self.watch.verdict
+        return Verdict.UNDECIDED if verdict is Verdict.SAFE and self.is_judge_blind else verdict
+
+    @property
+    def finding(self) -> Finding | None:
+        """The figures behind it."""
+        found = self.watch.finding()
+        return found and msgspec.structs.replace(found, verdict=self.verdict)
 
     @property
     def noise(self) -> Interval | None:
@@ -123,9 +157,10 @@ class _Watched:
         scores = zip(weights, self.repeats, strict=True)
         return math.fsum(weight * one.value for weight, one in scores) / math.fsum(weights)
 
-    def since(self, comparison: int) -> int:
-        """How many counted after that one."""
-        return sum(1 for number in reversed(self.counted) if number > comparison)
+    def since(self, comparison: int) -> list[float]:
+        """The calls that each of those stands for which counted after that one."""
+        newest = takewhile(lambda counted: counted[0] > comparison, reversed(self.counted))
+        return [calls for _, calls in newest]
 
 
 class Keeper:
@@ -138,8 +173,10 @@ class Keeper:
         self._begun: set[tuple[str, str, str]] = set()
         self._lock = threading.RLock()
 
-    def begin(self, lever: str, scope: str, version: str, now_us: int) -> State:
-        """Say what is judged; another version than before begins in shadow.
+    def begin(
+        self, lever: str, scope: str, version: str, now_us: int, *, mode: Mode = Mode.SHADOW
+    ) -> State:
+        """Say what is judged; another version than before begins in `mode`.
 
         Said again in the same process it changes nothing, so that processes of two versions of a
         configuration do not undo each other's for ever.
@@ -150,7 +187,10 @@ class Keeper:
                 return self._state(lever, scope)
             latest = self.store.latest()
             state = self.store.change(
-                lever, scope, lambda before: begun(before, version, latest, now_us), "ladder"
+                lever,
+                scope,
+                lambda before: begun(before, version, latest, now_us, mode),
+                "ladder",
             )
             self._begun.add(known)
             return state
@@ -173,11 +213,13 @@ class Keeper:
             watched = self._read(state)
             if not watched.counted:
                 return state
+            in_mode = watched.since(state.mode_from)
             standing = Standing(
-                verdict=watched.watch.verdict,
+                verdict=watched.verdict,
                 comparisons=len(watched.counted),
-                in_mode=watched.since(state.mode_from),
+                in_mode=len(in_mode),
                 latest=watched.read_to,
+                calls_in_mode=math.fsum(in_mode),
             )
 
             def stepped(now: State) -> State:
@@ -198,8 +240,9 @@ class Keeper:
             return Looked(
                 state=state,
                 rules=watched.rules,
-                finding=watched.watch.finding(),
-                in_mode=watched.since(state.mode_from),
+                finding=watched.finding,
+                is_judge_blind=watched.is_judge_blind,
+                in_mode=len(watched.since(state.mode_from)),
                 repeats=len(watched.repeats),
                 noise=watched.noise,
                 agreement=watched.agreement,
@@ -222,8 +265,10 @@ class Keeper:
         ):
             rules = self._settings.rules_of(state.scope)
             rows = self.store.comparisons(*where, after=state.watched_from)
-            least = min([rules.share, *(row.evidence.probability for row in rows)])
-            watched = self._watched[where] = _Watched(state, rules, least)
+            is_feedback = self._settings.is_feedback(rules.judge)
+            share = 1.0 if is_feedback else rules.share
+            least = min([share, *(row.evidence.probability for row in rows)])
+            watched = self._watched[where] = _Watched(state, rules, least, is_feedback=is_feedback)
         repeats = self.store.comparisons(REPEATS, state.scope, after=watched.repeats_to)
         for row in sorted([*rows, *repeats], key=lambda row: row.id):
             if row.evidence.lever == REPEATS:

@@ -81,13 +81,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence says now: of the generation, and how much of it is of this mode.
 
-    `latest` is the id of the last comparison that was taken into account.
+    `latest` is the id of the last comparison that was taken into account; `calls_in_mode` about how
+    many calls stand behind those of this mode (an estimate, by their sampling probabilities).
     """
 
     verdict: Verdict
     comparisons: int
     in_mode: int
     latest: int
+    calls_in_mode: float = 0.0
 
 
 class LadderRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +99,8 @@ class LadderRules(msgspec.Struct, frozen=True, kw_only=True):
     mode_most: Mode = Mode.ON
 
 
-def begun(state: State, version: str, latest: int, now_us: int) -> State:
-    """The state when `version` is what is judged; another one than before begins in shadow.
+def begun(state: State, version: str, latest: int, now_us: int, mode: Mode = Mode.SHADOW) -> State:
+    """The state when `version` is what is judged; another one than before begins in `mode`.
 
     `latest` is the id of the last comparison there is. A scope that was switched off for one
     version is watched again for the next.
@@ -108,7 +110,7 @@ def begun(state: State, version: str, latest: int, now_us: int) -> State:
     before = f" instead of {state.version}" if state.version else ""
     return msgspec.structs.replace(
         state,
-        mode=Mode.SHADOW,
+        mode=mode,
         version=version,
         generation=state.generation + (1 if state.since_us else 0),
         watched_from=latest,
@@ -141,6 +143,13 @@ def step(state: State, standing: Standing, rules: LadderRules, now_us: int) -> S
 
 def _down(state: State, standing: Standing, now_us: int) -> State:
     is_serving = state.mode.share > 0
+    told = (
+        f"shown to be unsafe after {standing.comparisons} comparisons, "
+        f"{standing.in_mode} of them at {state.mode}"
+    )
+    if is_serving:
+        served = round(standing.calls_in_mode * state.mode.share)
+        told += f", where it served about {served} calls (estimate)"
     return msgspec.structs.replace(
         state,
         mode=Mode.SHADOW if is_serving else Mode.OFF,
@@ -148,6 +157,5 @@ def _down(state: State, standing: Standing, now_us: int) -> State:
         watched_from=standing.latest,
         mode_from=standing.latest,
         since_us=now_us,
-        reason=f"shown to be unsafe after {standing.comparisons} comparisons, "
-        f"{standing.in_mode} of them at {state.mode}",
+        reason=told,
     )

@@ -144,6 +144,10 @@ class EvidenceSettings(
             "it; empty: none."
         ),
     ] = ""
+    exact_cache: Annotated[
+        bool,
+        Meta(description="Whether hits of the exact cache are compared with fresh answers too."),
+    ] = False
     service_tier: Annotated[
         str,
         Meta(
@@ -213,6 +217,16 @@ class EvidenceSettings(
         given = {n: v for n in own.__struct_fields__ if (v := getattr(own, n)) is not None}
         merged = {n: given.get(n, getattr(self, n)) for n in own.__struct_fields__}
         return EvidenceRules(is_on=merged.pop("mode") == "on", **merged)
+
+    def is_feedback(self, name: str) -> bool:
+        """Whether people judge, by their feedback, so that no second answer is needed."""
+        return self.judge_of(name).kind == "feedback"
+
+    @property
+    def hears_feedback(self) -> bool:
+        """Whether people judge for any feature."""
+        names = [self.judge, *(f.judge for f in self.features.values() if f.judge)]
+        return self.is_used and any(map(self.is_feedback, names))
 
     def judge_of(self, name: str) -> JudgeSettings:
         """The settings of a judge that is named."""

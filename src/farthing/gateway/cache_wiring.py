@@ -75,6 +75,8 @@ def wire_caches(
     if answers is None:
         return CachesWired(stages=(coalesce,))
     exact = ExactCache(answers, asking, Replayer(pricer, told), clock)
+    if config.evidence.is_used and config.evidence.exact_cache:
+        exact.comparer = evidence.comparer
     semantic: SemanticCache | None = None
     if config.cache.semantic.is_used:  # what it needs is imported only where it is switched on
         wiring = importlib.import_module("farthing.gateway.semantic_wiring")

@@ -12,10 +12,13 @@ from typing import Final
 
 import msgspec
 
+from farthing.call import UNATTRIBUTED
 from farthing.clock import Clock
 from farthing.codecs import Content, NotReplayable, StreamReader, inspect
 from farthing.errors import CallerError
+from farthing.evidence import Mode
 from farthing.gateway.asking import Asking
+from farthing.gateway.comparing import Comparer, Pairing
 from farthing.gateway.cost_comment import comment_opening
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
@@ -27,6 +30,7 @@ from farthing.wire import close_iterator
 __all__ = ["LEVER", "ExactCache", "NotCached"]
 
 LEVER: Final = "exact-cache"
+_VERSION: Final = "hits"  # what is judged of it
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"openai-version"})
 
 Kept = Callable[[Entry, Asked, Stored], None]
@@ -47,6 +51,7 @@ class ExactCache:
         self._asking = asking
         self._replayer = replayer
         self._clock = clock
+        self.comparer: Comparer | None = None  # where hits are compared with fresh answers
         self.listeners: list[Kept] = []  # told of each answer that was kept, tool calls apart
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
@@ -67,7 +72,7 @@ class ExactCache:
         if found is None:
             self._answers.count(asked.feature, "miss", "", now_us)
             return self._passed(inbound, proceed, asked, "miss")
-        if asked.rules.mode == "shadow":
+        if asked.rules.mode == "shadow" or not self._may_serve(asked):
             self._answers.count(asked.feature, "shadow", "", now_us)
             return self._passed(inbound, proceed, asked, "miss; shadow would have hit")
         return self._served(inbound, proceed, asked, found)
@@ -88,7 +93,25 @@ class ExactCache:
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
         plain = "" if found.is_same_text else "plain"
         self._answers.count(asked.feature, "hit-exact", plain, now_us)
-        return outcome
+        if self.comparer is None:
+            return outcome
+        pairing = Pairing(
+            lever=LEVER,
+            scope=asked.feature or UNATTRIBUTED,
+            version=_VERSION,
+            candidate=inbound.call.model,
+            reference=inbound.call.model,
+            is_candidate_served=True,
+            begins=Mode.ON,
+        )
+        return self.comparer.follow(inbound, outcome, pairing)
+
+    def _may_serve(self, asked: Asked) -> bool:
+        """Whether the evidence allows hits for the feature; it may not, once harm was shown."""
+        if self.comparer is None:
+            return True
+        scope = asked.feature or UNATTRIBUTED
+        return self.comparer.mode(LEVER, scope, _VERSION, Mode.ON) is Mode.ON
 
     async def _passed(self, inbound: Inbound, proceed: Proceed, asked: Asked, told: str) -> Outcome:
         """Serve the call from what lies behind, and keep what comes where that is allowed."""

@@ -31,6 +31,7 @@ LEVER: Final = "candidate"
 _TRIED: Final = frozenset({Endpoint.OPENAI_CHAT, Endpoint.ANTHROPIC_MESSAGES})
 _VIRTUAL: Final = "farthing/"  # pools choose for themselves
 _HEADER: Final = b"x-farthing-evidence"
+_KNOWN_MAX: Final = 1000
 
 
 class CandidateTrial:
@@ -43,20 +44,30 @@ class CandidateTrial:
         self._comparer = comparer
         self._targets = targets
         self._pricer = pricer
+        self._known: dict[str, str] = {}
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call; one that no candidate is tried for passes at once."""
         call = inbound.call
-        rules = self._settings.rules_of(call.attribution.feature)
+        candidate = self._candidate(call.attribution.feature)
         if (
-            not rules.is_on
-            or not rules.candidate
-            or rules.candidate == call.model
+            not candidate
+            or candidate == call.model
             or call.endpoint not in _TRIED
             or call.model.startswith(_VIRTUAL)
         ):
             return proceed(inbound)
-        return self._tried(inbound, proceed, rules.candidate)
+        return self._tried(inbound, proceed, candidate)
+
+    def _candidate(self, feature: str) -> str:
+        """The model that is tried for a feature; empty: none."""
+        known = self._known.get(feature)
+        if known is None:
+            rules = self._settings.rules_of(feature)
+            known = rules.candidate if rules.is_on else ""
+            if len(self._known) < _KNOWN_MAX:  # names come from callers
+                self._known[feature] = known
+        return known
 
     async def _tried(self, inbound: Inbound, proceed: Proceed, candidate: str) -> Outcome:
         call = inbound.call

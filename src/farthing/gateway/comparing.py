@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from farthing.call import UNATTRIBUTED
 from farthing.clock import Clock
 from farthing.codecs import Shown, shown, unstreamed, with_tier
 from farthing.errors import ProviderError
@@ -29,6 +30,7 @@ from farthing.evidence import (
     Mode,
 )
 from farthing.gateway.aside import Aside, AsideAnswer, Asker
+from farthing.gateway.feedback import Given
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.judging import Judges, Score, seen_of
@@ -56,7 +58,8 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """The two answers to one call: a lever's and the reference's, by the models that give them.
 
     The caller got the lever's where `is_candidate_served`. `shown` is the lever's answer where it
-    is at hand without asking (a cache's in shadow). `version` names what is judged.
+    is at hand without asking (a cache's in shadow). `version` names what is judged; it begins in the
+    mode `begins`.
     """
 
     lever: str
@@ -66,6 +69,7 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     is_candidate_served: bool
     shown: Shown | None = None
+    begins: Mode = Mode.SHADOW
 
 
 class Comparer:
@@ -91,8 +95,8 @@ class Comparer:
         self._random = random
         self._begun: set[tuple[str, str, str]] = set()
 
-    def mode(self, lever: str, scope: str, version: str) -> Mode:
-        """How far the lever may go for the scope; shadow for a version that was not begun yet."""
+    def mode(self, lever: str, scope: str, version: str, begins: Mode = Mode.SHADOW) -> Mode:
+        """How far the lever may go for the scope; `begins` for a version that was not begun yet."""
         if self._board.is_stopped:
             return Mode.OFF
         state = self._board.state(lever, scope)
@@ -101,23 +105,62 @@ class Comparer:
         key = (lever, scope, version)
         if key not in self._begun and len(self._begun) < _BEGUN_MAX:
             self._begun.add(key)
-            if not self._aside.offer(partial(self._begin, key), lever=lever, feature=scope):
+            if not self._aside.offer(partial(self._begin, key, begins), lever=lever, feature=scope):
                 self._begun.discard(key)
-        return Mode.SHADOW
+        return begins
 
-    async def _begin(self, key: tuple[str, str, str], asker: Asker) -> None:
+    async def _begin(self, key: tuple[str, str, str], begins: Mode, asker: Asker) -> None:
         del asker
-        await asyncio.to_thread(self._keeper.begin, *key, self._clock.now_us())
+        now_us = self._clock.now_us()
+        await asyncio.to_thread(partial(self._keeper.begin, *key, now_us, mode=begins))
         await self._board.refresh()
+
+    def heard(self, given: Given) -> None:
+        """What people say of a call counts, where they are the judge.
+
+        A call that a lever served is that lever's; any other is the reference's own word on itself,
+        which the lever's are held against.
+        """
+        scope = given.feature or UNATTRIBUTED
+        rules = self._settings.rules_of(scope)
+        if not rules.is_on or not self._settings.is_feedback(rules.judge):
+            return
+        named = (move.lever for move in given.entry.moves)
+        lever = next((n for n in named if self._board.state(n, scope).since_us), REPEATS)
+        version = self._board.state(lever, scope).version
+        compared = Compared(
+            version=version,
+            mode=self._board.mode(lever, scope),
+            candidate_call=given.call_id,
+            reason="feedback",
+            evidence=Evidence(
+                call=given.call_id,
+                lever=lever,
+                feature=scope,
+                judge=rules.judge,
+                score=given.score,
+                reference=1.0,
+                probability=1.0,
+                at_us=self._clock.now_us(),
+            ),
+        )
+
+        async def job(asker: Asker) -> None:
+            del asker
+            await asyncio.to_thread(self._keeper.note, compared, compared.evidence.at_us)
+            await self._board.refresh()
+
+        self._aside.offer(job, lever=lever, feature=scope)
 
     def follow(self, inbound: Inbound, outcome: Outcome, pairing: Pairing) -> Outcome:
         """The same outcome; where the call is chosen, it is compared once its caller has it all."""
         rules = self._settings.rules_of(pairing.scope)
-        if not rules.is_on or self._judges.is_feedback(rules.judge):
+        if not rules.is_on or self._settings.is_feedback(rules.judge):
             return outcome
         if self._random.random() >= rules.share:
             return outcome
-        if self.mode(pairing.lever, pairing.scope, pairing.version) is Mode.OFF:
+        mode = self.mode(pairing.lever, pairing.scope, pairing.version, pairing.begins)
+        if mode is Mode.OFF:
             return outcome
         kind = first(outcome.headers, b"content-type") or b""
         done = partial(self._ended, inbound, pairing, rules, kind.startswith(_EVENTS))
@@ -257,6 +300,10 @@ class Comparer:
                 cost=score.cost,
             ),
         )
+        if pairing.lever != REPEATS and pairing.begins is not Mode.SHADOW:
+            key = (pairing.lever, pairing.scope, pairing.version)
+            begin = partial(self._keeper.begin, *key, now_us, mode=pairing.begins)
+            await asyncio.to_thread(begin)
         state = await asyncio.to_thread(self._keeper.note, compared, now_us)
         if pairing.lever != REPEATS and state.mode is not mode:
             await self._board.refresh()

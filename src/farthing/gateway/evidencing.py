@@ -12,11 +12,13 @@ from farthing.evidence import EvidenceStore, Keeper
 from farthing.gateway.aside import Aside
 from farthing.gateway.candidate import CandidateTrial
 from farthing.gateway.comparing import Comparer
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
-from farthing.gateway.inbound import Proceed
+from farthing.gateway.inbound import Proceed, Stage
 from farthing.gateway.judging import Judges
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.regenerations import Regenerations
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
 
@@ -30,7 +32,11 @@ class EvidenceWired(msgspec.Struct, frozen=True, kw_only=True):
     board: ModesBoard
     aside: Aside
     comparer: Comparer
-    candidate: CandidateTrial | None
+    stages: tuple[Stage | None, ...]
+
+    def listen(self, feedback: FeedbackDesk) -> None:
+        """Count what people say, where they are the judge."""
+        feedback.listeners.append(self.comparer.heard)
 
     async def close(self) -> None:
         """Let what runs off the callers' path finish, or cancel it; close the store."""
@@ -68,9 +74,15 @@ def wire_evidence(
         clock=desk.clock,
         random=Random(),  # noqa: S311 - sampling, not a secret
     )
-    candidate = None
+    candidate = regenerations = None
     if config.evidence.has_candidate:
         candidate = CandidateTrial(config.evidence, comparer, targets, pricer)
+    if config.evidence.hears_feedback:
+        regenerations = Regenerations(config.evidence, comparer.heard)
     return EvidenceWired(
-        store=store, board=board, aside=aside, comparer=comparer, candidate=candidate
+        store=store,
+        board=board,
+        aside=aside,
+        comparer=comparer,
+        stages=(regenerations, candidate),
     )

@@ -88,10 +88,6 @@ class Judges:
         """Whether the judge looks at each answer by itself, so that A/A would tell nothing."""
         return self._settings.judge_of(name).kind in _ALONE
 
-    def is_feedback(self, name: str) -> bool:
-        """Whether people judge, by their feedback, so that no second answer is needed."""
-        return self._settings.judge_of(name).kind == "feedback"
-
     def check(self, name: str, candidate: str) -> None:
         """Raises CallerError: the judge is of the candidate's family, and may not judge its own."""
         given = self._settings.judge_of(name)

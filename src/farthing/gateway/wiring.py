@@ -118,11 +118,12 @@ def wire_engine(
     board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
     pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
     caches.listen(pages.feedback, clock)
+    evidence.listen(pages.feedback)
     order = stages(
         _limits(config, clock),
         _watch(config, clock),
         *caches.stages,
-        evidence.candidate,
+        *evidence.stages,
         routing,
     )
     engine = Engine(
