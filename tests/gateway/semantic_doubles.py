@@ -32,10 +32,10 @@ def embedder():
 
 async def settled(gateway):
     """Wait until all that the calls so far set off has been done, written and read again."""
-    semantic = gateway.wired.semantic
+    semantic = gateway.wired.caches.semantic
     await semantic.after.settled()
     await semantic.desk.settled()
-    gateway.wired.answers.flush()
+    gateway.wired.caches.answers.flush()
     semantic.desk.follow()
     await semantic.desk.settled()
     await semantic.desk.settled()

@@ -79,7 +79,7 @@ def test_a_like_question_is_served_and_its_wording_from_then_on_found_at_once(th
 def test_without_a_certificate_nothing_is_served_in_any_mode(through, mode):
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
-        if gateway.wired.semantic is not None:
+        if gateway.wired.caches.semantic is not None:
             await settled(gateway)
             assert await told(gateway, FIRST) == "miss"
             assert await told(gateway, LIKE) == "miss"
@@ -97,7 +97,7 @@ def test_a_call_in_shadow_waits_for_no_look_up(through):
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)
         await told(gateway, FIRST)
-        semantic = gateway.wired.semantic
+        semantic = gateway.wired.caches.semantic
         release = threading.Event()
         semantic.desk.later(lambda: release.wait(10))
         _, headers, _ = await gateway.post(CHAT, ask(LIKE))  # answered while the thread is busy
@@ -115,7 +115,7 @@ def test_a_look_up_that_takes_too_long_is_a_miss(through):
         await settled(gateway)
         await told(gateway, FIRST)
         release = threading.Event()
-        gateway.wired.semantic.desk.later(lambda: release.wait(10))
+        gateway.wired.caches.semantic.desk.later(lambda: release.wait(10))
         _, headers, _ = await gateway.post(CHAT, ask(LIKE))
         assert headers["x-farthing-cache"] == "miss"
         release.set()
@@ -129,7 +129,7 @@ def test_an_embedder_that_raises_is_a_miss(through):
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)
-        gateway.wired.semantic.desk.reader._embedder = SimpleNamespace(identity="broken")
+        gateway.wired.caches.semantic.desk.reader._embedder = SimpleNamespace(identity="broken")
         assert await told(gateway, FIRST) == "miss"
 
     through(scenario, **SERVING)
@@ -373,7 +373,7 @@ def test_thumbs_down_takes_the_answer_and_its_wordings_out(through, tmp_path):
         await told(gateway, LIKE)
         assert await told(gateway, LIKE) == "hit-alias"
         hit = (await gateway.settled(3))[-1]
-        down = Quarantine(gateway.wired.answers, gateway.clock)
+        down = Quarantine(gateway.wired.caches.answers, gateway.clock)
         down(SimpleNamespace(tenant="", score=1.0, entry=hit))
         assert await told(gateway, LIKE) == "hit-alias"
         down(SimpleNamespace(tenant="", score=0.0, entry=hit))
@@ -391,7 +391,7 @@ def test_texts_and_vectors_stand_sealed_and_go_with_the_tenants_key(through, tmp
         await settled(gateway)
         await told(gateway, "How do I return a zebrawood table?")
         await told(gateway, "How can I return a zebrawood table?")
-        await gateway.wired.semantic.close()
+        await gateway.wired.caches.semantic.close()
         found = b"".join(path.read_bytes() for path in tmp_path.glob("cache.sqlite*"))
         assert b"zebrawood" not in found
 

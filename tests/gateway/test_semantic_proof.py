@@ -22,7 +22,7 @@ CLEAR = (0.99, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7)
 
 def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0):
     """Record so many labels for the one course that there is, as a worker does."""
-    reader = gateway.wired.semantic.desk.reader
+    reader = gateway.wired.caches.semantic.desk.reader
     (course,) = [running.row for running in reader._running.values()]
     label = LabelRow(
         course=course.course,
@@ -40,7 +40,7 @@ def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0):
         for _ in range(count):
             SemanticTables(answers).add_label(label)
 
-    gateway.wired.answers.write(write)
+    gateway.wired.caches.answers.write(write)
 
 
 def test_enough_right_answers_let_it_serve_and_wrong_ones_end_that(through):
@@ -140,7 +140,7 @@ def test_a_judging_model_is_believed_only_in_both_orders(
     async def scenario(gateway, provider):
         asker, asked = spoken(*words)
         jobs = []
-        aside = gateway.wired.semantic.after._aside
+        aside = gateway.wired.caches.semantic.after._aside
         aside.offer = lambda job, **_: jobs.append(job) or True
         provider.answers_json(answer(LONG * 2))
         provider.answers_json(answer(LONG * 2 + "It is free."))

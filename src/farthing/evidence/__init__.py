@@ -3,8 +3,17 @@
 Every lever stands on it: what a lever claims about quality is a `Finding` over `Evidence`.
 """
 
-from farthing.evidence.betting import Bet, Interval, Observed, exceeds, interval, lower_bound
+from farthing.evidence.betting import (
+    Bet,
+    FreshBets,
+    Interval,
+    Observed,
+    exceeds,
+    interval,
+    lower_bound,
+)
 from farthing.evidence.binomial import binomial_interval, binomial_lower, binomial_upper
+from farthing.evidence.code import runs
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
     Judge,
@@ -17,8 +26,18 @@ from farthing.evidence.judges import (
     regenerated,
     tool_calls,
 )
-from farthing.evidence.ladder import LadderRules, Mode, Standing, State, step
-from farthing.evidence.panel import Asked, Calibration, ModelJudge, calibrate
+from farthing.evidence.keeper import REPEATS, Keeper, Looked
+from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, step
+from farthing.evidence.panel import (
+    Asked,
+    Calibration,
+    ModelJudge,
+    calibrate,
+    family_of,
+    judged_of,
+    questions_of,
+    refuse_family,
+)
 from farthing.evidence.planner import (
     comparisons_needed,
     days_needed,
@@ -42,6 +61,7 @@ from farthing.evidence.store import (
 from farthing.evidence.verdict import Finding, Verdict, Watch, noise_floor
 
 __all__ = [
+    "REPEATS",
     "Asked",
     "Bet",
     "Calibration",
@@ -56,11 +76,14 @@ __all__ = [
     "FeatureEvidence",
     "Feedback",
     "Finding",
+    "FreshBets",
     "Interval",
     "Judge",
     "JudgeSettings",
     "Judged",
+    "Keeper",
     "LadderRules",
+    "Looked",
     "Mode",
     "ModelJudge",
     "Observed",
@@ -68,6 +91,7 @@ __all__ = [
     "State",
     "Verdict",
     "Watch",
+    "begun",
     "binomial_interval",
     "binomial_lower",
     "binomial_upper",
@@ -79,15 +103,20 @@ __all__ = [
     "evidence_price",
     "exact",
     "exceeds",
+    "family_of",
     "fields",
     "interval",
+    "judged_of",
     "lower_bound",
     "margin_needed",
     "noise_floor",
     "normalised",
     "numeric",
     "parses",
+    "questions_of",
+    "refuse_family",
     "regenerated",
+    "runs",
     "schema",
     "step",
     "tool_calls",

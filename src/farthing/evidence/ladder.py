@@ -15,7 +15,7 @@ import msgspec
 
 from farthing.evidence.verdict import Verdict
 
-__all__ = ["LadderRules", "Mode", "Standing", "State", "step"]
+__all__ = ["LadderRules", "Mode", "Standing", "State", "begun", "step"]
 
 
 class Mode(enum.StrEnum):
@@ -95,6 +95,27 @@ class LadderRules(msgspec.Struct, frozen=True, kw_only=True):
 
     canary_comparisons: int = 50
     mode_most: Mode = Mode.ON
+
+
+def begun(state: State, version: str, latest: int, now_us: int) -> State:
+    """The state when `version` is what is judged; another one than before begins in shadow.
+
+    `latest` is the id of the last comparison there is. A scope that was switched off for one
+    version is watched again for the next.
+    """
+    if state.version == version and state.since_us:
+        return state
+    before = f" instead of {state.version}" if state.version else ""
+    return msgspec.structs.replace(
+        state,
+        mode=Mode.SHADOW,
+        version=version,
+        generation=state.generation + (1 if state.since_us else 0),
+        watched_from=latest,
+        mode_from=latest,
+        since_us=now_us,
+        reason=f"begins with {version or 'what is there'}{before}",
+    )
 
 
 def step(state: State, standing: Standing, rules: LadderRules, now_us: int) -> State:

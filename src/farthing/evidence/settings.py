@@ -26,6 +26,7 @@ JudgeKind = Literal[
     "tool-calls",
     "embedding",
     "model",
+    "feedback",
 ]
 
 
@@ -114,7 +115,7 @@ class EvidenceSettings(
             description="Share of those for which the reference answer is made twice, to see how "
             "much it differs from itself.",
         ),
-    ] = 0.1
+    ] = 0.25
     usd_per_day: Annotated[
         str,
         Meta(
@@ -188,6 +189,12 @@ class EvidenceSettings(
         return self.mode == "on" or any(f.mode == "on" for f in self.features.values())
 
     @property
+    def has_candidate(self) -> bool:
+        """Whether a candidate model is tried for any feature."""
+        names = [self.candidate, *(f.candidate for f in self.features.values())]
+        return self.is_used and any(names)
+
+    @property
     def cap(self) -> Money:
         """What it may cost a day."""
         return Money.usd(self.usd_per_day)
@@ -199,9 +206,10 @@ class EvidenceSettings(
             canary_comparisons=self.canary_comparisons, mode_most=Mode(self.mode_most)
         )
 
-    def rules_of(self, feature: str) -> EvidenceRules:
-        """What holds for a feature."""
-        own = self.features.get(feature, FeatureEvidence())
+    def rules_of(self, scope: str) -> EvidenceRules:
+        """What holds for a scope: a feature, or `feature/class`."""
+        own = self.features.get(scope) or self.features.get(scope.partition("/")[0])
+        own = own or FeatureEvidence()
         given = {n: v for n in own.__struct_fields__ if (v := getattr(own, n)) is not None}
         merged = {n: given.get(n, getattr(self, n)) for n in own.__struct_fields__}
         return EvidenceRules(is_on=merged.pop("mode") == "on", **merged)
@@ -213,7 +221,16 @@ class EvidenceSettings(
 
 
 _PLAIN: Final = frozenset(
-    {"exact", "normalised", "numeric", "fields", "parses", "tool-calls", "embedding"}
+    {
+        "exact",
+        "normalised",
+        "numeric",
+        "fields",
+        "parses",
+        "tool-calls",
+        "embedding",
+        "feedback",
+    }
 )
 
 

@@ -11,33 +11,22 @@ called from any thread, and make the file when first something is written.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from farthing.errors import FarthingError
 from farthing.evidence.comparison import Evidence
+from farthing.evidence.file import EvidenceFile, EvidenceStoreError
 from farthing.evidence.ladder import Mode, State
-from farthing.evidence.schema_sql import SCHEMA, VERSION
 from farthing.money import ZERO, Money
 
 __all__ = ["Change", "Compared", "EvidenceStore", "EvidenceStoreError", "Feedback"]
 
 _FILE: Final = "evidence.sqlite"
-_BUSY_S: Final = 10.0
 _DAY_US: Final = 86_400_000_000
-
-
-class EvidenceStoreError(FarthingError):
-    """The file can't be read or written."""
-
-    code = "evidence_store_error"
-    status = 503
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,21 +71,17 @@ class EvidenceStore:
     """One connection to the file in a data folder."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / _FILE
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
+        self._file = EvidenceFile(directory / _FILE)
+        self._read, self._writing = self._file.read, self._file.writing
 
     @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
-        return self._db is not None or self._path.exists()
+        return self._file.exists
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+        self._file.close()
 
     # Comparisons.
 
@@ -140,6 +125,11 @@ class EvidenceStore:
             (lever, scope, after, *(() if version is None else (version,))),
         )
         return [_compared(row) for row in rows]
+
+    def latest(self) -> int:
+        """The id of the last comparison; 0 before the first."""
+        rows = self._read("SELECT COALESCE(MAX(id), 0) FROM comparisons", ())
+        return int(rows[0][0]) if rows else 0
 
     def scopes(self) -> list[tuple[str, str]]:
         """The levers and scopes of which anything is known."""
@@ -286,68 +276,6 @@ class EvidenceStore:
         """The labels by comparison."""
         rows = self._read("SELECT comparison, is_good FROM labels", ())
         return {int(comparison): bool(is_good) for comparison, is_good in rows}
-
-    # The file.
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(
-            self._path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
-        )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        with _transaction(db):
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise EvidenceStoreError(
-                    f"{self._path} was written by another version of Farthing. Nothing was "
-                    "changed. Use that version, or move the file away to begin anew."
-                )
-            if not version:
-                for statement in SCHEMA:
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION:d}")
-        self._path.chmod(0o600)
-        return db
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._db is None:
-            self._db = self._open()
-        return self._db
-
-    def _read(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._lock, self._told():
-            return self._opened().execute(sql, parameters).fetchall() if self.exists else []
-
-    @contextlib.contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
-        with self._lock, self._told():
-            db = self._opened()
-            with _transaction(db):
-                yield db
-
-    @contextlib.contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise EvidenceStoreError(
-                f"{self._path} can't be read or written: {error}. The calls themselves are not "
-                "touched by that; nothing was changed. See that the folder is writable and its "
-                "disk has room."
-            ) from error
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Generator[None]:
-    """All or nothing, alone among all processes."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:  # edge: whatever it is, nothing is half done
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 _STATE: Final = "lever, scope, mode, version, generation, watched_from, mode_from, since_us, reason"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from farthing.call import Call, Endpoint
+import msgspec
+
+from farthing.call import Attribution, Call, Endpoint
 from farthing.clock import Clock
 from farthing.codecs import BadRequest, Codec, RequestView
 from farthing.compression import HTTP_WINDOW_LOG, BrokenOff, NoZstd, TooLong, gunzip, unzstd
@@ -12,11 +14,13 @@ from farthing.gateway.caller import Caller
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.settlement import Desk
+from farthing.levers.routing.virtual import PREFIX, read_virtual
 from farthing.wire import Request
 
 __all__ = ["Decoder"]
 
 
+_FEATURE_MAX = 256
 _GZIPPED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _BYTES_PER_TOKEN = 4  # a length estimate; usage comes from the answer
 
@@ -56,6 +60,9 @@ class Decoder:
         if is_decoded:
             body = self._decoded(caller.encoding, body)
         view = self._read(codec, body, caller)
+        attribution = caller.attribution_of(view)
+        if view.model.startswith(PREFIX):
+            attribution = _with_feature(attribution, view.model)
         now_us = self._clock.now_us()
         call = Call(
             id=self._ids.make(now_us),
@@ -64,7 +71,7 @@ class Decoder:
             body=request.body,
             is_streamed=view.is_streamed,
             output_most=view.output_most,
-            attribution=caller.attribution_of(view),
+            attribution=attribution,
             conversation=view.conversation,
             started_us=now_us,
         )
@@ -123,6 +130,17 @@ class Decoder:
             f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
             "here. Nothing was sent. Send it as gzip, deflate, zstd or plain JSON."
         )
+
+
+def _with_feature(attribution: Attribution, model: str) -> Attribution:
+    """The attribution with the feature that a virtual model names, where nobody names another."""
+    try:
+        virtual = read_virtual(model)
+    except ValueError:
+        return attribution  # whoever serves it says what is wrong
+    if virtual is None or not virtual.feature or attribution.feature:
+        return attribution
+    return msgspec.structs.replace(attribution, feature=virtual.feature[:_FEATURE_MAX])
 
 
 def endpoint_paths() -> dict[str, Endpoint]:

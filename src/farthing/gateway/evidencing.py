@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import msgspec
 
 from farthing.config import Config
-from farthing.evidence.store import EvidenceStore
+from farthing.evidence import EvidenceStore, Keeper
 from farthing.gateway.aside import Aside
+from farthing.gateway.candidate import CandidateTrial
+from farthing.gateway.comparing import Comparer
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Proceed
+from farthing.gateway.judging import Judges
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.settlement import Desk
@@ -25,6 +29,8 @@ class EvidenceWired(msgspec.Struct, frozen=True, kw_only=True):
     store: EvidenceStore
     board: ModesBoard
     aside: Aside
+    comparer: Comparer
+    candidate: CandidateTrial | None
 
     async def close(self) -> None:
         """Let what runs off the callers' path finish, or cancel it; close the store."""
@@ -35,7 +41,11 @@ class EvidenceWired(msgspec.Struct, frozen=True, kw_only=True):
 def wire_evidence(
     config: Config, send: Proceed, desk: Desk, targets: Targets, pricer: Pricer, ids: CallIds
 ) -> EvidenceWired:
-    """All of it; nothing is opened or started before it is used."""
+    """All of it; nothing is opened or started before it is used.
+
+    Raises:
+        ConfigError: a judge can't be made ready.
+    """
     store = EvidenceStore(Path(config.ledger.data_dir))
     board = ModesBoard(store)
     aside = Aside(
@@ -49,4 +59,18 @@ def wire_evidence(
         clock=desk.clock,
         ids=ids,
     )
-    return EvidenceWired(store=store, board=board, aside=aside)
+    comparer = Comparer(
+        settings=config.evidence,
+        aside=aside,
+        board=board,
+        keeper=Keeper(store, config.evidence),
+        judges=Judges(config.evidence),
+        clock=desk.clock,
+        random=Random(),  # noqa: S311 - sampling, not a secret
+    )
+    candidate = None
+    if config.evidence.has_candidate:
+        candidate = CandidateTrial(config.evidence, comparer, targets, pricer)
+    return EvidenceWired(
+        store=store, board=board, aside=aside, comparer=comparer, candidate=candidate
+    )
