@@ -73,8 +73,9 @@ bench-ledger: $(VENV)/.dev ## Journal, drainer and report figures
 bench-cache: $(VENV)/.dev ## What a hit of the exact cache takes, and what the cache costs others
 	$(BIN)/python bench/cache.py
 
-bench-semantic: $(VENV)/.dev ## A semantic look-up with the packaged embedder and with a supplied vector
+bench-semantic: $(VENV)/.dev ## A semantic look-up by itself, and hits and other calls inside the gateway
 	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic.py
+	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic_gateway.py
 
 bench-routing: $(VENV)/.dev ## Routing over HTTP beside its offline replay; faults; the stage's time (QUICK=1: a minute)
 	$(BIN)/python bench/routing_e2e.py

@@ -156,8 +156,8 @@ async def measure(folder: Path) -> dict[str, dict[str, float]]:
     both = wired(folder / "both", port, cache={"mode": "on"}, coalesce={"mode": "on"})
     rows["miss, with coalescing"] = await timed(both, request_for, "miss")
     rows["hit, with coalescing"] = await timed(both, lambda n: request_for(n % 50), "hit-exact")
-    assert on.answers is not None
-    on.answers.flush()
+    assert on.caches.answers is not None
+    on.caches.answers.flush()
     bare = wired(folder / "on", port, cache={"mode": "on", "memory_bytes_max": 0})
     rows["hit, from disk"] = await timed(bare, lambda n: request_for(n % 500), "hit-exact")
     for engine in (off, on, both, bare):

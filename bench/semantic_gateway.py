@@ -101,14 +101,14 @@ def spread(times: list[float]) -> dict[str, float]:
 
 async def drained(engine: Wired) -> None:
     """Wait until the layer has done what it was given."""
-    assert engine.semantic is not None
-    assert engine.answers is not None
-    await engine.semantic.after.settled()
-    await engine.semantic.desk.settled()
-    engine.answers.flush()
-    engine.semantic.desk.follow()
-    await engine.semantic.desk.settled()
-    await engine.semantic.desk.settled()
+    assert engine.caches.semantic is not None
+    assert engine.caches.answers is not None
+    await engine.caches.semantic.after.settled()
+    await engine.caches.semantic.desk.settled()
+    engine.caches.answers.flush()
+    engine.caches.semantic.desk.follow()
+    await engine.caches.semantic.desk.settled()
+    await engine.caches.semantic.desk.settled()
 
 
 async def filled(folder: Path, port: int, embedder: str) -> Wired:
@@ -128,8 +128,8 @@ async def filled(folder: Path, port: int, embedder: str) -> Wired:
         reply = await engine.engine.handle(request_for(question(number), "help"))
         assert told(reply) == "miss", told(reply)
     await drained(engine)
-    assert engine.semantic is not None
-    shelf = engine.semantic.desk.reader._shelf  # noqa: SLF001 - filled by hand
+    assert engine.caches.semantic is not None
+    shelf = engine.caches.semantic.desk.reader._shelf  # noqa: SLF001 - filled by hand
     (space,) = shelf._spaces  # noqa: SLF001
     draws = np.random.default_rng(10**9)
     for number in range(ROUNDS, PARTITION):

@@ -26,12 +26,13 @@ _POSTED_S = 10.0
 @click.option("--tickets", default=120, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--seed", default=7, show_default=True, help="Same seed, same traffic.")
 @click.option("--dir", "directory", default=".demo", show_default=True, type=click.Path())
+@click.option("--semantic", is_flag=True, help="Then questions in other words (extra `semantic`).")
 @click.option("--stay/--leave", default=None, help="Keep the gateway up [default: on a terminal].")
-def demo(tickets: int, seed: int, directory: str, *, stay: bool | None) -> None:
+def demo(tickets: int, seed: int, directory: str, *, semantic: bool, stay: bool | None) -> None:
     """Play a support product's traffic through the gateway, then print the report."""
     folder = Path(directory)
     _clear(folder)
-    options = DemoOptions(directory=folder, tickets=tickets, seed=seed)
+    options = DemoOptions(directory=folder, tickets=tickets, seed=seed, is_semantic=semantic)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ends stop our processes
     try:
         _play(options, is_staying=sys.stdin.isatty() if stay is None else stay)

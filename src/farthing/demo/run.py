@@ -7,30 +7,43 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from farthing.demo.traffic import Planned, Ticket, plan_tickets
+from farthing.demo.traffic import Planned, Ticket, plan_rewordings, plan_tickets
 from farthing.errors import ConfigError, ProviderError
+from farthing.levers.cache import SqliteAnswers, cache_file
+from farthing.levers.cache.semantic_tables import SemanticTables
 from farthing.wire import Client, Origin, Timeouts, new_event_loop
 
 __all__ = ["WRITTEN_BY", "DemoOptions", "DemoResult", "run_demo"]
 
 WRITTEN_BY = "# Written by `farthing demo`"
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_SEMANTIC = (
+    "\n[cache.semantic]  # and like questions of one feature\nwait_ms_max = 1000\n"
+    '[cache.semantic.features.help]\nmode = "serve"\n'
+    "is_uncertified_allowed = true  # a demo is too short to earn a certificate\n\n"
+)
+_READY_S = 20.0
 _TIMEOUTS = Timeouts(connect_s=5, first_byte_s=60, idle_s=60, total_s=120)
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run; `concurrency` tickets are worked on at a time."""
+    """What to run; `concurrency` tickets are worked on at a time.
+
+    `is_semantic`: then questions in other words, with the semantic layer.
+    """
 
     directory: Path
     tickets: int = 120
     seed: int = 7
     concurrency: int = 24
+    is_semantic: bool = False
 
 
 class DemoResult(msgspec.Struct, kw_only=True):
@@ -58,7 +71,7 @@ def run_demo(
     seed = ["--seed", str(options.seed)]
     with _started([*farthing, "sim", "--port", "0", *pace, *seed]) as simulator:
         config = options.directory / "farthing.toml"
-        config.write_text(_config(simulator, options.directory / "ledger"))
+        config.write_text(_config(simulator, options.directory / "ledger", options))
         say(f"simulated providers at {simulator}")
         gateway_command = [*farthing, "--config", str(config), "up", "--port", "0"]
         with _started(gateway_command) as gateway:
@@ -67,14 +80,19 @@ def run_demo(
             tickets = plan_tickets(options.tickets, options.seed)
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(_play(tickets, options.concurrency, result, progress))
+                if options.is_semantic:
+                    _wait(options.directory / "ledger")
+                    runner.run(_reword(result))
             yield result
 
 
-def _config(simulator: str, ledger: Path) -> str:
+def _config(simulator: str, ledger: Path, options: DemoOptions) -> str:
+    store = _SEMANTIC if options.is_semantic else 'store = "memory"\n\n'
     return (
         f"{WRITTEN_BY}: both providers are simulated.\n"
         f'[ledger]\ndata_dir = "{ledger}"\ndrain_interval_ms = 100\n\n'
-        '[cache]\nmode = "on"  # equal calls are served again\nstore = "memory"\n\n'
+        '[cache]\nmode = "on"  # equal calls are served again\n'
+        f"{store}"
         '[coalesce]\nmode = "on"  # equal calls in flight share one\n\n'
         f'[providers.openai]\nbase_url = "{simulator}/v1"\napi_key = "sk-simulated"\n\n'
         f'[providers.anthropic]\nbase_url = "{simulator}"\napi_key = "sk-ant-simulated"\n'
@@ -127,6 +145,26 @@ async def _play(
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
     client.close()
+
+
+async def _reword(result: DemoResult) -> None:
+    """Ask the common questions in other words, one after the other."""
+    client = Client()
+    for call in plan_rewordings():
+        await _send(client, Origin.parse(result.address), call, result)
+    client.close()
+
+
+def _wait(folder: Path) -> None:
+    """Until the gateway has loaded its embedder, and stored what was asked; not for ever."""
+    end_s = time.monotonic() + _READY_S
+    while time.monotonic() < end_s and not _has_questions(folder):
+        time.sleep(0.1)
+
+
+def _has_questions(folder: Path) -> bool:
+    with closing(SqliteAnswers(cache_file(folder))) as answers:
+        return SemanticTables(answers).last_question() > 0
 
 
 async def _send(client: Client, origin: Origin, call: Planned, result: DemoResult) -> None:

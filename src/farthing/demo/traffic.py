@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Planned", "Ticket", "plan_tickets"]
+__all__ = ["Planned", "Ticket", "plan_rewordings", "plan_tickets"]
 
 _SUBJECTS = (
     "the invoice shows a charge that I do not recognise",
@@ -51,6 +51,18 @@ _COMMON = (
     "How long do I have to return an item?",
     "Do you offer invoices for companies?",
     "How do I cancel a subscription?",
+)
+_REWORDED = (  # by the place of the common question that they ask again
+    (0, "How can I reset my password?"),
+    (1, "To which countries do you ship?"),
+    (2, "How long do I have for returning an item?"),
+    (3, "Do you offer company invoices?"),
+    (4, "How can I cancel a subscription?"),
+    (0, "how to reset my password"),
+    (1, "What countries do you ship to?"),
+    (4, "How do I cancel my subscription?"),
+    (0, "How can I reset my password?"),
+    (1, "How long does shipping to Norway take?"),  # this one asks something else
 )
 _RULES = " ".join(
     f"Rule {n}: {text}"
@@ -124,7 +136,13 @@ def _ticket(random: Random, number: int) -> Iterator[Planned]:
         yield _planned(_OPENAI, {}, model="gpt-4o-mini", messages=[_user(question)])
 
 
-def _help(number: int, who: dict[str, str]) -> Planned:
+def plan_rewordings() -> list[Planned]:
+    """The common questions in other words: only the semantic layer knows that they are the same."""
+    who = {"user": "customer-1", "session": "help", "env": "prod"}
+    return [_help(place, who, text) for place, text in _REWORDED]
+
+
+def _help(number: int, who: dict[str, str], text: str = "") -> Planned:
     """A common question, from the help page; some are streamed, each always or never."""
     place = number % len(_COMMON)
     system = "Answer from the help pages in at most three sentences. " + _RULES[:600]
@@ -133,7 +151,7 @@ def _help(number: int, who: dict[str, str]) -> Planned:
         who | {"feature": "help"},
         model="gpt-4o-mini",
         temperature=0,
-        messages=[{"role": "system", "content": system}, _user(_COMMON[place])],
+        messages=[{"role": "system", "content": system}, _user(text or _COMMON[place])],
         max_tokens=400,
         stream=place % 2 == 0,
     )

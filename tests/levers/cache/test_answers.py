@@ -308,3 +308,16 @@ def test_an_answer_that_is_too_large_is_not_kept(tmp_path):
 def test_what_is_set_for_a_feature_counts_over_what_is_set_for_all(settings, feature, ttl_s):
     whole = CacheSettings(features={"f": FeatureCache(**feature)}, **settings)
     assert rules_of(whole, "f").ttl_s == ttl_s
+
+
+def test_a_file_of_the_form_before_is_taken_over_with_its_answers(tmp_path):
+    from farthing.levers.cache.schema import SCHEMA
+
+    with sqlite3.connect(cache_file(tmp_path)) as db:
+        db.executescript(SCHEMA + "PRAGMA user_version = 1;")
+        db.execute("INSERT INTO entries VALUES (x'01', x'02', 'faq', 1, 2, 1, 0, 1, x'00')")
+    db.close()
+    with contextlib.closing(SqliteAnswers(cache_file(tmp_path))) as answers:
+        assert answers.find(b"\x01", 1) == (b"\x01", b"\x00")
+        assert answers.connection.execute("SELECT COUNT(*) FROM questions").fetchone() == (0,)
+    SqliteAnswers(cache_file(tmp_path)).close()
