@@ -7,7 +7,7 @@ import json
 
 import pytest
 from fakes import Gateway
-from routing_samples import CHEAP, OTHER, PRICE, STRONG, RecordedProvider, line
+from served_policies import CHEAP, OTHER, PRICE, STRONG, RecordedProvider, line
 
 from farthing.evidence import Mode
 from farthing.ledger import CallStatus
