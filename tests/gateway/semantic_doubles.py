@@ -34,6 +34,7 @@ async def settled(gateway):
     """Wait until all that the calls so far set off has been done, written and read again."""
     semantic = gateway.wired.caches.semantic
     await semantic.after.settled()
+    await semantic.desk.settled()
     gateway.wired.caches.answers.flush()
     semantic.desk.follow()
     await semantic.desk.settled()

@@ -167,6 +167,46 @@ def test_given_up_retries_tell_the_sdk_not_to_add_its_own(through):
     through(scenario, **RETRIED)
 
 
+@pytest.mark.parametrize("told", ["retry-after: 1", "x-should-retry: true"])
+def test_given_up_retries_are_not_multiplied_by_what_the_provider_told_us(through, told):
+    async def scenario(gateway, provider):
+        provider.answers_json({"error": {}}, 529, [told, "retry-after-ms: 1"])
+        status, headers, _ = await gateway.post(CHAT, ASK)
+        assert (status, headers["x-should-retry"]) == (529, "false")
+        assert len(provider.requests) == 3
+
+    through(scenario, **RETRIED)
+
+
+def test_a_quota_that_is_used_up_is_not_asked_again_but_the_next_target_is(through):
+    async def scenario(gateway, provider):
+        provider.answers_json({"error": {"code": "insufficient_quota"}}, 429)
+        provider.answers_json(CHAT_ANSWER)
+        status, _, _ = await gateway.post(CHAT, ASK | {"model": "fast"})
+        assert status == 200
+        sent = [json.loads(body)["model"] for _, _, body in provider.requests]
+        assert sent == ["gpt-4.1", "gpt-4o"]
+
+    through(scenario, models={"fast": {"targets": ["openai/gpt-4.1", "openai/gpt-4o"]}}, **RETRIED)
+
+
+def test_a_client_that_stops_at_the_last_event_has_had_its_answer(through):
+    async def scenario(gateway, provider):
+        ends = event({"id": "c", "model": "gpt-4o-2024-08-06", "choices": [], "usage": USAGE})
+        provider.answers_events(delta("Hi"), ends, DONE, then=(asyncio.Event(),))
+        reader, writer = await gateway.connect()
+        writer.write(request(CHAT, ASK | {"stream": True}))
+        await asyncio.wait_for(reader.readuntil(b"[DONE]"), 10)
+        writer.transport.abort()
+        await asyncio.wait_for(provider.gone.wait(), 10)
+        (entry,) = await gateway.settled()
+        assert (entry.status, entry.detail) == (CallStatus.OK, "")
+        assert entry.attempts[0].status is AttemptStatus.OK
+        assert entry.cost == Money.usd("0.0035")
+
+    through(scenario)
+
+
 def test_the_clients_own_mistakes_go_back_untouched_and_are_not_repeated(through):
     async def scenario(gateway, provider):
         provider.answers_json(b'{"error":{"code":"bad"}}', 400)
@@ -443,9 +483,9 @@ def test_a_compressed_request_body_is_read_and_its_json_goes_on(through, pack, n
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (gzip.compress(b"{}")[:-3], "gzip"),
+        (gzip.compress(b"{}", mtime=0)[:-3], "gzip"),
         (zstd.compress(b"{}")[:-3], "zstd"),
-        (gzip.compress(b"{}") + b"{}", "gzip"),
+        (gzip.compress(b"{}", mtime=0) + b"{}", "gzip"),
         (b"{}", "br"),
         (b"{}", "gzip"),
         (b"{}", "gzip, zstd"),
@@ -520,6 +560,40 @@ def test_no_path_reaches_a_provider_unmetered(through):
             status, _, body = await gateway.post(path, ASK)
             assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
         assert provider.requests == []
+
+    through(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/openai/chat/completions", "/v1/chat/completions"),
+    ],
+)
+def test_a_base_url_with_a_v1_too_many_or_too_few_is_noticed(through, path, meant):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(path, ASK)
+        assert status == 404
+        assert f"Did you mean POST {meant}?" in json.loads(body)["error"]["message"]
+        assert provider.requests == []
+
+    through(scenario)
+
+
+def test_what_the_server_cannot_take_is_told_in_whole_sentences(through):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(CHAT, ASK, {"x-long": "a" * 70_000})
+        error = json.loads(body)["error"]
+        assert (status, error["type"]) == (431, "invalid_request_error")
+        assert error["message"] == (
+            "The request's head is larger than 65536 bytes. "
+            "Nothing was sent to a provider and nothing was charged."
+        )
 
     through(scenario)
 

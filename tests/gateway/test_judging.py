@@ -182,7 +182,7 @@ def test_meaning_is_compared_where_the_extra_is_installed():
     assert judged(made, "j", "", told).candidate == 0
 
 
-def test_without_its_extra_the_embedding_judge_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("farthing.gateway.judging._NEEDED", ("no_such_package",))
+def test_without_its_extra_the_embedding_judge_says_what_to_install():
+    settings = EvidenceSettings(mode="on", judge="embedding")
     with pytest.raises(ConfigError, match=r"pip install 'farthing\[semantic\]'"):
-        judges(kind="embedding")
+        Judges(settings, needed=("no_such_package",))

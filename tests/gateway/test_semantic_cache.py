@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -97,11 +98,11 @@ def test_a_call_in_shadow_waits_for_no_look_up(through):
         await settled(gateway)
         await told(gateway, FIRST)
         semantic = gateway.wired.caches.semantic
-        blocked, release = asyncio.Event(), __import__("threading").Event()
+        release = threading.Event()
         semantic.desk.later(lambda: release.wait(10))
         _, headers, _ = await gateway.post(CHAT, ask(LIKE))  # answered while the thread is busy
         assert headers["x-farthing-cache"] == "miss"
-        assert not blocked.is_set()
+        assert not release.is_set()
         release.set()
         await settled(gateway)
 
@@ -110,8 +111,6 @@ def test_a_call_in_shadow_waits_for_no_look_up(through):
 
 def test_a_look_up_that_takes_too_long_is_a_miss(through):
     async def scenario(gateway, provider):
-        import threading
-
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)
         await told(gateway, FIRST)
@@ -126,7 +125,7 @@ def test_a_look_up_that_takes_too_long_is_a_miss(through):
     through(scenario, **layer("serve", is_uncertified_allowed=True, wait_ms_max=1))
 
 
-def test_an_embedder_that_raises_is_a_miss(through, monkeypatch):
+def test_an_embedder_that_raises_is_a_miss(through):
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)

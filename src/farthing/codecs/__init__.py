@@ -11,7 +11,7 @@ from typing import Final
 
 from farthing.call import Endpoint
 from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
-from farthing.codecs.canonical import Canonical, NotCanonical, canonical_request
+from farthing.codecs.canonical import SAMPLED, Canonical, NotCanonical, canonical_request
 from farthing.codecs.codec import (
     Answer,
     BadRequest,
@@ -22,7 +22,7 @@ from farthing.codecs.codec import (
     StreamReader,
 )
 from farthing.codecs.counts import UsageError
-from farthing.codecs.models import add_models, write_models
+from farthing.codecs.models import add_models, keep_models, write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
 from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
@@ -45,6 +45,7 @@ from farthing.codecs.visible import (
 
 __all__ = [
     "REPLAYABLE",
+    "SAMPLED",
     "Answer",
     "BadRequest",
     "BilledPart",
@@ -68,6 +69,7 @@ __all__ = [
     "demands_of",
     "head_of",
     "inspect",
+    "keep_models",
     "question_body",
     "replayed",
     "said_in",

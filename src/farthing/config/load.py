@@ -20,6 +20,7 @@ from farthing.config.environment import (
     names_in,
     strangers,
 )
+from farthing.config.faults import fault_in_words
 from farthing.config.settings import (
     BreakerSettings,
     GatewaySettings,
@@ -181,7 +182,7 @@ class _Reader:
             found = self._field(hint, given.get(name, msgspec.UNSET), (*path, name))
             if found is not msgspec.UNSET:
                 values[name] = found
-            elif name in _required(kind):
+            elif name in _required(kind) and name not in given:
                 self.faults.append(f"{'.'.join((*path, name))} is missing")
         return values
 
@@ -233,11 +234,18 @@ class _Reader:
             return msgspec.UNSET
 
     def _leaf(self, hint: Any, value: Any, named: str) -> Any:
+        if type(value) is int and _bare(hint) is str:
+            value = str(value)  # an amount of money, written as people write it
         try:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             allowed = _allowed(hint)
-            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else error
+            if allowed:
+                told = f"{value!r} is none of {', '.join(allowed)}"
+            elif isinstance(value, float) and _bare(hint) is str:
+                told = f'{error}; write it in quotes, "{value}", so that it stays exact'
+            else:
+                told = fault_in_words(error)
             self.faults.append(f"{named}: {told}{kubernetes_hint(str(value))}")
             return msgspec.UNSET
 
@@ -249,10 +257,14 @@ class _Reader:
 
 def _allowed(hint: Any) -> list[str]:
     """The values a key may have, where they are listed."""
-    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    bare = _bare(hint)
     if bare is bool:
         return ["true", "false"]
     return [str(value) for value in get_args(bare)] if get_origin(bare) is Literal else []
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def _is_struct(hint: Any) -> bool:

@@ -189,5 +189,8 @@ class ModelSettings(
 
     targets: Annotated[
         list[str],
-        Meta(description="`provider/model`, in order; the next is tried before the first byte."),
+        Meta(
+            min_length=1,
+            description="`provider/model`, in order; the next is tried before the first byte.",
+        ),
     ]

@@ -100,7 +100,7 @@ class Attempts:
             failure = tried
             if not self._may_repeat(failure):
                 break
-        return _given_up(inbound, failure, is_retry_owner=self._retry.retries_max > 0)
+        return self._given_up(inbound, failure)
 
     async def _retried(
         self, inbound: Inbound, target: Target, model: str, tried: Failure
@@ -127,9 +127,16 @@ class Attempts:
             return None
         asked_s = None
         if isinstance(failure, Refused):
-            now_s = self._clock.now_us() / 1_000_000
-            asked_s = retry.retry_after_s(failure.outcome.headers, now_s)
+            outcome = failure.outcome
+            assert isinstance(outcome.body, bytes)  # noqa: S101 - errors are read whole
+            if not retry.mends_by_waiting(outcome.status, outcome.body):
+                return None
+            asked_s = self._asked_s(outcome)
         return retry.wait_s(self._retry, number, asked_s, self._random)
+
+    def _asked_s(self, outcome: Outcome) -> float | None:
+        """The wait that the provider asks for."""
+        return retry.retry_after_s(outcome.headers, self._clock.now_us() / 1_000_000)
 
     def _may_repeat(self, failure: Failure) -> bool:
         if isinstance(failure, Refused):
@@ -143,6 +150,30 @@ class Attempts:
         else:
             upstream.breaker.succeeded()
 
+    def _given_up(self, inbound: Inbound, failure: Failure | None) -> Outcome:
+        """The provider's own words where there are any, else ours.
+
+        Where Farthing retries, SDKs are told not to, whatever the provider told us: both together
+        would multiply. Only a wait too long for us is left to them.
+        """
+        if failure is None:
+            return refusal(
+                inbound.codec,
+                AllOut(
+                    "Every provider for this model is out after repeated failures. Nothing was sent "
+                    "and nothing was charged. Try again in a few seconds, or see /healthz."
+                ),
+            )
+        if not isinstance(failure, Refused):
+            return refusal(inbound.codec, failure.error)
+        outcome = failure.outcome
+        if self._retry.retries_max > 0 and outcome.status in retry.RETRIED_STATUSES:
+            asked_s = self._asked_s(outcome)
+            if asked_s is None or asked_s <= self._retry.wait_s_max:
+                outcome.headers[:] = [h for h in outcome.headers if h[0] != b"x-should-retry"]
+                outcome.headers.append((b"x-should-retry", b"false"))
+        return outcome
+
 
 def _at_another(inbound: Inbound) -> Inbound:
     """The call as another provider gets it than the one its caller means by the model's name.
@@ -150,33 +181,3 @@ def _at_another(inbound: Inbound) -> Inbound:
     The caller's own credential, where one is passed on, is none of that provider's business.
     """
     return msgspec.structs.replace(inbound, caller=inbound.caller.at_another())
-
-
-def _given_up(inbound: Inbound, failure: Failure | None, *, is_retry_owner: bool) -> Outcome:
-    """The provider's own words where there are any, else ours.
-
-    Where Farthing retries, SDKs are told not to: both together would multiply.
-    """
-    if failure is None:
-        return refusal(
-            inbound.codec,
-            AllOut(
-                "Every provider for this model is out after repeated failures. Nothing was sent and "
-                "nothing was charged. Try again in a few seconds, or see /healthz."
-            ),
-        )
-    if isinstance(failure, Refused):
-        outcome = failure.outcome
-        is_retried = is_retry_owner and outcome.status in retry.RETRIED_STATUSES
-        if is_retried and not _asks_to_wait(outcome):
-            outcome.headers.append((b"x-should-retry", b"false"))
-        return outcome
-    return refusal(inbound.codec, failure.error)
-
-
-def _asks_to_wait(outcome: Outcome) -> bool:
-    """Whether the provider named a wait that is left to the client."""
-    return any(
-        name in (b"retry-after", b"retry-after-ms", b"x-should-retry")
-        for name, _ in outcome.headers
-    )

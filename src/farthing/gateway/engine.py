@@ -76,7 +76,8 @@ class Engine:
 
     def refuse(self, status: int, reason: str, target: str) -> Reply:
         """The answer to a request that the server could not take at all."""
-        error = CallerError(f"{reason} Nothing was sent to a provider and nothing was charged.")
+        told = reason[:1].upper() + reason[1:]
+        error = CallerError(f"{told}. Nothing was sent to a provider and nothing was charged.")
         error.status = status
         codec = self._codecs.get(target.partition("?")[0]) or codec_for(Endpoint.OPENAI_CHAT)
         return _reply(refusal(codec, error))
@@ -139,8 +140,19 @@ def _baseline(entry: Entry) -> bytes:
 async def _no_page(request: Request) -> Reply:
     raise NoSuchPage(
         f"There is no {request.method} {request.path} here; only metered endpoints reach a "
-        "provider. Nothing was sent. See docs/protocols.md for the list."
+        f"provider. Nothing was sent. {_hint(request)}"
     )
+
+
+def _hint(request: Request) -> str:
+    """What was probably meant: base URLs are given with a `/v1` too many or too few."""
+    for path in sorted(endpoint_paths(), key=len, reverse=True):
+        if request.path.rstrip("/").endswith(path.removeprefix("/v1")):
+            return (
+                f"Did you mean POST {path}? OpenAI's SDKs take a base URL that ends in /v1, "
+                "Anthropic's one without."
+            )
+    return "See docs/protocols.md for the list."
 
 
 def _reply(outcome: Outcome) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,9 +66,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 class Judges:
     """All judges; those that need files or packages are made ready at the start."""
 
-    def __init__(self, settings: EvidenceSettings) -> None:
-        """Raises ConfigError: a judge's schema can't be used, or its packages are missing."""
+    def __init__(self, settings: EvidenceSettings, needed: Sequence[str] = _NEEDED) -> None:
+        """`needed` are the packages that comparing by meaning takes.
+
+        Raises:
+            ConfigError: a judge's schema can't be used, or its packages are missing.
+        """
         self._settings = settings
+        self._needed = needed
         self._embedder: Embedder | None = None
         self._ready: dict[str, Judge] = {}
         if not settings.is_used:
@@ -163,7 +168,7 @@ class Judges:
         return simple[given.kind]()
 
     def _embedding(self, similarity: float) -> Judge:
-        missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        missing = [name for name in self._needed if importlib.util.find_spec(name) is None]
         if missing:
             raise ConfigError(
                 f"A judge of evidence compares embeddings, and {', '.join(missing)} is not "

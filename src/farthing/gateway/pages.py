@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
 
 import msgspec
 
 from farthing.clock import Clock
-from farthing.codecs import add_models, write_models
+from farthing.codecs import add_models, keep_models, write_models
 from farthing.errors import CallerError
 from farthing.evidence.store import EvidenceStore
 from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
 from farthing.gateway.engine import NoSuchPage, Page
 from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.headers import first, for_client
-from farthing.gateway.identify import identify
-from farthing.gateway.keyring import KeyRing
+from farthing.gateway.identify import check_model, identify, is_allowed
+from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.gateway.metrics import write_metrics
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
@@ -162,9 +164,12 @@ class Pages:
             first(request.headers, b"anthropic-version") is not None
         )
         protocol = "anthropic" if is_anthropic else "openai"
-        if identity.key is not None and identity.key.models:
-            names = [n for n in identity.key.models if not set(n) & set("*?[")]
-            names += self._virtual
+        asked = unquote(path.partition("?")[0].strip("/").partition("/")[2])
+        allowed = identity.key.models if identity.key is not None else ()
+        if asked:
+            check_model(identity.key, asked)
+        elif allowed and not any(map(_is_pattern, allowed)):
+            names = [*allowed, *self._virtual]
             return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
         upstream = next((u for u in self._upstreams.values() if u.protocol == protocol), None)
         if upstream is None:
@@ -173,10 +178,20 @@ class Pages:
         below = f"/v1/{path}" if is_anthropic else f"/{path}"
         response = await upstream.get(below, request.headers, identity.passed_on)
         body = await response.read(16_777_216)
-        is_list = path.partition("?")[0].strip("/") == "models"
-        if self._virtual and is_list and response.status == 200:
-            body = add_models(protocol, body, self._virtual)
+        if response.status == 200 and not asked:
+            body = self._listed(protocol, body, identity.key)
         return Reply(status=response.status, headers=for_client(response.headers), body=body)
+
+    def _listed(
+        self, protocol: Literal["openai", "anthropic"], body: bytes, key: VirtualKey | None
+    ) -> bytes:
+        """A provider's list as the holder of `key` sees it: what it may use, and our own names."""
+        ours = list(self._virtual)
+        if key is not None and key.models:
+            named = [model for model in key.models if not _is_pattern(model)]
+            body = keep_models(body, lambda m: m not in named and is_allowed(key, m))
+            ours += named
+        return add_models(protocol, body, ours) if ours else body
 
     async def _found(self, call_id: str) -> Entry | None:
         """A call that has ended, at this worker or in the ledger."""
@@ -199,6 +214,10 @@ class Pages:
         """
         key = identify(request.named, self._ring).key
         return None if key is None or key.may_administer else key.tenant
+
+
+def _is_pattern(model: str) -> bool:
+    return bool(set(model) & set("*?["))
 
 
 def _json(document: object) -> Reply:

@@ -192,12 +192,12 @@ class SemanticCache:
         self._note(plan, inbound, found, result)
 
     def _note(self, plan: Plan, inbound: Inbound, found: Found | None, result: str) -> None:
-        self.desk.later(partial(self.desk.reader.log, plan, inbound.call.id, found, result))
+        self.desk.note(partial(self.desk.reader.log, plan, inbound.call.id, found, result))
         if found is not None:
             self._count(plan, {"lookups": 1, "look_us": found.took_us})
 
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
-        self.desk.later(partial(self.desk.reader.count, plan, amounts))
+        self.desk.note(partial(self.desk.reader.count, plan, amounts))
 
 
 def _may_serve(plan: Plan, position: Position) -> bool:

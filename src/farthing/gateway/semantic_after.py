@@ -231,7 +231,7 @@ class After:
             elif said.verdict is False:
                 tables.part(plan.key, entry, tenant, now_us)
 
-        self._answers.write(write)
+        self._desk.note(partial(self._answers.write, write))
         amounts = {"labels": 1, "judge_nd": said.cost.nanodollars}
         amounts["judged"] = int(said.cost > ZERO)
         amounts["wrong"] = int(said.verdict is False)
@@ -239,7 +239,7 @@ class After:
         self._count(plan, amounts)
 
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
-        self._desk.later(partial(self._desk.reader.count, plan, amounts))
+        self._desk.note(partial(self._desk.reader.count, plan, amounts))
 
 
 def _near(found: Found | None, near_min: float) -> Decision | None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("farthing")
 _FOLLOW_S: Final = 1.0
 _QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
+_NOTES_MAX: Final = 200  # until they are handed over, at the latest after a second
 
 
 class SemanticDesk:
@@ -41,6 +43,7 @@ class SemanticDesk:
             settings, directory, clock, make_embedder, self.later, answers.write
         )
         self._queued = 0
+        self._notes: list[Callable[[], object]] = []
         self._is_open = True
         self._is_ready = False
         self._timer: asyncio.TimerHandle | None = None
@@ -87,16 +90,29 @@ class SemanticDesk:
             except RuntimeError:
                 self._is_open = False  # it is closing
 
+    def note(self, work: Callable[[], object]) -> None:
+        """Have something noted soon, in the order in which it came; handed over many at a time."""
+        self._notes.append(work)
+        if len(self._notes) >= _NOTES_MAX:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        notes, self._notes = self._notes, []
+        if notes:
+            self.later(partial(_all, notes))
+
     async def run(self, work: Callable[[], T]) -> T:
         """Have the thread work something out."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def settled(self) -> None:
-        """Return when all that was handed over so far is done."""
+        """Return when all that is to be done so far is done."""
+        self._hand_over()
         await asyncio.get_running_loop().run_in_executor(self._pool, int)
 
     def follow(self) -> None:
-        """Take in now what all workers wrote."""
+        """Hand over what is to be noted, and take in what all workers wrote."""
+        self._hand_over()
         if self._is_ready:
             self.later(lambda: self.reader.follow(self._clock.now_us()))
 
@@ -104,6 +120,7 @@ class SemanticDesk:
         """Finish what is at hand, drop what waits."""
         if self._timer is not None:
             self._timer.cancel()
+        self._hand_over()
         if self._is_ready:
             self.later(self.reader.close)
         self._is_open = False
@@ -130,6 +147,11 @@ class SemanticDesk:
 
 
 _NOWHERE: Final = Position()
+
+
+def _all(notes: list[Callable[[], object]]) -> None:
+    for note in notes:
+        note()
 
 
 def _tell(work: Future[object]) -> None:

@@ -10,7 +10,7 @@ from farthing.gateway.inbound import Inbound
 from farthing.gateway.semantic_plan import Plan
 from farthing.levers.cache import Asked, TenantKeys
 from farthing.levers.cache.semantic import Template
-from farthing.levers.cache.semantic.course import Terms
+from farthing.levers.cache.semantic.course import Terms, course_id, terms_of
 from farthing.levers.cache.semantic_settings import (
     SemanticMode,
     SemanticRules,
@@ -96,19 +96,9 @@ class Planner:
         if found is None:
             if len(self._courses) >= _KNOWN_MAX:
                 self._courses.clear()
-            settings = self._settings
             model = "/".join(asked.target)
-            floor = settings.sampling if rules.is_uncertified_allowed else settings.shadow_sampling
-            terms = Terms(
-                delta=rules.delta,
-                sampling=settings.sampling,
-                shadow_sampling=floor,
-                fit_labels=settings.fit_labels,
-                near_min=settings.near_min,
-                embedder=self._embedder,
-                model=model,
-            )
-            course = keys.mark("course", f"{asked.feature}\0{terms.stamp}")
+            terms = terms_of(self._settings, rules, self._embedder, model)
+            course = course_id(keys, asked.feature, terms)
             found = terms, CourseRow(course, keys.tenant_mark, asked.feature, model)
             self._courses[known] = found
         return found

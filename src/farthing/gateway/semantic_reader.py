@@ -26,7 +26,14 @@ from farthing.levers.cache.semantic import Embedder, Lookup, sign
 from farthing.levers.cache.semantic import Rules as DecisionRules
 from farthing.levers.cache.semantic.course import Course, Label
 from farthing.levers.cache.semantic.earning import earned, why_not_serve
-from farthing.levers.cache.semantic.shelf import Held, Question, Shelf, packed, unpacked
+from farthing.levers.cache.semantic.shelf import (
+    QUESTION_PLACE,
+    Held,
+    Question,
+    Shelf,
+    packed,
+    unpacked,
+)
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import (
     CourseRow,
@@ -155,7 +162,7 @@ class SemanticReader:
             msgspec.msgpack.encode(
                 Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
             ),
-            b"question" + plan.key,
+            QUESTION_PLACE + plan.key,
         )
         row = QuestionRow(0, plan.key, plan.keys.tenant_mark, plan.space, sealed)
         identity = self._embedder.identity
@@ -208,7 +215,7 @@ class SemanticReader:
 
     def _put(self, row: QuestionRow, keys: TenantKeys) -> None:
         try:
-            plain = self._sealer.open(keys.payload_key, row.sealed, b"question" + row.entry)
+            plain = self._sealer.open(keys.payload_key, row.sealed, QUESTION_PLACE + row.entry)
             question = msgspec.msgpack.decode(plain, type=Question)
         except (BadSeal, msgspec.DecodeError):
             return  # its key is gone, or it is not ours

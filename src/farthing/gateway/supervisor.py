@@ -39,7 +39,7 @@ def prepare(config: Config) -> None:
 
     Raises:
         ConfigError: a target names a provider that is not there, an extra is not installed, or
-            the folder can't be made.
+            the folder can't be made or written to.
     """
     Targets(config)
     check_extra(config.cache)
@@ -52,6 +52,12 @@ def prepare(config: Config) -> None:
             f"The ledger's folder {journal} can't be made: {error.strerror}. Nothing was started. "
             "Name another with ledger.data_dir or FARTHING_DATA_DIR."
         ) from error
+    for folder in (journal.parent, journal):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"Nothing can be written to the ledger's folder {folder}. Nothing was started. Mend "
+                "its permissions, or name another with ledger.data_dir or FARTHING_DATA_DIR."
+            )
 
 
 def listen(config: Config) -> socket.socket:

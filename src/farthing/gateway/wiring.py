@@ -80,7 +80,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
         self.caches.start()
 
     async def close(self) -> None:
-        """Give back the budgets' money and drop all connections to providers."""
+        """Give back the budgets' money, drop all connections, settle what the disk refused."""
         await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
@@ -89,6 +89,7 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
         await self.caches.close()
         for upstream in self.upstreams.values():
             upstream.close()
+        self.desk.write_again()
 
 
 def wire_engine(

@@ -124,6 +124,12 @@ class SemanticTables:
             (key, entry, tenant, at_us),
         )
 
+    def reunite(self, key: bytes, entry: bytes) -> None:
+        """Take back that a pair was kept apart; whoever holds copies reads them again."""
+        gone = self._db.execute("DELETE FROM apart WHERE key = ? AND entry = ?", (key, entry))
+        if gone.rowcount:
+            self._db.execute("INSERT INTO purges (at_us) VALUES (0)")  # covers no answer
+
     def add_label(self, row: LabelRow) -> None:
         """Record a comparison; what it proves is derived from all of them in order."""
         self._db.execute(

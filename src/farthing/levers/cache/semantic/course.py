@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import msgspec
 
+from farthing.levers.cache.scope import TenantKeys
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
 from farthing.levers.cache.semantic.scorer import FEATURES, Evidence, Scorer, fit_scorer
+from farthing.levers.cache.semantic_settings import SemanticRules, SemanticSettings
 
-__all__ = ["Course", "Label", "Standing", "Terms"]
+__all__ = ["Course", "Label", "Standing", "Terms", "course_id", "terms_of"]
 
 _SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
 _COSINES = (0.98, 0.95, 0.92, 0.9, 0.87, 0.85, 0.8, 0.75, 0.7)
@@ -35,6 +37,25 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     def stamp(self) -> str:
         """What a label is bound to."""
         return repr((msgspec.structs.astuple(self), GUARDS_VERSION, FEATURES))
+
+
+def terms_of(settings: SemanticSettings, rules: SemanticRules, embedder: str, model: str) -> Terms:
+    """The terms by the settings; where uncertified answers are served, few labels are of those."""
+    floor = settings.sampling if rules.is_uncertified_allowed else settings.shadow_sampling
+    return Terms(
+        delta=rules.delta,
+        sampling=settings.sampling,
+        shadow_sampling=floor,
+        fit_labels=settings.fit_labels,
+        near_min=settings.near_min,
+        embedder=embedder,
+        model=model,
+    )
+
+
+def course_id(keys: TenantKeys, feature: str, terms: Terms) -> bytes:
+    """The name of the namespace that is certified by itself; under other terms it is another."""
+    return keys.mark("course", f"{feature}\0{terms.stamp}")
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from farthing.levers.cache.semantic.decision import (
-    Candidate,
     Decision,
     Lookup,
     Rules,
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Held", "Looked", "Question", "Shelf", "packed", "unpacked"]
+__all__ = ["QUESTION_PLACE", "Held", "Looked", "Question", "Shelf", "packed", "unpacked"]
 
+QUESTION_PLACE = b"question"  # with the entry's key: where a sealed question stands
 _NEIGHBOURS = 8
 _SIGNATURES_MAX = 5_000
 
@@ -70,6 +70,31 @@ class _Space(msgspec.Struct):
     partition: Partition[bytes]
     held: dict[bytes, Held]
     is_whole: bool
+
+
+class _Candidate:
+    """A question near another one; signed once it is compared, for that takes a while."""
+
+    __slots__ = ("_held", "_shelf", "is_quarantined", "is_stale", "neighbour")
+
+    def __init__(
+        self, shelf: Shelf, held: Held, neighbour: Neighbour, *, is_quarantined: bool
+    ) -> None:
+        self._shelf = shelf
+        self._held = held
+        self.neighbour = neighbour
+        self.is_quarantined = is_quarantined
+        self.is_stale = False  # an answer that has expired is not found when it is to be served
+
+    @property
+    def writer(self) -> str:
+        """Who asked it first."""
+        return self._held.writer
+
+    @property
+    def signature(self) -> Signature:
+        """What the guards compare."""
+        return self._shelf.signature(self._held)
 
 
 class Shelf:
@@ -156,10 +181,10 @@ class Shelf:
         self._spaces.move_to_end(space)
         near = [one for one in room.partition.search(vector, _NEIGHBOURS + 1) if one[0] != key]
         candidates = [
-            Candidate(
-                neighbour=Neighbour(entry.hex(), self._answer(room, entry), cosine),
-                signature=self._signature(room.held[entry]),
-                writer=room.held[entry].writer,
+            _Candidate(
+                self,
+                room.held[entry],
+                Neighbour(entry.hex(), self._answer(room, entry), cosine),
                 is_quarantined=(key, entry) in self.apart,
             )
             for entry, cosine in near[:_NEIGHBOURS]
@@ -183,7 +208,8 @@ class Shelf:
             seen.add(entry)
         return room.held[entry].answer.hex()
 
-    def _signature(self, held: Held) -> Signature:
+    def signature(self, held: Held) -> Signature:
+        """The signature of a question; of the latest some are kept."""
         found = self._signatures.get(held.entry)
         if found is None:
             found = sign(held.text)
