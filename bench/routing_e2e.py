@@ -255,7 +255,7 @@ class Bench:
         )
         some = [line for line in self.draws if model in _asked(policy.steps[line["task"]])][:60]
         rule = f'model = "{model}", serves = "{model}-v2", from_request = 20'
-        async with site.up(rule, more='drift = "off"') as gateway:
+        async with site.up(rule) as gateway:
             answers = await ask_all(gateway, some, at_a_time=1)
         held = [a for a in answers if "its certificate is void" in a.route]
         self.check("a snapshot that changes voids the certificate", holds=len(held) >= len(some) - 45,
@@ -264,7 +264,7 @@ class Bench:
         self.compile(other)
         paid_in, paid_out = other.prices[model]
         other.prices[model] = (paid_in * 2, paid_out * 2)
-        async with other.up(more='drift = "off"') as gateway:
+        async with other.up() as gateway:
             answers = await ask_all(gateway, some[:20])
         held = [a for a in answers if "the price of" in a.route and a.model == INCUMBENT]
         self.check("a price that changes voids the certificate", holds=len(held) == len(answers),

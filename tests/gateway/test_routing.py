@@ -355,7 +355,7 @@ def test_a_key_that_always_escalates_pays_for_the_incumbent_alone(routed):
         assert len(entries[-1].attempts) == 1
         assert "over its cap" in read_choice(entries[-1].detail).reason
 
-    routed(scenario, policy(VOTE))
+    routed(scenario, policy(VOTE), pools={"auto": pool(escalation_share_max=0.5)})
 
 
 def test_voters_within_a_budget_hold_and_settle_their_own_money(routed):
