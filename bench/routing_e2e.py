@@ -8,7 +8,9 @@ compiled from two thirds of the prompts; prompts drawn from the rest then go thr
 `farthing/auto:TASK` over HTTP, and the same policy is replayed on the same draws offline.
 
 1. The bill (ledger) must equal the replayed one to 0.5 %, and the mean score to 0.005; both must
-   lie within the bootstrap interval (99 %) of what the certificate estimated.
+   lie within the bootstrap interval (99 %) of what the certificate estimated. A tenth of the calls
+   is compared with the incumbent's answer meanwhile: that share of equal answers must agree with the
+   record's within its exact interval (99 %).
 2. A voter breaks midway, and so does a model that serves alone: how many calls until the policy is
    stopped, and how many answers they cost, which must be at most 60.
 3. A changed price and a changed snapshot must void the certificate.
@@ -31,8 +33,10 @@ from typing import Any
 
 import numpy as np
 
+from farthing.evidence import binomial_interval
+from farthing.evidence.store import EvidenceStore
 from farthing.levers.routing.policy import Policy, read_policy
-from farthing.levers.routing.step import Accept, Agree, Answered, Single, decide
+from farthing.levers.routing.step import Accept, Agree, Answered, Ask, Single, decide
 from machine import machine_facts
 from routing_latency import stage_times
 from routing_site import Line, Site, ask_all, list_prices, read_lines, write_lines
@@ -46,6 +50,16 @@ FLOOR = "0.98"
 SEED = 7
 BILL_GAP_MOST = 0.005
 SCORE_GAP_MOST = 0.005
+# Answers are compared with the incumbent's, right or wrong, so that the floor is no quality's here.
+EVIDENCE = """
+[evidence]
+mode = "on"
+share = 0.1
+repeat_share = 0.0
+judge = "normalised"
+floor = 0.5
+usd_per_day = "100"
+"""
 LOST_MOST = 60  # answers, of a model that gives none that is right any more
 
 
@@ -70,6 +84,17 @@ def replay(policy: Policy, line: Line, prices: dict[str, Any]) -> tuple[float, f
         for model in move.models:
             cost += costs[model]
             answers[model] = Answered(str(line["outcomes"][model]["answer"]))
+
+
+def agreement(policy: Policy, line: Line) -> bool:
+    """Whether the policy's answer to a prompt is the incumbent's, by the record."""
+    step = policy.steps.get(line["task"], Single(policy.incumbent))
+    answers: dict[str, Answered] = {}
+    while isinstance(move := decide(step, answers), Ask):
+        for model in move.models:
+            answers[model] = Answered(str(line["outcomes"][model]["answer"]))
+    told = line["outcomes"]
+    return bool(told[move.model]["answer"] == told[policy.incumbent]["answer"])
 
 
 def _interval(values: list[float], base: list[float]) -> tuple[float, float]:
@@ -128,18 +153,21 @@ class Bench:
         """Part 1."""
         site = self.site("served")
         policy = self.compile(site)
-        async with site.up() as gateway:
+        async with site.up(more=EVIDENCE) as gateway:
             answers = await ask_all(gateway, self.draws)
         _, report = site.run("report", "--data-dir", str(site.folder / "ledger"))
+        aside = self.compared(site, policy)
         expected = [replay(policy, line, self.prices) for line in self.draws]
         score = statistics.mean(a.score >= 0.5 for a in answers)
         offline = statistics.mean(e[0] for e in expected)
-        bill, offline_bill = float(report["total_usd"]), sum(e[1] for e in expected)
+        whole, offline_bill = float(report["total_usd"]), sum(e[1] for e in expected)
+        bill = whole - aside
         own = [_costs(line, self.prices)[INCUMBENT] for line in self.draws]
         base = [float(line["outcomes"][INCUMBENT]["score"]) for line in self.draws]
         (lever,) = [one for one in report["levers"] if one["lever"] == "routing"]
         sum_of_moves = float(lever["saved_usd"]) - float(lever["spent_usd"])
         baseline = float(report["baseline_usd"])
+        sum_of_moves += aside
         self.check("score", holds=abs(score - offline) <= SCORE_GAP_MOST,
                    told=f"{score:.4f} served, {offline:.4f} replayed")  # fmt: skip
         gap = abs(bill - offline_bill) / offline_bill
@@ -172,6 +200,25 @@ class Bench:
             "baseline_estimate_gap": round(baseline / sum(own) - 1, 4),
         }
 
+    def compared(self, site: Site, policy: Policy) -> float:
+        """What the evidence says beside the record, by the same judge; what it cost, in USD."""
+        store = EvidenceStore(site.folder / "ledger")
+        rows = [row for scope in store.scopes() for row in store.comparisons(*scope)]
+        store.close()
+        same = [agreement(policy, line) for line in self.draws]
+        hits = sum(row.evidence.score > 0.5 for row in rows)
+        near = binomial_interval(hits, len(rows), alpha=0.01)
+        offline = statistics.mean(same)
+        self.check("evidence beside the record", holds=near.low <= offline <= near.high,
+                   told=f"{hits} of {len(rows)} answers as the incumbent's ({near.low:.3f} to "
+                   f"{near.high:.3f}); {offline:.3f} by the record")  # fmt: skip
+        cost = sum(row.evidence.cost.nanodollars for row in rows) / 1e9
+        self.found["evidence"] = {
+            "comparisons": len(rows), "as_the_incumbent": round(hits / len(rows), 4),
+            "by_the_record": round(offline, 4), "cost_usd": f"{cost:.6f}",
+        }  # fmt: skip
+        return cost
+
     async def broken(self, which: str) -> None:
         """Part 2: a model breaks at a request of its own; `which` is voter or single."""
         site = self.site(f"broken-{which}")
@@ -190,7 +237,7 @@ class Bench:
         lost = [e - (a.score >= 0.5) for e, a in zip(expected, answers, strict=True)]
         first = _first_broken(policy, model, self.draws)
         until = max(0, by_policy[-1] - first + 1) if stopped else len(answers)
-        damage = sum(lost[first:])
+        damage = sum(lost[first : first + until])
         self.check(f"a {which} that breaks is noticed", holds=bool(stopped) and damage <= LOST_MOST,
                    told=f"{model}: {until} calls, {damage:.0f} answers lost; "
                    f"{stopped[0]['told'] if stopped else 'not noticed'}")  # fmt: skip

@@ -13,11 +13,13 @@ from farthing.codecs import codec_for
 from farthing.config import load_config
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder
+from farthing.gateway.evidencing import wire_evidence
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.route_board import RouteBoard
+from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
 from farthing.gateway.settlement import Desk
@@ -60,9 +62,13 @@ async def stage_times(folder: Path, rounds: int) -> dict[str, float]:
     upstreams = make_upstreams(config, {})
     pricer = Pricer(config, book)
     board = RouteBoard(config, targets, upstreams, book, clock, b"")
-    stage = Routing(board, pricer, StepRunner(clock, "never", retries_lost=False), clock)
     desk = Desk(_Nowhere(), clock)
-    decoder = Decoder(config, desk, clock, CallIds(b"12345678"))
+    ids = CallIds(b"12345678")
+    evidence = wire_evidence(config, _answer, desk, targets, pricer, ids)
+    modes = RouteModes(evidence.comparer, evidence.board, is_gathering=False)
+    runner = StepRunner(clock, "never", retries_lost=False)
+    stage = Routing(board, pricer, runner, modes, clock)
+    decoder = Decoder(config, desk, clock, ids)
     callers = Callers(KeyRing.open_door(), "")
     codec = codec_for(Endpoint.OPENAI_CHAT)
     (standing,) = board.pools["auto"].standings.values()

@@ -127,7 +127,16 @@ class Site:
     async def up(self, *rules: str, more: str = "", mode: str = "on") -> AsyncIterator[Origin]:
         """The simulator under these rules, and the gateway in front of it."""
         told = [part for rule in rules for part in ("--rule", rule)]
-        arguments = ["sim", "--port", "0", "--instant", "--outcomes", str(self._outcomes), *told]
+        arguments = [
+            "sim",
+            "--port",
+            "0",
+            "--instant",
+            "--bare",
+            "--outcomes",
+            str(self._outcomes),
+            *told,
+        ]
         async with (
             _process(*arguments) as upstream,
             contextlib.AsyncExitStack() as stack,

@@ -355,7 +355,7 @@ def test_a_key_that_always_escalates_pays_for_the_incumbent_alone(routed):
         assert len(entries[-1].attempts) == 1
         assert "over its cap" in read_choice(entries[-1].detail).reason
 
-    routed(scenario, policy(VOTE))
+    routed(scenario, policy(VOTE), pools={"auto": pool(escalation_share_max=0.5)})
 
 
 def test_voters_within_a_budget_hold_and_settle_their_own_money(routed):
@@ -446,3 +446,35 @@ def test_on_the_first_day_small_models_get_labels_and_full_models_prose(
         assert provider.asked[-1] == STRONG  # a floor that is asked for needs proof
 
     routed(scenario, pools={"auto": pool(mode="shadow", small=CHEAP, day_one=mode)})
+
+
+def test_the_session_s_lost_prompt_cache_is_charged_to_the_switch(routed):
+    long = {
+        "id": "q9",
+        "task": "easy",
+        "prompt": "long question",
+        "outcomes": {
+            model: {"score": 1, "answer": "1", "input_tokens": 2000, "output_tokens": 100}
+            for model in (STRONG, CHEAP, OTHER)
+        },
+    }
+    price = [
+        {
+            "model": STRONG,
+            "provider": "openai",
+            "input": "2.5",
+            "output": "10",
+            "cache_read": "1.25",
+        },
+        {"model": CHEAP, "provider": "openai", "input": "0.15", "output": "0.6"},
+    ]
+
+    async def scenario(gateway, provider, mark):
+        for _ in range(2):
+            await gateway.post(CHAT, ask("long question"), {"x-farthing-session": "s"})
+        first, second = await gateway.settled(2)
+        assert provider.asked == [CHEAP, CHEAP]
+        assert first.baseline == Money.usd("0.006")  # 2000 in at $2.50, 100 out at $10 a million
+        assert second.baseline == Money.usd("0.0036")  # 1920 of them from the cache at $1.25
+
+    routed(scenario, policy(SINGLE), rows=[long], price=price)

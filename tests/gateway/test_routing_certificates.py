@@ -203,15 +203,21 @@ def test_a_drift_that_is_only_told_stops_nothing(routed, tmp_path):
     routed(scenario, made, rows=[SPLIT], pools=pools)
 
 
-def test_traffic_of_another_mix_goes_back_to_the_incumbent(routed):
+@pytest.mark.parametrize(("act", "model"), [("tell", CHEAP), ("incumbent", STRONG)])
+def test_traffic_of_another_mix_is_told_of_or_goes_back_to_the_incumbent(
+    routed, tmp_path, act, model
+):
     made = policy(
         {"easy": Single(CHEAP), "rare": Single(CHEAP)}, expected={"easy": (950,), "rare": (50,)}
     )
 
     async def scenario(gateway, provider, mark):
-        for _ in range(30):
+        for _ in range(60):
             await gateway.post(CHAT, ask("question 1", "farthing/auto:rare"))
         assert provider.asked[0] == CHEAP
-        assert provider.asked[-1] == STRONG
+        assert provider.asked[-1] == model
+        told = [event["told"] for event in trail(tmp_path) if event["kind"] != "begun"]
+        assert told[0].startswith("drift: the share of class easy has fallen to 0.0% over")
+        assert len(told) == len({event.partition(" to ")[0] for event in told})  # each once
 
-    routed(scenario, made)
+    routed(scenario, made, pools={"auto": pool(mix_drift=act)})

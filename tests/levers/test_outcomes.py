@@ -158,3 +158,16 @@ def test_a_set_without_any_tag_is_one_feature(tmp_path):
     made = make_table(read(tmp_path, *lines(60, DOMINATED, tasks=None)), "old")
     assert all(made.is_open)
     assert "unknown" not in made.class_names
+
+
+def test_messages_become_their_texts_so_that_templates_are_told_as_in_serving(tmp_path):
+    from farthing.codecs import head_of
+
+    messages = [
+        {"role": "system", "content": "You sort letters by what they ask for, in one word."},
+        {"role": "user", "content": [{"type": "text", "text": "Dear all"}]},
+    ]
+    row = {"id": "1", "prompt": messages, "outcomes": {"m": {"score": 1, "cost_usd": 1}}}
+    (tmp_path / "o.jsonl").write_text(json.dumps(row))
+    (prompt,) = read_outcomes(tmp_path / "o.jsonl").prompts
+    assert prompt.prompt == head_of(json.dumps({"messages": messages}).encode(), 400)

@@ -53,6 +53,9 @@ def test_a_floor_that_is_none_is_refused(floor):
         ('{"a": 1, "b": [2]}', '```json\n{"b": [2], "a": 1}\n```'),
         ("Yes.", "yes"),
         ("The answer is: Paris", "paris"),
+        ("Answer: 7e9999999999", "7E9999999999"),
+        ("Answer: 1.50", "1.5"),
+        ("Answer: " + "9" * 5000, "9" * 5000),
     ],
 )
 def test_answers_that_say_the_same_agree(one, other):
@@ -79,7 +82,7 @@ def test_what_is_said_in_tool_calls_is_compared_as_calls_in_any_order():
     assert final_answer("", (a,)) != final_answer("", (b,))
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.from_regex(r"[-+]?[0-9a-fe.,%]{1,40}", fullmatch=True))
 def test_an_answer_agrees_with_itself_and_an_empty_one_with_nothing(text):
     assert final_answer(text) == final_answer(text)
     assert (final_answer(text) is None) == (not text.strip())

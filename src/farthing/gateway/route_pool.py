@@ -186,33 +186,38 @@ class RoutePool:
     def watch(self, mark: str, name: str, now_us: int, *, escalated: bool | None) -> None:
         """Take one call into the charts; `escalated` is None where its step was not served."""
         standing = self.standings.get(mark)
-        if standing is None or standing.stopped or self.settings.drift == "off":
+        if standing is None or standing.stopped:
             return
         watched = self._watched.get(mark)
         if watched is None:
             watched = self._watched[mark] = _charts(standing.policy, self.settings.drift_calls)
         if not watched.mix:
             return
+        if self.settings.mix_drift != "off":
+            self._watch_mix(watched, mark, name, now_us)
+        chart = watched.escalated.get(name) if self.settings.drift != "off" else None
+        if chart is not None and escalated is not None and (way := chart.add(is_hit=escalated)):
+            told = f"escalations of {name} have {way}"
+            self._drifted(self.settings.drift, mark, chart, told, now_us)
+
+    def _watch_mix(self, watched: _Watched, mark: str, name: str, now_us: int) -> None:
         shown = name if name in watched.mix else _OTHER
         for one, chart in watched.mix.items():
             if way := chart.add(is_hit=one == shown):
-                told = f"the share of class {one} has {way} to {chart.hits / chart.count:.1%}"
-                self._drifted(mark, chart, f"{told} over {chart.count:,} calls", now_us)
+                told = f"the share of class {one} has {way}"
+                self._drifted(self.settings.mix_drift, mark, chart, told, now_us)
                 return
-        chart = watched.escalated.get(name)
-        if chart is not None and escalated is not None and (way := chart.add(is_hit=escalated)):
-            told = f"escalations of {name} have {way} to {chart.hits / chart.count:.1%}"
-            self._drifted(mark, chart, f"{told} over {chart.count:,} calls", now_us)
 
-    def _drifted(self, mark: str, chart: Chart, told: str, now_us: int) -> None:
+    def _drifted(self, act: str, mark: str, chart: Chart, what: str, now_us: int) -> None:
+        """Stop the policy, or tell of it once; the count goes on."""
+        told = f"drift: {what} to {chart.hits / chart.count:.1%} over {chart.count:,} calls"
         chart.reset()
         self.counts["drift_alarms"] += 1
-        told = f"drift: {told}"
-        if self.settings.drift == "incumbent":
+        if act == "incumbent":
             self.stop(mark, told, now_us)
-            return
-        _LOG.warning("pool %s, policy %s: %s", self.name, mark, told)
-        self._note(now_us, "told", mark, told)
+        elif (key := f"{mark} {what}") not in self._told:
+            self._once(key, f"pool {self.name}, policy {mark}: {told}")
+            self._note(now_us, "told", mark, told)
 
     def stop(self, mark: str, told: str, now_us: int) -> None:
         """The policy does not count any more, at any worker, until somebody lifts that."""

@@ -7,6 +7,7 @@ out before it is decided whose answer is taken. The last model of a step streams
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ from farthing.wire import close_iterator
 
 __all__ = ["Served", "StepRunner"]
 
+_LOG = logging.getLogger("farthing")
 _LOST: Final = frozenset({AttemptStatus.TIMEOUT, AttemptStatus.CUT, AttemptStatus.CANCELLED})
 
 
@@ -224,11 +226,15 @@ def _answered(inbound: Inbound, one: _Voted, schema: object) -> Answered:
     """An answer as the decision sees it; one that is missing agrees with nothing."""
     if one.outcome is None or not isinstance(one.outcome.body, bytes):
         return Answered()
-    said = said_in(inbound.call.endpoint, one.outcome.body)
-    if said is None:
+    try:
+        said = said_in(inbound.call.endpoint, one.outcome.body)
+        if said is None:
+            return Answered()
+        key = None if said.is_cut or said.is_refusal else final_answer(said.text, said.calls)
+        return Answered(key=key, passed=passed_by(said.text, said, schema))
+    except Exception:  # edge: an answer that we fail to read must not cost the call
+        _LOG.exception("call %s: a voter's answer could not be compared", inbound.call.id)
         return Answered()
-    key = None if said.is_cut or said.is_refusal else final_answer(said.text, said.calls)
-    return Answered(key=key, passed=passed_by(said.text, said, schema))
 
 
 def _is_last(step: Step, move: Ask, answers: dict[str, Answered], scores: dict[str, float]) -> bool:

@@ -23,10 +23,11 @@ from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.route_account import RouteAccount, plain_choice
 from farthing.gateway.route_board import RouteBoard
+from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_pool import RoutePool
 from farthing.gateway.route_steps import Served, StepRunner
 from farthing.levers.routing.classes import UNKNOWN
-from farthing.levers.routing.serving import Asked, Choice, PoolTerms, choose, choose_on_day_one
+from farthing.levers.routing.serving import Asked, Choice, choose, choose_on_day_one
 from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.task_kinds import kind_of
 from farthing.levers.routing.virtual import PREFIX, Virtual, read_floor
@@ -61,7 +62,15 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
 class Routing:
     """Serves calls of virtual models, and of incumbents that a pool may override."""
 
-    def __init__(self, board: RouteBoard, pricer: Pricer, runner: StepRunner, clock: Clock) -> None:
+    def __init__(
+        self,
+        board: RouteBoard,
+        pricer: Pricer,
+        runner: StepRunner,
+        modes: RouteModes,
+        clock: Clock,
+    ) -> None:
+        self._modes = modes
         self._board = board
         self._pricer = pricer
         self._runner = runner
@@ -111,7 +120,7 @@ class Routing:
         served = await self._runner.run(step, incumbent, inbound, proceed, schema)
         account.served = served
         _tell(served, account.choice, inbound)
-        return served.outcome
+        return self._modes.follow(inbound, served.outcome, account.choice, pool, served.model)
 
     def _decided(
         self, case: _Case, account: RouteAccount, inbound: Inbound, demands: Demands
@@ -140,12 +149,7 @@ class Routing:
             is_in_loop=is_in_loop and pinning != "off",
             is_capped=pool.is_capped(account.key),
         )
-        terms = PoolTerms(
-            name=pool.name,
-            incumbent=pool.settings.incumbent,
-            mode=pool.settings.mode,
-            share=pool.settings.canary_share,
-        )
+        terms = self._modes.terms(pool, name, standing)
 
         def unfit(model: str) -> str:
             return self._board.unfit(pool, inbound, demands, model, is_granted=case.is_granted)
@@ -153,7 +157,8 @@ class Routing:
         small = pool.settings.small
         if standing is None and small and not pool.standings:
             kind = kind_of(head_of(inbound.body, _DAY_ONE_CHARACTERS))
-            terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
+            if terms.mode != "off":
+                terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
             return choose_on_day_one(terms, small, asked, kind, unfit)
         return choose(terms, standing, asked, unfit)
 

@@ -35,6 +35,7 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.route_board import RouteBoard, virtual_models
+from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
 from farthing.gateway.settlement import Desk, JournalLike
@@ -115,7 +116,8 @@ def wire_engine(
     ids = CallIds(os.urandom(8))
     evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
     caches = wire_caches(config, targets, pricer, clock, evidence)
-    board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
+    parts = (targets, upstreams, pricer, book)
+    board, routing = _routing(config, *parts, clock, environ, evidence)
     pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
     caches.listen(pages.feedback, clock)
     evidence.listen(pages.feedback)
@@ -199,6 +201,7 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
     book: PriceBook,
     clock: Clock,
     environ: Mapping[str, str],
+    evidence: EvidenceWired,
 ) -> tuple[RouteBoard | None, Routing | None]:
     """The pools and the stage that routes calls, where there is a pool."""
     if not config.routing.pools:
@@ -208,7 +211,8 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
     runner = StepRunner(
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )
-    return board, Routing(board, pricer, runner, clock)
+    modes = RouteModes(evidence.comparer, evidence.board, is_gathering=config.evidence.is_used)
+    return board, Routing(board, pricer, runner, modes, clock)
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

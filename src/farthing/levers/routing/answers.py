@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,8 @@ _MARKED: Final = re.compile(
 )
 _HASHED: Final = re.compile(r"(?:^|\n)####\s*(.+)")
 _BOXED: Final = re.compile(r"\\boxed\s*\{")
+# Without an exponent: `12e4567` is a name more often than a number, and too large for one.
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,25}(?:\.[0-9]{1,25})?")
 _TEXT_CHARACTERS_MOST: Final = 20_000
 
 
@@ -85,10 +87,7 @@ def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = " ".join(folded.split()).strip(" .,;:!?\"'`*$\\()")
     number = bare.replace(",", "").removesuffix("%")
-    try:
-        value = Decimal(number)
-    except InvalidOperation:
+    if not _NUMBER.fullmatch(number):
         return bare
-    if not value.is_finite():
-        return bare
-    return f"{value.normalize():f}" + ("%" if bare.endswith("%") else "")
+    value = Decimal(number).normalize()
+    return f"{value:f}" + ("%" if bare.endswith("%") else "")

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
@@ -141,7 +141,21 @@ def _prompt(line: _Line, number: int) -> Prompt:
 def _text(prompt: Any) -> str:
     if prompt is None or isinstance(prompt, str):
         return prompt or ""
-    return msgspec.json.encode(prompt).decode()  # a list of messages
+    if isinstance(prompt, list) and prompt:
+        texts = [_content(turn) for turn in cast("list[Any]", prompt)]
+        if None not in texts:
+            return "\n".join(cast("list[str]", texts))  # as serving reads a call's messages
+    return msgspec.json.encode(prompt).decode()
+
+
+def _content(turn: Any) -> str | None:
+    """The text of a message; None where it is none, or of another form."""
+    content = cast("dict[str, Any]", turn).get("content") if isinstance(turn, dict) else None
+    if isinstance(content, list):
+        blocks = [cast("Any", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
+        parts = [block.get("text") for block in blocks]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else None
 
 
 def _lines(path: Path, raw: bytes) -> Iterator[bytes]:

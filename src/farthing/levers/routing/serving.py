@@ -44,12 +44,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool as it stands: `mode` is off, shadow, canary or on; `share` the canary's."""
+    """A pool as it stands: `mode` is off, shadow, canary or on; `share` the canary's.
+
+    `why` tells why it is in that mode, where that was not the configuration's word.
+    """
 
     name: str
     incumbent: str
     mode: str
     share: float = 0.1
+    why: str = ""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +113,8 @@ def choose(
         why = why or f"the policy does not know the class {asked.name}"
         return own, _kept(pool, standing, asked, why, would=would)
     if pool.mode in ("off", "shadow"):
-        return own, _kept(pool, standing, asked, f"routing is in mode {pool.mode}", would=would)
+        told = pool.why or f"routing is in mode {pool.mode}"
+        return own, _kept(pool, standing, asked, told, would=would)
     propensity = 1.0
     if pool.mode == "canary":
         propensity = pool.share

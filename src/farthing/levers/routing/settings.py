@@ -99,15 +99,19 @@ class PoolSettings(
             description="Above this share of escalated calls a key's calls go to the incumbent at "
             "once, so that nobody can make it pay for both.",
         ),
-    ] = 0.7
+    ] = 0.9
     region: Annotated[str, Meta(description="Region that models must be in; empty: anywhere.")] = ""
     drift: Annotated[
         Literal["incumbent", "tell", "off"],
         Meta(
-            description="What a drift alarm does: back to the `incumbent`, or only `tell` in log "
-            "and metrics."
+            description="What it does when the escalations of a class drift: back to the "
+            "`incumbent`, or only `tell` in log and metrics."
         ),
     ] = "incumbent"
+    mix_drift: Annotated[
+        Literal["incumbent", "tell", "off"],
+        Meta(description="The same when the mix of classes drifts from that of the labels."),
+    ] = "tell"
     drift_calls: Annotated[
         int,
         Meta(

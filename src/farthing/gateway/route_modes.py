@@ -1,0 +1,92 @@
+"""How far routing may go for a class of calls: by the pool's mode, and by the evidence.
+
+Where evidence is gathered (`[evidence] mode = "on"`), a share of the calls that a policy serves is
+compared with the incumbent's answer, off the caller's path. What is shown to lose quality is served
+by the incumbent from then on, whatever the pool's mode. In mode `evidence` a class climbs from
+shadow by what is shown; a step of several models, which a shadow can't run, begins at one per cent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from farthing.evidence import Mode
+from farthing.gateway.comparing import Comparer, Pairing
+from farthing.gateway.inbound import Inbound, Outcome
+from farthing.gateway.modes import ModesBoard
+from farthing.gateway.route_pool import RoutePool
+from farthing.levers.routing.serving import Choice, PoolTerms, Standing
+from farthing.levers.routing.step import Single
+
+__all__ = ["RouteModes"]
+
+LEVER: Final = "routing"
+_UNSAFE: Final = "shown to be unsafe"
+_NO_POLICY: Final = "day-one"
+
+
+class RouteModes:
+    """The modes of all classes at one worker."""
+
+    def __init__(self, comparer: Comparer, board: ModesBoard, *, is_gathering: bool) -> None:
+        """`is_gathering`: comparisons are made at all."""
+        self._comparer = comparer
+        self._board = board
+        self._is_gathering = is_gathering
+
+    def terms(self, pool: RoutePool, name: str, standing: Standing | None) -> PoolTerms:
+        """The pool as it stands for a class."""
+        settings = pool.settings
+        terms = PoolTerms(
+            name=pool.name,
+            incumbent=settings.incumbent,
+            mode="shadow" if settings.mode == "evidence" else settings.mode,
+            share=settings.canary_share,
+        )
+        if self._board.is_stopped:
+            return _off(terms, "all levers are stopped")
+        if standing is None or not self._is_gathering or settings.mode == "off":
+            return terms
+        mode = self._comparer.mode(LEVER, name, standing.mark)
+        if mode is Mode.OFF:
+            return _off(terms, f"the evidence is against it for {name}")
+        if settings.mode != "evidence":
+            state = self._board.state(LEVER, name)
+            is_lost = state.version == standing.mark and state.reason.startswith(_UNSAFE)
+            return _off(terms, f"{name} was {state.reason}") if is_lost else terms
+        share = mode.share
+        step = standing.policy.steps.get(name)
+        if mode is Mode.SHADOW and step is not None and not isinstance(step, Single):
+            share = Mode.CANARY_1.share
+        if share >= 1:
+            return msgspec.structs.replace(terms, mode="on")
+        return msgspec.structs.replace(terms, mode="canary", share=share) if share else terms
+
+    def follow(
+        self, inbound: Inbound, outcome: Outcome, choice: Choice, pool: RoutePool, served: str
+    ) -> Outcome:
+        """Let a share of such calls be compared; the outcome is the caller's as it was."""
+        incumbent = pool.settings.incumbent
+        is_served = choice.arm in ("policy", "day-one")
+        candidate = served if is_served else choice.would
+        if not self._is_gathering or outcome.status >= 400 or not candidate:
+            return outcome
+        if not is_served and candidate not in pool.settings.models:
+            return outcome  # a step of several models has no shadow
+        if is_served and served == incumbent and choice.step == incumbent:
+            return outcome
+        pairing = Pairing(
+            lever=LEVER,
+            scope=choice.name,
+            version=choice.policy or _NO_POLICY,
+            candidate=candidate,
+            reference=incumbent,
+            is_candidate_served=is_served,
+        )
+        return self._comparer.follow(inbound, outcome, pairing)
+
+
+def _off(terms: PoolTerms, why: str) -> PoolTerms:
+    return msgspec.structs.replace(terms, mode="off", why=why)
