@@ -4,7 +4,12 @@ Every lever stands on it: what a lever claims about quality is a `Finding` over 
 """
 
 from farthing.evidence.betting import Bet, Interval, Observed, exceeds, interval, lower_bound
-from farthing.evidence.binomial import binomial_interval, binomial_lower, binomial_upper
+from farthing.evidence.binomial import (
+    binomial_at_most,
+    binomial_interval,
+    binomial_lower,
+    binomial_upper,
+)
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
     Judge,
@@ -41,6 +46,7 @@ __all__ = [
     "Observed",
     "Verdict",
     "Watch",
+    "binomial_at_most",
     "binomial_interval",
     "binomial_lower",
     "binomial_upper",
