@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 NODE_MODULES := tests/node/node_modules/.package-lock.json
 
 .PHONY: help demo test cover check format catalogue docs clean
-.PHONY: bench-overhead bench-ledger bench-overshoot bench-budgets bench-cache bench-semantic
+.PHONY: bench-overhead bench-ledger bench-overshoot bench-budgets bench-cache bench-semantic bench-routing
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -14,10 +14,10 @@ help: ## Show this list
 # The user's environment: the base install, the Parquet archive and the cache's encryption.
 $(VENV)/.user: pyproject.toml uv.lock
 ifdef UV
-	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing
+	uv sync --quiet --frozen --no-default-groups --extra archive --extra cache --extra routing --extra zstd
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[archive,cache,routing,zstd]'
 endif
 	touch $@
 
@@ -28,7 +28,7 @@ ifdef UV
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,openai,anthropic]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --group catalogue --editable '.[archive,cache,semantic,routing,zstd,openai,anthropic]'
 endif
 	touch $@ $(VENV)/.user
 
@@ -72,6 +72,9 @@ bench-cache: $(VENV)/.dev ## What a hit of the exact cache takes, and what the c
 
 bench-semantic: $(VENV)/.dev ## A semantic look-up with the packaged embedder and with a supplied vector
 	OMP_NUM_THREADS=1 $(BIN)/python bench/semantic.py
+
+bench-routing: $(VENV)/.dev ## Routing over HTTP beside its offline replay; faults; the stage's time (QUICK=1: a minute)
+	$(BIN)/python bench/routing_e2e.py
 
 bench-overshoot: $(VENV)/.dev ## Overspending by 128 streams at once, beside counting after the fact
 	$(BIN)/python bench/overshoot.py

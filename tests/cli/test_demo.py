@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
+import time
 
 import pytest
-from commands import finished, running_in, started
+from commands import address, finished, running_in, started
 
 ROW = re.compile(r"^(\w+) +(\S+) +\$([\d.]+) +([\d,]+) ", re.MULTILINE)
 
@@ -52,6 +54,24 @@ def test_an_interrupted_demo_says_so_and_ends_what_it_started(number, tmp_path):
     assert process.returncode == 130
     assert "Interrupted: the simulator and the gateway have ended" in errors
     assert running_in(tmp_path) == []
+
+
+def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path):
+    arguments = ("demo", "--tickets", "5000", "--dir", tmp_path / "demo")
+    with started(*arguments, folder=tmp_path) as process:
+        simulator = address(process)
+        assert "gateway at" in process.stdout.readline()
+        process.kill()
+        process.communicate(timeout=60)
+    end_s = time.monotonic() + 60
+    while (running_in(tmp_path) or _is_open(simulator)) and time.monotonic() < end_s:
+        time.sleep(0.05)
+    assert (running_in(tmp_path), _is_open(simulator)) == ([], False)
+
+
+def _is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_what_no_demo_wrote_is_left_as_it_is(tmp_path):

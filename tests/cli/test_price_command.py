@@ -160,6 +160,12 @@ def test_people_see_the_factors_beside_each_sum():
         assert line in found.stdout
 
 
+def test_without_a_volume_people_see_no_day_of_zero():
+    grown = run("gpt-4o", "--input", 1000, "--steps", 4).stdout
+    assert "per request" in grown
+    assert "per day" not in grown
+
+
 def test_people_get_lines_the_card_and_the_projection():
     found = run(
         "claude-haiku-4-5", "--input", 1000, "--output", 1000, "--at", "2026-11-24", "--per-day", 10
@@ -211,6 +217,9 @@ def test_a_discount_shows_and_every_line_reproduces(bare):
         (("gpt-4o", "--input", "many"), "--input"),
         (("gpt-4o", "--input", 1, "--per-day", "1/0"), "is no number"),
         (("gpt-4o", "--input", 1, "--steps", "-1"), "must not be negative"),
+        (("gpt-4o", "--input", 1, "--regenerations", "0.5"), "regenerations must be at least 1"),
+        (("gpt-4o", "--input", 1, "--turns", "0"), "turns must be at least 1"),
+        (("gpt-4o", "--per-day", 10), "there is nothing to price"),
         (("gpt-4o", "--colour"), "No such option"),
         ((), "Missing argument"),
     ],

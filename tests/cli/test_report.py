@@ -1,9 +1,11 @@
 import sqlite3
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ledger_cli_samples import an_entry, folder, run, run_json
 
+from farthing.call import Pricing
 from farthing.errors import CallerError
 from farthing.ledger import Journal
 from farthing.ledger.layout import Layout
@@ -73,7 +75,7 @@ def test_a_correction_alone_has_no_cost_per_call(folder):
 def test_filters_and_spans_narrow_the_calls():
     assert run_json("report", "--where", "feature=chat")["calls"] == 1
     assert run_json("report", "--since", "2026-09-02", "--until", "2026-09-03")["calls"] == 0
-    assert "0.0 %" in run("report", "--where", "feature=none").stdout
+    assert "No call counts" in run("report", "--where", "feature=none").stdout
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,50 @@ def test_what_is_not_yet_in_the_store_is_told(folder):
     found = run("report")
     assert "bytes of journals are not counted" in found.stderr
     other.close()
+
+
+def test_a_span_that_ends_before_it_begins_is_refused_and_not_reported_as_nothing():
+    error = run("report", "--since", "2026-09-03", "--until", "2026-09-02").exception
+    assert isinstance(error, CallerError)
+    assert "--since 2026-09-03 is not before --until 2026-09-02" in str(error)
+
+
+def test_a_dimension_named_twice_is_shown_once():
+    twice = run_json("report", "--by", "feature,model,feature")
+    assert twice["rows"] == run_json("report", "--by", "feature,model")["rows"]
+
+
+def test_a_folder_without_a_ledger_is_told_and_none_is_begun_in_it(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    error = run("report", "--data-dir", str(empty)).exception
+    assert isinstance(error, CallerError)
+    assert "holds neither a store nor journals" in str(error)
+    assert list(empty.iterdir()) == []
+
+
+def test_a_long_value_is_cut_for_people_and_whole_in_json(folder):
+    journal = Journal.open(folder, "more")
+    journal.settle(an_entry("long", "f" * 256))
+    journal.close()
+    printed = run("report", "--by", "feature").stdout
+    assert max(map(len, printed.splitlines())) < 150
+    assert "f" * 39 + "…" in printed
+    features = {row["feature"] for row in run_json("report", "--by", "feature")["rows"]}
+    assert "f" * 256 in features
+
+
+def test_calls_without_a_price_have_no_cost_per_call_and_not_one_of_zero(folder):
+    entry = an_entry("odd", "odd")
+    attempt = msgspec.structs.replace(
+        entry.attempts[0], cost=None, card_cost=None, card_id="", pricing=Pricing.UNPRICED_MODEL
+    )
+    journal = Journal.open(folder, "more")
+    journal.settle(msgspec.structs.replace(entry, attempts=(attempt,)))
+    journal.close()
+    (row,) = run_json("report", "--where", "feature=odd")["rows"]
+    assert row["cost_per_call_usd"] is None
+    printed = run("report", "--where", "feature=odd").stdout
+    (line,) = [line for line in printed.splitlines() if line.startswith("odd ")]
+    assert "unpriced" in line
+    assert "$0.00" not in line

@@ -188,3 +188,12 @@ def test_a_ledger_that_cannot_be_made_is_told_before_it_listens(tmp_path):
     found = finished("up", "--port", "0", folder=tmp_path, FARTHING_DATA_DIR="/proc/none")
     assert (found.returncode, found.stdout) == (2, "")
     assert "can't be made: No such file or directory. Nothing was started." in found.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_ledger_that_cannot_be_written_is_told_before_it_listens(tmp_path):
+    (tmp_path / "ledger" / "journal").mkdir(parents=True)
+    (tmp_path / "ledger").chmod(0o555)
+    found = finished("up", "--port", "0", folder=tmp_path, FARTHING_DATA_DIR="ledger")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "Nothing can be written to the ledger's folder ledger" in found.stderr

@@ -110,3 +110,41 @@ def test_faults_that_only_a_start_would_show_are_told_before_it():
     ):
         assert fragment in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "said"),
+    [
+        ("price", {"model": "m", "input": "cheap"}, 'input: write a number in digits, like "0.25"'),
+        ("price", {"model": "m", "input": 0.25}, "got `float`; write it in quotes"),
+        ("price", {"model": "m", "input": "1", "valid_from": "May"}, "write a day like"),
+        ("budget", {"amount_usd": "1,000"}, 'amount_usd: write USD in digits, like "12.50"'),
+        ("budget", {"name": "a b"}, "name: write a name of letters, digits"),
+    ],
+)
+def test_a_fault_says_what_to_write_and_shows_no_regular_expression(section, row, said):
+    whole = {"name": "a", "scope": "all", "amount_usd": "1", "window": "day"}
+    with pytest.raises(ConfigError) as raised:
+        load_config({section: [(whole if section == "budget" else {}) | row]}, {})
+    assert said in str(raised.value)
+    assert "regex" not in str(raised.value)
+    assert "1 fault(s)" in str(raised.value)
+
+
+def test_a_model_of_ones_own_that_leads_nowhere_is_refused_at_start():
+    with pytest.raises(ConfigError, match=r"models\.fast\.targets"):
+        load_config({"models": {"fast": {"targets": []}}}, {})
+
+
+def test_a_value_of_a_wrong_type_is_one_fault_and_not_missing_besides():
+    with pytest.raises(ConfigError, match=r"1 fault\(s\)") as raised:
+        load_config({"models": {"fast": {"targets": 3}}}, {})
+    assert "missing" not in str(raised.value)
+
+
+def test_an_amount_may_be_a_whole_number_and_a_fraction_stands_in_quotes():
+    budget = {"name": "a", "scope": "all", "window": "month"}
+    (found,) = load_config({"budget": [budget | {"amount_usd": 500}]}, {}).budget
+    assert found.amount_usd == "500"
+    with pytest.raises(ConfigError, match=r'write it in quotes, "0\.5", so that it stays exact'):
+        load_config({"budget": [budget | {"amount_usd": 0.5}]}, {})

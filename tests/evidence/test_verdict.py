@@ -46,6 +46,28 @@ def test_a_year_of_a_a_traffic_is_demoted_in_at_most_5_percent_of_years(floor):
     assert sum(is_demoted(seed) for seed in range(years)) / years <= 0.05
 
 
+def test_looking_for_harm_anew_all_year_demotes_a_a_traffic_in_at_most_5_percent_of_years():
+    def is_demoted(seed):
+        dice = random.Random(seed)
+        watch = Watch(floor=1.0, fresh_every=50)
+        for _ in range(10 * 365):
+            watch.see(compared(dice.random() < 0.85, dice.random() < 0.85))
+        return watch.verdict is Verdict.UNSAFE
+
+    years = 40
+    assert sum(is_demoted(seed) for seed in range(years)) / years <= 0.05
+
+
+@pytest.mark.parametrize("good", [100, 1000, 10_000])
+def test_one_that_was_good_for_long_is_found_out_within_60_comparisons_of_breaking(good):
+    watch = Watch(floor=0.95, fresh_every=50)
+    for _ in range(good):
+        watch.see(compared(1, 1))
+    verdicts = [watch.see(compared(0, 1)) for _ in range(60)]
+    assert verdicts[0] is not Verdict.UNSAFE
+    assert verdicts[-1] is Verdict.UNSAFE
+
+
 def test_a_model_that_breaks_is_found_unsafe_within_a_few_hundred_comparisons():
     dice = random.Random(3)
     watch = Watch(floor=0.98)

@@ -54,6 +54,42 @@ def test_headers_win_over_the_body_and_the_body_over_the_key():
     assert attribute([], {}, "", KEY, "").feature == "support"
 
 
+def test_tags_in_the_body_serve_too_and_headers_win_over_them():
+    body = {"farthing_tags": "team=care,tier=gold", "tags": "plan=b"}
+    assert attribute([], body, "", None, "").tags == {"team": "care", "tier": "gold", "plan": "b"}
+    headers = [(b"x-farthing-tags", b"team=search")]
+    assert attribute(headers, body, "", None, "").tags["team"] == "search"
+    assert attribute([], {"tags": "team=other"}, "", KEY, "").tags == {"team": "care"}
+
+
+def test_each_tag_is_kept_whole_up_to_256_characters_and_32_of_them():
+    written = ",".join(f"key{number}={'v' * 300}" for number in range(40))
+    tags = attribute([(b"x-farthing-tags", written.encode())], {}, "", None, "").tags
+    assert list(tags) == [f"key{number}" for number in range(32)]
+    assert set(tags.values()) == {"v" * 256}
+
+
+def test_a_tag_without_a_name_is_none():
+    assert attribute([(b"x-farthing-tags", b"=v, = ,,a=")], {}, "", None, "").tags == {"a": ""}
+
+
+def test_who_says_unattributed_names_nothing_so_that_the_bucket_stays_one():
+    headers = [(b"x-farthing-feature", b"unattributed"), (b"x-farthing-user", b"  ")]
+    assert attribute(headers, {"session": "unattributed"}, "", None, "") == Attribution()
+    assert attribute(headers, {}, "", KEY, "").feature == "support"
+
+
+def test_only_a_trace_as_w3c_writes_it_is_taken_from_traceparent():
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for written, found in (
+        (f"00-{trace}-00f067aa0ba902b7-01", trace),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", ""),
+        ("a-b-c-d", ""),
+    ):
+        headers = [(b"traceparent", written.encode())]
+        assert attribute(headers, {}, "", None, "").trace == found
+
+
 def test_the_tenant_comes_from_the_key_alone():
     headers = [(b"x-farthing-tenant", b"other")]
     assert attribute(headers, {"tenant": "other"}, "", KEY, "").tenant == "acme"

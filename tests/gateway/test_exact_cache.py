@@ -476,3 +476,25 @@ def test_an_answer_outlives_its_process_on_disk_and_is_unreadable_there(tmp_path
     asyncio.run(whole())
     for path in tmp_path.glob("cache.sqlite*"):
         assert b"Hello!" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({}, "bypass; sampled at temperature 1"),
+        ({"temperature": None}, "bypass; sampled at temperature 1"),
+        ({"temperature": 0.7}, "bypass; sampled at temperature 0.7"),
+        ({"temperature": 0.3}, "miss"),
+        ({"temperature": 0, "extra": {"temperature": 2}}, "miss"),
+        ({"temperature": 0, "user": '"temperature": 2'}, "miss"),
+    ],
+    ids=["none", "null", "high", "low", "another member's", "within a text"],
+)
+def test_a_sampled_call_is_told_by_its_own_temperature(through, members, expected):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        asked = {n: v for n, v in ASK.items() if n != "temperature"} | members
+        _, headers, _ = await gateway.post(CHAT, asked)
+        assert headers["x-farthing-cache"] == expected
+
+    through(scenario, **ON)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import zlib
 
 import pytest
 from fakes import CHAT_ANSWER, FakeProvider, request
+from packing import zstd
 
 from farthing.call import AttemptStatus, Pricing
 from farthing.gateway import VirtualKey
@@ -163,6 +165,46 @@ def test_given_up_retries_tell_the_sdk_not_to_add_its_own(through):
         assert len(provider.requests) == 3
 
     through(scenario, **RETRIED)
+
+
+@pytest.mark.parametrize("told", ["retry-after: 1", "x-should-retry: true"])
+def test_given_up_retries_are_not_multiplied_by_what_the_provider_told_us(through, told):
+    async def scenario(gateway, provider):
+        provider.answers_json({"error": {}}, 529, [told, "retry-after-ms: 1"])
+        status, headers, _ = await gateway.post(CHAT, ASK)
+        assert (status, headers["x-should-retry"]) == (529, "false")
+        assert len(provider.requests) == 3
+
+    through(scenario, **RETRIED)
+
+
+def test_a_quota_that_is_used_up_is_not_asked_again_but_the_next_target_is(through):
+    async def scenario(gateway, provider):
+        provider.answers_json({"error": {"code": "insufficient_quota"}}, 429)
+        provider.answers_json(CHAT_ANSWER)
+        status, _, _ = await gateway.post(CHAT, ASK | {"model": "fast"})
+        assert status == 200
+        sent = [json.loads(body)["model"] for _, _, body in provider.requests]
+        assert sent == ["gpt-4.1", "gpt-4o"]
+
+    through(scenario, models={"fast": {"targets": ["openai/gpt-4.1", "openai/gpt-4o"]}}, **RETRIED)
+
+
+def test_a_client_that_stops_at_the_last_event_has_had_its_answer(through):
+    async def scenario(gateway, provider):
+        ends = event({"id": "c", "model": "gpt-4o-2024-08-06", "choices": [], "usage": USAGE})
+        provider.answers_events(delta("Hi"), ends, DONE, then=(asyncio.Event(),))
+        reader, writer = await gateway.connect()
+        writer.write(request(CHAT, ASK | {"stream": True}))
+        await asyncio.wait_for(reader.readuntil(b"[DONE]"), 10)
+        writer.transport.abort()
+        await asyncio.wait_for(provider.gone.wait(), 10)
+        (entry,) = await gateway.settled()
+        assert (entry.status, entry.detail) == (CallStatus.OK, "")
+        assert entry.attempts[0].status is AttemptStatus.OK
+        assert entry.cost == Money.usd("0.0035")
+
+    through(scenario)
 
 
 def test_the_clients_own_mistakes_go_back_untouched_and_are_not_repeated(through):
@@ -411,27 +453,62 @@ def test_the_model_that_served_is_priced_not_the_one_asked_for(through):
     through(scenario)
 
 
-def test_a_compressed_request_body_is_read_and_forwarded_as_it_came(through):
-    packed = gzip.compress(json.dumps(ASK).encode())
+@pytest.mark.parametrize(
+    ("pack", "named"),
+    [
+        (gzip.compress, "gzip"),
+        (gzip.compress, "GZIP"),
+        (gzip.compress, "x-gzip"),
+        (zlib.compress, "deflate"),
+        (zstd.compress, "zstd"),
+        (bytes, "identity"),
+    ],
+)
+def test_a_compressed_request_body_is_read_and_its_json_goes_on(through, pack, named):
+    plain = json.dumps(ASK).encode()
 
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
-        status, _, _ = await gateway.post(CHAT, packed, {"content-encoding": "gzip"})
+        status, _, _ = await gateway.post(CHAT, pack(plain), {"content-encoding": named})
         assert status == 200
-        assert json.loads(provider.requests[0][2])["model"] == "gpt-4o"
-        status, _, _ = await gateway.post(CHAT, packed, {"content-encoding": "br"})
-        assert status == 415
-        status, _, _ = await gateway.post(CHAT, packed[:-9], {"content-encoding": "gzip"})
-        assert status == 415
+        _, headers, sent = provider.requests[0]
+        assert sent == plain
+        assert headers["content-length"] == str(len(plain))
+        assert headers.get("content-encoding", "identity") == "identity"
+        assert gateway.journal.entries[0].cost == Money.usd("0.0035")
 
     through(scenario)
 
 
-def test_a_decompression_bomb_is_refused(through):
-    bomb = gzip.compress(b"[" * 5_000_000)
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (gzip.compress(b"{}", mtime=0)[:-3], "gzip"),
+        (zstd.compress(b"{}")[:-3], "zstd"),
+        (gzip.compress(b"{}", mtime=0) + b"{}", "gzip"),
+        (b"{}", "br"),
+        (b"{}", "gzip"),
+        (b"{}", "gzip, zstd"),
+    ],
+)
+def test_a_body_that_cannot_be_unpacked_is_refused_and_nothing_is_sent(through, body, named):
+    async def scenario(gateway, provider):
+        status, headers, got = await gateway.post(CHAT, body, {"content-encoding": named})
+        assert (status, headers["x-should-retry"]) == (415, "false")
+        error = json.loads(got)["error"]
+        assert error["code"] == "unsupported_content_encoding"
+        assert "Nothing was sent" in error["message"]
+        assert provider.requests == []
+
+    through(scenario)
+
+
+@pytest.mark.parametrize(("pack", "named"), [(gzip.compress, "gzip"), (zstd.compress, "zstd")])
+def test_a_decompression_bomb_is_refused(through, pack, named):
+    bomb = pack(b"[" * 5_000_000)
 
     async def scenario(gateway, provider):
-        status, _, body = await gateway.post(CHAT, bomb, {"content-encoding": "gzip"})
+        status, _, body = await gateway.post(CHAT, bomb, {"content-encoding": named})
         assert (status, json.loads(body)["error"]["code"]) == (413, "request_too_large")
 
     through(scenario, gateway={"body_bytes_max": 1_000_000})
@@ -483,6 +560,40 @@ def test_no_path_reaches_a_provider_unmetered(through):
             status, _, body = await gateway.post(path, ASK)
             assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
         assert provider.requests == []
+
+    through(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/openai/chat/completions", "/v1/chat/completions"),
+    ],
+)
+def test_a_base_url_with_a_v1_too_many_or_too_few_is_noticed(through, path, meant):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(path, ASK)
+        assert status == 404
+        assert f"Did you mean POST {meant}?" in json.loads(body)["error"]["message"]
+        assert provider.requests == []
+
+    through(scenario)
+
+
+def test_what_the_server_cannot_take_is_told_in_whole_sentences(through):
+    async def scenario(gateway, provider):
+        status, _, body = await gateway.post(CHAT, ASK, {"x-long": "a" * 70_000})
+        error = json.loads(body)["error"]
+        assert (status, error["type"]) == (431, "invalid_request_error")
+        assert error["message"] == (
+            "The request's head is larger than 65536 bytes. "
+            "Nothing was sent to a provider and nothing was charged."
+        )
 
     through(scenario)
 

@@ -96,11 +96,49 @@ def test_the_providers_model_list_passes_as_it_is(through):
 def test_a_limited_key_sees_only_its_models(through):
     async def scenario(gateway, provider):
         secret, _ = gateway.ring.create(
-            VirtualKey(id="", digest="", tenant="acme", models=("gpt-4o", "o3*"))
+            VirtualKey(id="", digest="", tenant="acme", models=("gpt-4o", "o3"))
         )
         _, _, body = await gateway.get("/v1/models", {"authorization": f"Bearer {secret}"})
-        assert [model["id"] for model in json.loads(body)["data"]] == ["gpt-4o"]
+        assert [model["id"] for model in json.loads(body)["data"]] == ["gpt-4o", "o3"]
         assert provider.requests == []
+
+    through(scenario)
+
+
+LISTING = (
+    b'{"object":"list","data":[{"id":"gpt-4o","x":1},{"id":"o3-mini","x":2},{"id":"gpt-5"}],'
+    b'"first_id":"gpt-4o","last_id":"gpt-5"}'
+)
+
+
+def test_a_key_limited_by_a_pattern_sees_what_the_provider_has_of_it(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(LISTING)
+        secret, _ = gateway.ring.create(
+            VirtualKey(id="", digest="", tenant="acme", models=("o3*", "gpt-5", "own"))
+        )
+        _, _, body = await gateway.get("/v1/models", {"authorization": f"Bearer {secret}"})
+        listed = json.loads(body)
+        assert [model["id"] for model in listed["data"]] == ["gpt-5", "own", "o3-mini"]
+        assert listed["data"][-1] == {"id": "o3-mini", "x": 2}
+        assert listed["last_id"] == "o3-mini"
+
+    through(scenario)
+
+
+def test_one_model_is_shown_to_a_limited_key_only_if_it_may_use_it(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(b'{"id":"gpt-4o"}')
+        secret, _ = gateway.ring.create(
+            VirtualKey(id="", digest="", tenant="acme", models=("gpt-4o*", "ft:gpt*"))
+        )
+        bearer = {"authorization": f"Bearer {secret}"}
+        status, _, body = await gateway.get("/v1/models/gpt-4o", bearer)
+        assert (status, body) == (200, b'{"id":"gpt-4o"}')
+        assert (await gateway.get("/v1/models/ft%3Agpt", bearer))[0] == 200
+        status, _, body = await gateway.get("/v1/models/gpt-5", bearer)
+        assert (status, json.loads(body)["error"]["code"]) == (403, "model_not_allowed")
+        assert len(provider.requests) == 2
 
     through(scenario)
 

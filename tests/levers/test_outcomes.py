@@ -6,6 +6,7 @@ import gzip
 import json
 
 import pytest
+from packing import zstd
 from routing_samples import DOMINATED, lines, outcome, write
 
 from farthing.errors import CallerError
@@ -60,6 +61,12 @@ def test_a_line_that_cannot_be_read_is_told_by_its_number_and_the_rest_goes_on(t
 def test_a_model_that_is_null_on_a_line_is_missing_there(tmp_path):
     (prompt,) = read(tmp_path, {**GOOD, "outcomes": {**GOOD["outcomes"], "n": None}}).prompts
     assert set(prompt.outcomes) == {"m"}
+
+
+def test_zstd_is_known_by_its_bytes_too(tmp_path):
+    path = tmp_path / "outcomes"
+    path.write_bytes(zstd.compress(json.dumps(GOOD).encode()))
+    assert len(read_outcomes(path).prompts) == 1
 
 
 def test_gzip_is_known_by_its_bytes(tmp_path):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import os
 import threading
+import warnings
 
 import openai
 import pytest
@@ -174,3 +176,34 @@ def test_a_recorded_call_stands_at_its_maker_with_its_card_and_reprices_to_itsel
         assert ledger.card(entry.attempts[0].card_id) is not None
         found = reprice(ledger.entries(), PriceBook.load())
     assert found.booked == found.repriced == Money.usd("0.0026")
+
+
+def _told_in_a_fork(work):
+    """What `work` gives in a forked process, as text; whatever it raises is told too."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():  # Python 3.12 warns of forks beside threads: that is the case
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if not child:
+        try:
+            told = str(work())
+        except BaseException as error:  # edge: the fork must end here, whatever happens
+            told = f"{type(error).__name__}: {error}"
+        os.write(writing, told.encode()[:4000])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return told
+
+
+def test_a_forked_process_is_told_to_make_its_own_and_the_parents_goes_on(made, entries):
+    with made() as farthing:
+        client = farthing.openai(max_retries=0)
+        assert "before this process was forked" in _told_in_a_fork(
+            lambda: client.chat.completions.create(**ASKED)
+        )
+        assert _told_in_a_fork(farthing.close) == "None"
+        client.chat.completions.create(**ASKED)
+    assert [entry.status.value for entry in entries()] == ["ok"]

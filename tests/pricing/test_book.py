@@ -67,7 +67,7 @@ def test_an_unknown_model_says_so_and_close_names_are_offered():
     assert found.detail == "no price is known for 'gpt-4oo' at provider 'openai'"
     assert "gpt-4o" in BOOK.near("", "gpt-4oo")
     assert BOOK.near("nobody", "gpt-4oo")
-    assert "unknown" in cost("what", Usage(input=1)).detail
+    assert cost("what", Usage(input=1)).detail == "no price is known for 'what'"
 
 
 def test_a_listing_in_quarantine_prices_nothing_and_is_named():
@@ -180,3 +180,21 @@ def test_a_retired_model_keeps_its_price_and_says_that_it_is_gone():
     assert "retired on 2025-07-21" in card.note
     assert BOOK.card("", "claude-2.1", day_us("2025-07-20")).note == ""
     assert card.cost(Usage(input=MILLION)).total == usd("8")
+
+
+def test_the_model_that_served_has_the_card_and_a_contract_for_the_one_sent_holds_for_it():
+    contract = own("gpt-4o", provider="openai", input="1", output="2")
+    book = PriceBook.load(PricingSettings(overrides=(contract,)))
+    found = book.served_card("openai", "a-router-s-name", "gpt-4o", NOW)
+    assert (found.model, found.layer) == ("gpt-4o", "contract")
+    listed = BOOK.served_card("openai", "gpt-4o-mini", "gpt-4o", NOW)
+    assert listed.model == "gpt-4o-mini"
+    unknown = BOOK.served_card("openai", "gpt-4o-of-nobody", "gpt-4o", NOW)
+    assert isinstance(unknown, Unpriced)
+    assert BOOK.served_card("openai", "nobody", "nobody", NOW) == BOOK.card("openai", "nobody", NOW)
+
+
+def test_a_provider_near_a_known_one_is_offered():
+    assert "anthropic" in BOOK.near_providers("antropic")
+    assert BOOK.near_providers("openai") == []
+    assert BOOK.near_providers("") == []

@@ -143,6 +143,27 @@ def test_a_batch_price_of_its_own_keeps_the_standard_rates_it_does_not_name():
     assert rates(card, batch=True)["cache_read"] == "1"
 
 
+def test_claude_s_cache_rates_stay_in_proportion_in_batches_and_long_prompts():
+    given = {"input": "3", "output": "15", "cache_read": "0.3", "cache_write_1h": "6"}
+    long = Quote(rates={"input": "6", "output": "22.5"}, context_over=200_000)
+    listed = Row(source="c", quotes=(Quote(rates=given), long))
+    batch = row("1.5", "7.5", terms=BATCH)
+    card = made(listed, batch, provider="anthropic", model="claude-x")
+    wanted = {"cache_read": "0.6", "cache_write_1h": "12"}
+    assert rates(card, over=200_000).items() >= wanted.items()
+    wanted = {"cache_read": "0.15", "cache_write_1h": "3"}
+    assert rates(card, batch=True).items() >= wanted.items()
+
+
+def test_a_free_standard_price_leaves_the_long_prices_of_other_terms_as_they_are():
+    listed = Row(
+        source="c",
+        quotes=(Quote(rates={"input": "0"}), Quote(rates={"input": "4"}, context_over=1000)),
+    )
+    card = made(listed, row("0", terms=BATCH), provider="other")
+    assert rates(card, batch=True, over=1000)["input"] == "4"
+
+
 def test_a_row_without_rates_withdraws_its_terms():
     fast = {"speed": "fast"}
     gone = Row(source="h", valid_from="2026-08-06", quotes=(Quote(rates={}, **fast),))

@@ -220,6 +220,24 @@ class TestCalculationErrors:
         )
         assert cost("claude-haiku-4-5", usage).total == usd("0.2")
 
+    @pytest.mark.parametrize(
+        ("model", "batched", "long"),
+        [
+            ("claude-opus-4", "15", "30"),
+            ("claude-opus-4-1", "15", "30"),
+            ("claude-3-7-sonnet", "3", "6"),
+            ("claude-sonnet-4", "3", "12"),
+            ("claude-haiku-4-5", "1", "2"),
+        ],
+    )
+    def test_an_hour_s_cache_write_in_batches_and_long_prompts(self, model, batched, long):
+        """Catalogues that list no price for it were read as if it kept the standard one; it is
+        twice the input of the terms that served."""
+        written = Usage(cache_write_1h=MILLION // 10)
+        assert per_million(model, written, terms=BATCH) == batched
+        held = cost(model, Usage(cache_write_1h=MILLION // 4))
+        assert Fraction(str(held.total)) * 4 == Fraction(long)
+
     def test_an_hour_s_cache_write_beside_the_total_that_holds_it(self):
         """`cache_creation_input_tokens` is a total; the hour's writes are a part of it."""
         usage = claude(

@@ -30,10 +30,38 @@ def test_providers_are_known_by_the_names_that_people_write(written, known):
     [
         ("gpt-5.4", "openai"), ("o3", "openai"), ("claude-2", "anthropic"), ("glm-5", "zai"),
         ("gemini-2.5-pro", "google"), ("grok-4", "x-ai"), ("llama-3", ""), ("o365", ""), ("", ""),
+        ("minimax-m2", "minimax"), ("qwen3-max", "alibaba"), ("qwen/qwen3-max", ""),
     ],
 )  # fmt: skip
 def test_a_maker_is_told_by_the_name_or_not_at_all(model, maker):
     assert maker_of(model) == maker
+
+
+@pytest.mark.parametrize(
+    ("model", "platform"),
+    [
+        ("anthropic.claude-3-5-sonnet-20240620-v1:0", "aws"),
+        ("us-gov.anthropic.claude-3-haiku-20240307-v1:0", "aws"),
+        ("meta.llama3-70b-instruct-v1:0", "aws"),
+        (
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-3-haiku-20240307-v1:0",
+            "aws",
+        ),
+        ("models/gemini-1.5-pro", "google"),
+        ("publishers/anthropic/models/claude-sonnet-4-5@20250929", "google"),
+        ("accounts/fireworks/models/minimax-m3", "fireworks"),
+    ],
+)
+def test_the_form_of_an_id_tells_its_platform(model, platform):
+    assert maker_of(model) == platform
+    assert isinstance(BOOK.card("", model, NOW), RateCard)
+
+
+def test_all_fine_tunes_of_gpt_35_turbo_have_their_one_price():
+    tuned = model_of("openai", "ft:gpt-3.5-turbo-0125:acme::8Xyz")
+    assert tuned is not None
+    assert tuned == model_of("openai", "ft:gpt-3.5-turbo-")
+    assert tuned != model_of("openai", "gpt-3.5-turbo-0125")
 
 
 @pytest.mark.parametrize(

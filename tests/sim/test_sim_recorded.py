@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from packing import zstd
 from sim_asking import ask, chat, engine, json_of, message
 
 from farthing.sim import Recorded, Rule
@@ -55,6 +56,19 @@ def asked_of(asked, model, question="What is two plus  two?", **options):
     answer = json_of(script)
     content = answer["choices"][0]["message"]["content"]
     return content, answer["usage"], dict(script.headers).get(b"x-sim-score")
+
+
+def test_a_file_may_be_packed_with_zstd(tmp_path):
+    path = tmp_path / "outcomes.jsonl.zst"
+    path.write_bytes(zstd.compress(json.dumps(OUTCOMES).encode()))
+    assert Recorded().add_outcomes(path) == 1
+
+
+def test_a_packed_file_that_breaks_off_is_named(tmp_path):
+    path = tmp_path / "outcomes.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(OUTCOMES).encode())[:-5])
+    with pytest.raises(BadRules, match=r"outcomes\.jsonl\.gz: the data breaks off"):
+        Recorded().add_outcomes(path)
 
 
 def test_a_known_prompt_is_answered_as_recorded(recorded):

@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import math
+import os
 import random
 import socket
 import struct
@@ -228,6 +229,18 @@ def test_where_an_answer_is_cut_changes_nothing(answer):
             assert fake.accepted == 1
 
     run(main)
+
+
+def test_requests_are_not_held_back_by_the_kernel(loop):
+    async def main():
+        async with upstream(keeping(OK)) as (client, origin, _):
+            await (await get(client, origin)).read(6)
+            (connection,) = client._pools[origin.key]._idle
+            fileno = connection._transport.get_extra_info("socket").fileno()
+            with socket.socket(fileno=os.dup(fileno)) as sock:
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+    run(main, loop)
 
 
 def test_chunks_are_handed_on_as_they_arrive(loop):

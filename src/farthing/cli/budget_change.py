@@ -12,7 +12,7 @@ import msgspec
 from farthing.budgets import BudgetSettings, BudgetShelf
 from farthing.budgets.alert_settings import check_targets
 from farthing.cli.output import print_json
-from farthing.config import Config, load_config
+from farthing.config import Config, fault_in_words, load_config
 from farthing.errors import CallerError
 
 __all__ = ["open_shelf", "remove", "set_"]
@@ -65,7 +65,7 @@ def set_(
     try:
         budget = msgspec.convert(kept | named | {"name": name}, BudgetSettings)
     except msgspec.ValidationError as error:
-        raise CallerError(f"{error}. Nothing was changed.") from error
+        raise CallerError(f"{fault_in_words(error)}. Nothing was changed.") from error
     check_targets(config.alert, [(name, budget.notify)])
     is_new = shelf.put(budget)
     if as_json:

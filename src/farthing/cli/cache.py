@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -13,25 +13,17 @@ from typing import Any
 
 import click
 
+from farthing.cli.cache_store import opened, print_semantic, semantic_accounts
 from farthing.cli.output import console, print_json, table, usd
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
-from farthing.errors import CallerError
 from farthing.ledger import Ledger, LedgerMissing, ReportQuery, instant_us
-from farthing.levers.cache import (
-    NoSuchTenant,
-    Purge,
-    SqliteAnswers,
-    TenantKeys,
-    Vault,
-    cache_file,
-    open_vault,
-)
+from farthing.levers.cache import NoSuchTenant, Purge, TenantKeys, Vault
 from farthing.money import ZERO, Money
 
 __all__ = ["cache"]
 
-_LEVERS = ("exact-cache", "coalesce")
+_LEVERS = ("exact-cache", "semantic-cache", "coalesce")
 # Further commands -> "module:attribute"; imported on use.
 _FURTHER: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -39,6 +31,7 @@ _FURTHER: MappingProxyType[str, str] = MappingProxyType(
         "eval": "farthing.cli.cache_eval:evaluate",
         "explain": "farthing.cli.cache_explain:explain",
         "label": "farthing.cli.cache_label:label",
+        "near": "farthing.cli.cache_near:near",
     }
 )
 
@@ -62,13 +55,6 @@ def cache() -> None:
     """Answers that are given again: what they save, and how they are made to go."""
 
 
-class NoCache(CallerError):
-    """There is no cache in the data folder."""
-
-    code = "no_cache"
-    status = 404
-
-
 @cache.command()
 @click.option(
     "--days", type=click.IntRange(1), default=7, show_default=True, help="Look-ups since."
@@ -80,7 +66,7 @@ def stats(config_path: str | None, *, days: int, as_json: bool) -> None:
     config = load_config(config_path, os.environ)
     now_us = SystemClock().now_us()
     since = datetime.fromtimestamp(now_us / 1_000_000, UTC).date() - timedelta(days=days - 1)
-    with _opened(config) as (answers, vault):
+    with opened(config) as (answers, vault):
         names = {keys.tenant_mark: keys.tenant for keys in vault.tenants()}
         held = [
             {
@@ -97,12 +83,14 @@ def stats(config_path: str | None, *, days: int, as_json: bool) -> None:
             {"feature": feature, "result": result, "reason": reason, "count": count}
             for feature, result, reason, count in answers.lookups(since.isoformat())
         ]
+        semantic = semantic_accounts(config, answers, vault, now_us, days)
     told = {
         "since": since.isoformat(),
         "held": held,
         "lookups": lookups,
         "hit_rate": _hit_rate(lookups),
         "levers": _saved(config, days),
+        "semantic": semantic,
     }
     if as_json:
         print_json(told)
@@ -149,7 +137,7 @@ def clear(
     config = load_config(config_path, os.environ)
     now_us = SystemClock().now_us()
     before_us = None if older_than is None else instant_us(older_than, now_us)
-    with _opened(config) as (answers, vault):
+    with opened(config) as (answers, vault):
         owners: Sequence[TenantKeys | None] = [None]
         if tenant is not None or marks:
             owners = _owners(vault, tenant)
@@ -179,7 +167,7 @@ def clear(
 def forget(config_path: str | None, *, tenant: str, as_json: bool) -> None:
     """Destroy a tenant's key: none of its answers can be read again, nor in any backup of them."""
     config = load_config(config_path, os.environ)
-    with _opened(config) as (answers, vault):
+    with opened(config) as (answers, vault):
         keys = vault.forget(_named(tenant))
         with answers.transaction():
             purge = Purge(at_us=SystemClock().now_us(), tenant=keys.tenant_mark)
@@ -189,24 +177,6 @@ def forget(config_path: str | None, *, tenant: str, as_json: bool) -> None:
     else:
         click.echo(f"The key of tenant {tenant} is destroyed, and {gone} answers are gone.")
         click.echo("Copies of the cache's file hold nothing of them that can be read.")
-
-
-@contextlib.contextmanager
-def _opened(config: Config) -> Generator[tuple[SqliteAnswers, Vault]]:
-    """The cache in the data folder.
-
-    Raises:
-        NoCache: there is none.
-    """
-    directory = Path(config.ledger.data_dir)
-    path = cache_file(directory)
-    if config.cache.store == "memory" or not path.exists():
-        raise NoCache(
-            f"There is no cache in {directory}. Nothing was changed. It is kept there once a "
-            'gateway runs with cache.mode = "on" and cache.store = "sqlite".'
-        )
-    with contextlib.closing(SqliteAnswers(path)) as answers:
-        yield answers, open_vault(config.cache, directory)
 
 
 def _owners(vault: Vault, tenant: str | None) -> list[TenantKeys]:
@@ -227,13 +197,16 @@ def _named(tenant: str) -> str:
 
 
 def _hit_rate(lookups: Sequence[dict[str, Any]]) -> float | None:
-    """Hits over look-ups that could have been hits; bypasses could not."""
-    counts = {"hit-exact": 0, "miss": 0, "shadow": 0}
+    """Hits over look-ups that could have been hits; bypasses could not.
+
+    A semantic hit is a miss of the exact cache first, and counted there too.
+    """
+    counts: Counter[str] = Counter()
     for row in lookups:
-        if row["result"] in counts:
-            counts[row["result"]] += row["count"]
-    whole = sum(counts.values())
-    return counts["hit-exact"] / whole if whole else None
+        counts[row["result"]] += row["count"]
+    whole = counts["hit-exact"] + counts["miss"] + counts["shadow"]
+    hits = counts["hit-exact"] + counts["hit-alias"] + counts["hit-semantic"]
+    return hits / whole if whole else None
 
 
 def _saved(config: Config, days: int) -> list[dict[str, Any]]:
@@ -271,6 +244,8 @@ def _print(told: dict[str, Any], days: int) -> None:
         asked.add_row(feature, row["result"], row["reason"], f"{row['count']:,}")
     out.print(asked)
     out.print()
+    if told["semantic"]:
+        print_semantic(told["semantic"], days)
     rate = told["hit_rate"]
     out.print(f"hit rate        {'none yet' if rate is None else f'{rate:.1%}'}", markup=False)
     for move in told["levers"]:

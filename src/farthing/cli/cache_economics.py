@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import click
 
+from farthing.cli.cache_store import opened, semantic_accounts
 from farthing.cli.output import console, print_json, table, usd
+from farthing.clock import SystemClock
+from farthing.config import Config, load_config
 from farthing.errors import CallerError
 from farthing.levers.cache.semantic.economics import (
     Assumptions,
     account_of,
     price_factor_limit,
 )
-from farthing.money import Money
+from farthing.money import Money, total
 
 __all__ = ["economics"]
 
@@ -36,9 +41,18 @@ __all__ = ["economics"]
               show_default=True, help="Token prices against today's, e.g. 0.1.")  # fmt: skip
 @click.option("--fold-per-year", type=click.FloatRange(1, min_open=True), default=50.0,
               show_default=True, help="How fast prices fall: 50-fold a year is the median.")  # fmt: skip
+@click.option("--measured", is_flag=True,
+              help="Take look-ups, hits, the cost of a call and of a check from the running cache.")  # fmt: skip
+@click.option(
+    "--days", type=click.IntRange(1), default=7, show_default=True, help="With --measured."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
 def economics(
+    config_path: str | None,
     *,
+    measured: bool,
+    days: int,
     call_cost: str,
     loss: str,
     hit_share: float,
@@ -66,6 +80,9 @@ def economics(
         judge_cost=_money("--judge-cost", judge_cost),
         time_value=_money("--time-value", time_value),
     )
+    if measured:
+        today = _measured(load_config(config_path, os.environ), today, days)
+        lookups, error = today.lookups, today.error
     then = account_of(today.at_price(price_factor))
     limit = price_factor_limit(today)
     months = None if limit in {None, 0.0} else 12 * math.log(1 / limit) / math.log(fold_per_year)  # type: ignore[operator]
@@ -88,6 +105,35 @@ def economics(
         print_json(document)
     else:
         _print(document, lookups)
+
+
+def _measured(config: Config, given: Assumptions, days: int) -> Assumptions:
+    """What was counted in the last days, over all namespaces; the loss per wrong answer as given.
+
+    Raises:
+        CallerError: nothing has been looked up.
+    """
+    with opened(config) as (answers, vault):
+        rows = semantic_accounts(config, answers, vault, SystemClock().now_us(), days)
+    lookups = sum(row["lookups"] for row in rows)
+    hits = sum(row["hits"] + row["would_hits"] for row in rows)
+    if not lookups or not hits:
+        raise CallerError(
+            f"The semantic cache made {lookups:,} look-ups in {days} days and found {hits:,} answers. "
+            "Nothing was reckoned. Leave out --measured to reckon with figures of your own."
+        )
+    sums = total(tuple(row["saved_usd"] + row["would_save_usd"] for row in rows))
+    judging = total(tuple(row["judging_usd"] for row in rows))
+    checks = sum(row["checks"] for row in rows)
+    return replace(
+        given,
+        lookups=lookups,
+        hit_share=min(1.0, hits / lookups),
+        error=max(row["delta"] for row in rows),
+        call_cost=Money(sums.nanodollars // hits),
+        sampling=config.cache.semantic.sampling,
+        judge_cost=Money(judging.nanodollars // checks) if checks else given.judge_cost,
+    )
 
 
 def _money(option: str, amount: str) -> Money:

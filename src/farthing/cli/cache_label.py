@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from farthing.cli.cache_store import opened
 from farthing.cli.output import console, print_json, table
+from farthing.clock import SystemClock
+from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp
+from farthing.levers.cache.semantic_tables import SemanticTables
 
 __all__ = ["label"]
 
@@ -27,17 +32,37 @@ class _Label(msgspec.Struct, frozen=True):
 
 
 @click.command()
-@click.argument("labels", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("labels", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--approve", type=int, metavar="ID", help="The two questions have one answer.")
+@click.option(
+    "--reject", type=int, metavar="ID", help="They have not; never serve one for the other."
+)
 @click.option("--add", nargs=2, type=(float, click.Choice(["same", "different"])),
               metavar="SCORE same|different", help="Append a label to the file first.")  # fmt: skip
 @click.option("--delta", type=click.FloatRange(0, 0.5, min_open=True), default=0.01, show_default=True,
               help="Allowed share of wrong answers among those served.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def label(labels: Path, *, add: tuple[float, str] | None, delta: float, as_json: bool) -> None:
-    """Say what LABELS prove: lines of {"score", "same", "propensity"?}, in the order they came.
+@click.pass_obj
+def label(
+    config_path: str | None,
+    labels: Path | None,
+    *,
+    approve: int | None,
+    reject: int | None,
+    add: tuple[float, str] | None,
+    delta: float,
+    as_json: bool,
+) -> None:
+    """Approve or reject a pair that `cache near` lists, or say what a file of LABELS proves.
 
-    LABELS must all come from one embedder, one version of the guards and one model.
+    LABELS has lines of {"score", "same", "propensity"?}, in the order they came, all from one
+    embedder, one version of the guards and one model.
     """
+    if approve is not None or reject is not None:
+        _say(config_path, approve, reject, as_json=as_json)
+        return
+    if labels is None:
+        raise click.UsageError("Give --approve ID or --reject ID (see `cache near`), or a file.")
     if add is not None:
         line = json.dumps({"score": add[0], "same": add[1] == "same"})
         with labels.open("a", encoding="utf-8") as file:
@@ -74,6 +99,51 @@ def label(labels: Path, *, add: tuple[float, str] | None, delta: float, as_json:
         print_json(document)
     else:
         _print(document)
+
+
+def _say(
+    config_path: str | None, approve: int | None, reject: int | None, *, as_json: bool
+) -> None:
+    said = [
+        _told(config_path, number, is_same=is_same)
+        for number, is_same in ((approve, True), (reject, False))
+        if number is not None
+    ]
+    if as_json:
+        print_json(said)
+        return
+    for one in said:
+        click.echo(one["told"])
+
+
+def _told(config_path: str | None, number: int, *, is_same: bool) -> dict[str, Any]:
+    """Note a person's word on a logged pair; workers follow within a second.
+
+    Raises:
+        CallerError: there is no such look-up, or nothing was near it.
+    """
+    config = load_config(config_path, os.environ)
+    now_us = SystemClock().now_us()
+    with opened(config) as (answers, _):
+        tables = SemanticTables(answers)
+        found = tables.asked("id = ?", (number,), 1)
+        if not found or found[0].entry is None:
+            raise CallerError(
+                f"There is no look-up {number} that was near a stored question. Nothing was "
+                "changed. `farthing cache near` lists them."
+            )
+        (row,) = found
+        assert row.entry is not None  # noqa: S101 - looked at above
+        with answers.transaction():
+            if is_same:
+                tables.reunite(row.key, row.entry)
+                tables.approve(row.key, row.entry, row.tenant, "person", now_us)
+            else:
+                tables.part(row.key, row.entry, row.tenant, now_us)
+            tables.tell_verdict(row.call_id, "same" if is_same else "different", "person")
+            tables.relabel(row.call_id, is_wrong=not is_same)
+    did = "may have the stored answer" if is_same else "never gets the stored answer"
+    return {"id": number, "same": is_same, "told": f"That question {did}, from the next second on."}
 
 
 def _read(path: Path) -> list[_Label]:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from farthing.call import UNATTRIBUTED, Attempt, Pricing
 from farthing.cli.ledger_folder import open_ledger, query_options, read_query, stored_bills
-from farthing.cli.output import console, print_json, table, usd
+from farthing.cli.output import console, cut, print_json, table, usd
 from farthing.errors import CallerError
 from farthing.ledger import Entry, Ledger, Order
 from farthing.pricing.cost import Priced
@@ -62,8 +62,8 @@ def calls(
         made.add_row(
             entry.call_id,
             f"{_when(entry.started_us):%Y-%m-%d %H:%M:%S}",
-            entry.attribution.feature or UNATTRIBUTED,
-            entry.model,
+            cut(entry.attribution.feature or UNATTRIBUTED),
+            cut(entry.model),
             entry.status.value,
             _cost(entry),
             f"{_tokens(entry):,}",

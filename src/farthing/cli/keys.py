@@ -84,10 +84,12 @@ def list_(config_path: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json([_told(key) for key in found])
         return
-    made = table("Keys", "id", "tenant", "feature", "environment", "models", "name", numeric=9)
+    names = ("id", "tenant", "feature", "environment", "models", "may", "name")
+    made = table("Keys", *names, numeric=9)
     for key in found:
         allowed = ", ".join(key.models) or "all"
-        made.add_row(key.id, key.tenant, key.feature, key.environment, allowed, key.name)
+        may = "call, administer" if key.may_administer else "call"
+        made.add_row(key.id, key.tenant, key.feature, key.environment, allowed, may, key.name)
     console().print(made)
 
 

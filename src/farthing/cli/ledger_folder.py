@@ -63,7 +63,7 @@ def read_query(by: str, since: str | None, until: str | None, where: Sequence[st
     """The question that the options ask.
 
     Raises:
-        CallerError: an instant or a filter that can't be read.
+        CallerError: an instant or a filter that can't be read, or a span that holds nothing.
     """
     now_us = time.time_ns() // 1000
     filters: dict[str, str] = {}
@@ -73,11 +73,16 @@ def read_query(by: str, since: str | None, until: str | None, where: Sequence[st
             raise CallerError(f"{text!r} is no filter; write --where feature=search.")
         filters[name] = value
     query = ReportQuery(
-        by=tuple(name.strip() for name in by.split(",") if name.strip()),
+        by=tuple(dict.fromkeys(name.strip() for name in by.split(",") if name.strip())),
         since_us=None if since is None else instant_us(since, now_us),
         until_us=None if until is None else instant_us(until, now_us),
         where=filters,
     )
+    if (query.since_us or 0) >= (query.until_us or now_us + 1) and until is not None:
+        raise CallerError(
+            f"--since {since} is not before --until {until}, so no call can count. Nothing was "
+            "read. Exchange them, or leave one out."
+        )
     query.condition()  # a wrong name is told before anything is opened
     _ = query.dimensions
     return query

@@ -12,7 +12,9 @@ from rich.table import Table
 
 from farthing.money import Money
 
-__all__ = ["console", "print_json", "table", "usd"]
+__all__ = ["console", "cut", "print_json", "table", "usd"]
+
+_CELL_MAX = 40
 
 
 def console() -> Console:
@@ -44,6 +46,11 @@ def table(title: str, *columns: str, numeric: int = 1) -> Table:
     for index, column in enumerate(columns):
         made.add_column(column, justify="right" if index >= numeric else "left", no_wrap=True)
     return made
+
+
+def cut(said: str) -> str:
+    """What a caller named, short enough for a column; `--json` has it whole."""
+    return said if len(said) <= _CELL_MAX else f"{said[: _CELL_MAX - 1]}…"
 
 
 def usd(sum_: Money | None) -> str:

@@ -147,6 +147,11 @@ def _usage(given: dict[str, object]) -> Usage:
             "the parts exceed the whole: --cached, --cache-write and --audio-input are parts of "
             "--input; --reasoning and --audio-output are parts of --output"
         )
+    if not count["whole"] + count["out"] + count["web_search"]:
+        raise click.UsageError(
+            "there is nothing to price; say --input, --output or --web-search (rates alone: "
+            "farthing models)"
+        )
     return Usage(
         input=fresh,
         cache_read=count["cached"],
@@ -227,5 +232,7 @@ def _show_growth(grown: Projection, volume: Volume) -> None:
     out.print(f"\nper call          {usd(grown.per_call)}")
     out.print(f"per request       {usd(grown.per_request)}  = call x {calls}")
     out.print(f"per conversation  {usd(grown.per_conversation)}  = request x {volume.turns} turns")
+    if not grown.per_day:
+        return
     out.print(f"per day           {usd(grown.per_day)}  = request x {volume.per_day} a day")
     out.print(f"per month         {usd(grown.per_month)}  = day x {DAYS_PER_MONTH}")

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from farthing.cli.ledger_folder import open_ledger, query_options, read_query
-from farthing.cli.output import console, print_json, table, usd
+from farthing.cli.output import console, cut, print_json, table, usd
 from farthing.ledger import Report, ReportRow
 from farthing.ledger.measure import Distinct
 from farthing.money import Money, round_half_even, total
@@ -39,8 +39,8 @@ def report(
 ) -> None:
     """Report spend, calls, tokens and latency by any dimensions.
 
-    Dimensions: feature, user, tenant, session, trace, step, environment, model, model_served,
-    provider, endpoint, status, day, hour, pricing, service_tier, tag:KEY.
+    Dimensions: feature, user, tenant, session, trace, step, environment, model, model_sent,
+    model_served, provider, endpoint, status, day, hour, pricing, service_tier, tag:KEY.
     """
     query = read_query(by, since, until, where)
     with open_ledger(config_path, data_dir) as ledger:
@@ -63,20 +63,22 @@ def print_report(found: Report, most: int = 30) -> None:
         numeric=max(1, len(names)),
     )
     for row in shown:
-        made.add_row(*(row.dimensions.values() if names else ("all",)), *_cells(row))
+        made.add_row(*(map(cut, row.dimensions.values()) if names else ("all",)), *_cells(row))
     rest = found.rows[most:]
     if rest:
         made.add_row(*_rest(rest, len(names)))
+    if not shown:
+        out.print("No call counts: the ledger has none in this span that meets the filters.")
+        return
     out.print(made)
     _notes(out, found)
 
 
 def _cells(row: ReportRow) -> list[str]:
-    is_known = row.unpriced_attempts < row.attempts or not row.unpriced_attempts
     return [
-        usd(row.cost if is_known else None) + ("*" if row.unpriced_attempts else ""),
+        usd(row.cost if row.is_priced else None) + ("*" if row.unpriced_attempts else ""),
         f"{row.calls:,}",
-        _per(row.cost, row.calls),
+        _per(row.cost, row.calls) if row.is_priced else "",
         _short(row.usage.prompt_tokens),
         _short(row.usage.completion_tokens),
         "" if row.p50_ms is None else f"{row.p50_ms:,}",
@@ -127,7 +129,7 @@ def _notes(out: Console, found: Report) -> None:
         for move in found.levers
     ]
     for name, told in lines:
-        out.print(f"{name:<16}{told or 'none'}", markup=False)
+        out.print(f"{name:<17}{told or 'none'}", markup=False)
 
 
 def _ratio(found: Distinct, unit: str) -> str:

@@ -21,6 +21,7 @@ _COMMANDS = MappingProxyType(
         "cache": "farthing.cli.cache:cache",
         "calls": "farthing.cli.calls:calls",
         "demo": "farthing.cli.demo:demo",
+        "evidence": "farthing.cli.evidence:evidence",
         "export": "farthing.cli.export:export",
         "keys": "farthing.cli.keys:keys",
         "models": "farthing.cli.models:models",

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from farthing.cli.until_closed import until_closed
 from farthing.errors import ConfigError
 from farthing.sim import (
     INSTANT,
@@ -51,6 +52,7 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[Path, ...]
     rules: Path | None
     rule: tuple[str, ...]
+    until_closed: int | None
 
 
 @click.command()
@@ -70,6 +72,7 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--samples", type=_FILE, multiple=True, help="Answer as this Samples file has it.")
 @click.option("--rules", type=_FILE, help="Rules: TOML or JSON.")
 @click.option("--rule", multiple=True, help="""One rule: 'model = "gpt-*", fault = "503"'.""")
+@until_closed
 def sim(**given: object) -> None:
     """Run simulated LLM providers on loopback, exact on the wire.
 
@@ -86,7 +89,7 @@ def sim(**given: object) -> None:
     if options.workers < 1:
         raise ConfigError(f"--workers must be at least 1, not {options.workers}.")
     sock = _listen(options)
-    ended = _fork(options.workers - 1)
+    ended = _fork(options.workers - 1, options.until_closed)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(settings, recorded, sock, ended))
 
@@ -120,26 +123,27 @@ def _listen(options: _Options) -> socket.socket:
         ) from error
 
 
-def _fork(children: int) -> int | None:
-    """Start the other workers; None in the first one.
+def _fork(children: int, until_closed: int | None) -> tuple[bool, int | None]:
+    """Start the other workers; whether this is the first one, and what ends it when it closes.
 
-    In the others, the end of a pipe that closes when the first one ends, in whichever way. All
+    The others end with the first one, in whichever way that ends, by a pipe that it holds. All
     accept from the one socket they inherit.
     """
     if not children:
-        return None
+        return True, until_closed
     ended, held = os.pipe()
     for _ in range(children):
         if os.fork() == 0:
             os.close(held)
-            return ended
+            return False, ended
     os.close(ended)
-    return None
+    return True, until_closed
 
 
 async def _serve(
-    settings: SimSettings, recorded: Recorded, sock: socket.socket, ended: int | None
+    settings: SimSettings, recorded: Recorded, sock: socket.socket, place: tuple[bool, int | None]
 ) -> None:
+    is_first, ended = place
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -148,7 +152,7 @@ async def _serve(
         loop.add_reader(ended, stop.set)
     simulator = Simulator(settings, recorded=recorded, sock=sock)
     await simulator.start()
-    if ended is None:
+    if is_first:
         url = simulator.base_url
         click.echo(
             f"farthing sim ready: OPENAI_BASE_URL={url}/v1 ANTHROPIC_BASE_URL={url} "

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import click
 
+from farthing.cli.until_closed import stop_when_closed, until_closed
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
 from farthing.gateway import Supervisor, listen, prepare, stop_on_signals
@@ -21,6 +22,7 @@ __all__ = ["up"]
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 picks a free one.")
 @click.option("--unix", type=click.Path(), help="Path of a unix socket to listen on instead.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
+@until_closed
 @click.pass_obj
 def up(
     config_path: str | None,
@@ -28,6 +30,7 @@ def up(
     port: int | None,
     unix: str | None,
     workers: int | None,
+    until_closed: int | None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     given = {"host": host, "port": port, "unix": unix, "workers": workers}
@@ -39,6 +42,8 @@ def up(
     listener = listen(config)
     stop = threading.Event()
     stop_on_signals(stop)
+    if until_closed is not None:
+        stop_when_closed(until_closed, stop)
     _greet(config, listener.getsockname())
     supervisor = Supervisor(config, config_path, listener, SystemClock(), _say)
     supervisor.run(stop)

@@ -11,7 +11,7 @@ from typing import Final
 
 from farthing.call import Endpoint
 from farthing.codecs.anthropic_messages import AnthropicCountTokens, AnthropicMessages
-from farthing.codecs.canonical import Canonical, NotCanonical, canonical_request
+from farthing.codecs.canonical import SAMPLED, Canonical, NotCanonical, canonical_request
 from farthing.codecs.codec import (
     Answer,
     BadRequest,
@@ -22,13 +22,30 @@ from farthing.codecs.codec import (
     StreamReader,
 )
 from farthing.codecs.counts import UsageError
-from farthing.codecs.models import write_models
+from farthing.codecs.models import add_models, keep_models, write_models
 from farthing.codecs.openai_chat import OpenAIChat
 from farthing.codecs.openai_embeddings import OpenAIEmbeddings
 from farthing.codecs.replay import REPLAYABLE, Content, Cut, NotReplayable, inspect, replayed
+from farthing.codecs.said import (
+    Demands,
+    Said,
+    demands_of,
+    head_of,
+    said_in,
+    with_effort,
+)
+from farthing.codecs.visible import (
+    Shown,
+    asked_text,
+    question_body,
+    shown,
+    unstreamed,
+    with_tier,
+)
 
 __all__ = [
     "REPLAYABLE",
+    "SAMPLED",
     "Answer",
     "BadRequest",
     "BilledPart",
@@ -36,16 +53,30 @@ __all__ = [
     "Codec",
     "Content",
     "Cut",
+    "Demands",
     "NotCanonical",
     "NotReplayable",
     "Problem",
     "RequestView",
+    "Said",
+    "Shown",
     "StreamReader",
     "UsageError",
+    "add_models",
+    "asked_text",
     "canonical_request",
     "codec_for",
+    "demands_of",
+    "head_of",
     "inspect",
+    "keep_models",
+    "question_body",
     "replayed",
+    "said_in",
+    "shown",
+    "unstreamed",
+    "with_effort",
+    "with_tier",
     "write_models",
 ]
 

@@ -15,7 +15,7 @@ import msgspec
 
 from farthing.call import Endpoint
 
-__all__ = ["Canonical", "NotCanonical", "canonical_request"]
+__all__ = ["SAMPLED", "Canonical", "NotCanonical", "canonical_request"]
 
 # How the answer travels and for whom; none of them changes a word of it.
 _TRAVEL: Final = frozenset({"stream", "stream_options"})
@@ -25,7 +25,7 @@ _NEUTRAL: Final = {
     Endpoint.OPENAI_EMBEDDINGS: frozenset({"user"}),
     Endpoint.ANTHROPIC_MESSAGES: _TRAVEL | {"metadata"},
 }
-_WITH_SAMPLING: Final = frozenset({Endpoint.OPENAI_CHAT, Endpoint.ANTHROPIC_MESSAGES})
+SAMPLED: Final = frozenset({Endpoint.OPENAI_CHAT, Endpoint.ANTHROPIC_MESSAGES})
 _TEMPERATURE_DEFAULT: Final = 1.0
 _TOOL_TYPES: Final = frozenset({"tool_use", "tool_result"})
 _WHOLE_MAX: Final = 2**53
@@ -149,7 +149,7 @@ def _written(request: dict[str, Any]) -> bytes:
 
 
 def _temperature(endpoint: Endpoint, request: dict[str, Any]) -> float:
-    if endpoint not in _WITH_SAMPLING:
+    if endpoint not in SAMPLED:
         return 0.0
     given = request.get("temperature", _TEMPERATURE_DEFAULT)
     is_number = isinstance(given, int | float) and not isinstance(given, bool)

@@ -1,5 +1,6 @@
 """Configuration: `farthing.toml` and the environment, read once into frozen types."""
 
+from farthing.config.faults import fault_in_words
 from farthing.config.load import Config, load_config
 from farthing.config.reference import write_reference
 from farthing.config.settings import (
@@ -21,6 +22,7 @@ __all__ = [
     "RetrySettings",
     "Secret",
     "TimeoutSettings",
+    "fault_in_words",
     "load_config",
     "write_reference",
 ]

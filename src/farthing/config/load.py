@@ -13,6 +13,14 @@ import msgspec
 from farthing.budgets import BudgetSettings, check_names
 from farthing.budgets.alert_settings import AlertSettings, check_targets
 from farthing.budgets.runaway import RunawaySettings
+from farthing.config.environment import (
+    environment_name,
+    kubernetes_hint,
+    listed,
+    names_in,
+    strangers,
+)
+from farthing.config.faults import fault_in_words
 from farthing.config.settings import (
     BreakerSettings,
     GatewaySettings,
@@ -22,13 +30,15 @@ from farthing.config.settings import (
     TimeoutSettings,
 )
 from farthing.errors import ConfigError
+from farthing.evidence.settings import EvidenceSettings
 from farthing.ledger.settings import LedgerSettings
 from farthing.levers import CacheSettings, CoalesceSettings
+from farthing.levers.routing.settings import RoutingSettings
 from farthing.limits import LimitSettings
 from farthing.pricing.settings import PriceOverride, PricingSettings
 from farthing.wire import Origin
 
-__all__ = ["DEFAULT_PROVIDERS", "Config", "environment_name", "load_config"]
+__all__ = ["DEFAULT_PROVIDERS", "Config", "load_config"]
 
 DEFAULT_PROVIDERS: Mapping[str, ProviderSettings] = {
     "openai": ProviderSettings(
@@ -58,17 +68,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     runaway: RunawaySettings = RunawaySettings()
     cache: CacheSettings = CacheSettings()
     coalesce: CoalesceSettings = CoalesceSettings()
+    routing: RoutingSettings = RoutingSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
 
     def pricing_settings(self) -> PricingSettings:
         """The pricing section with the `[[price]]` rows in it."""
         return msgspec.structs.replace(
             self.pricing, overrides=(*self.pricing.overrides, *self.price)
         )
-
-
-def environment_name(*path: str) -> str:
-    """The environment variable for a key: `("gateway", "port")` -> `FARTHING_GATEWAY_PORT`."""
-    return "FARTHING_" + "_".join(part.replace("-", "_") for part in path).upper()
 
 
 def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> Config:
@@ -85,7 +92,12 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
         document, where = dict(source), "the configuration given"
     reader = _Reader(environ, where)
     values = reader.struct(Config, document, ())
-    reader.faults += _addresses(values.get("providers", {}))
+    providers: dict[str, Any] = values.get("providers", {})
+    reader.faults += _addresses(providers)
+    merged = {name: _over(name, providers.get(name), reader) for name in DEFAULT_PROVIDERS} | {
+        name: p for name, p in providers.items() if name not in DEFAULT_PROVIDERS
+    }
+    reader.faults += strangers(environ, reader.asked | names_in(merged) | names_in(values))
     if reader.faults:
         listed = "\n".join(f"  - {fault}" for fault in reader.faults)
         raise ConfigError(
@@ -95,9 +107,6 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
     config = Config(**values)
     check_names(config.budget)
     check_targets(config.alert, [(budget.name, budget.notify) for budget in config.budget])
-    merged = {
-        name: _over(name, config.providers.get(name), reader) for name in DEFAULT_PROVIDERS
-    } | {name: p for name, p in config.providers.items() if name not in DEFAULT_PROVIDERS}
     return msgspec.structs.replace(config, providers=merged)
 
 
@@ -117,9 +126,11 @@ def _addresses(providers: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _over(name: str, given: ProviderSettings | None, reader: _Reader) -> ProviderSettings:
+def _over(name: str, given: Any, reader: _Reader) -> ProviderSettings:
     """A built-in provider with the file's and the environment's keys laid over it."""
     default = DEFAULT_PROVIDERS[name]
+    if given is msgspec.UNSET:  # its faults are told already
+        return default
     if given is None:
         given = ProviderSettings(**reader.struct(ProviderSettings, {}, ("providers", name)))
     changes = {
@@ -150,6 +161,7 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str], where: str) -> None:
         self.faults: list[str] = []
+        self.asked: set[str] = set()
         self._environ = environ
         self._where = where
 
@@ -170,7 +182,7 @@ class _Reader:
             found = self._field(hint, given.get(name, msgspec.UNSET), (*path, name))
             if found is not msgspec.UNSET:
                 values[name] = found
-            elif name in _required(kind):
+            elif name in _required(kind) and name not in given:
                 self.faults.append(f"{'.'.join((*path, name))} is missing")
         return values
 
@@ -181,11 +193,13 @@ class _Reader:
             return self._tables(get_args(hint)[1], value, path)
         if get_origin(hint) is list and _is_struct(get_args(hint)[0]):
             return self._rows(get_args(hint)[0], value, path)
-        text = self._environ.get(environment_name(*path))
+        named = environment_name(*path)
+        self.asked.add(named)
+        text = self._environ.get(named)
         if text is None and path == ("ledger", "data_dir"):
             text = self._environ.get("FARTHING_DATA_DIR")
         if text is not None:
-            return self._leaf(hint, text, f"environment variable {environment_name(*path)}")
+            return self._leaf(hint, listed(hint, text), f"environment variable {named}")
         if value is msgspec.UNSET:
             return value
         return self._leaf(hint, value, ".".join(path))
@@ -220,12 +234,19 @@ class _Reader:
             return msgspec.UNSET
 
     def _leaf(self, hint: Any, value: Any, named: str) -> Any:
+        if type(value) is int and _bare(hint) is str:
+            value = str(value)  # an amount of money, written as people write it
         try:
             return msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             allowed = _allowed(hint)
-            told = f"{value!r} is none of {', '.join(allowed)}" if allowed else error
-            self.faults.append(f"{named}: {told}")
+            if allowed:
+                told = f"{value!r} is none of {', '.join(allowed)}"
+            elif isinstance(value, float) and _bare(hint) is str:
+                told = f'{error}; write it in quotes, "{value}", so that it stays exact'
+            else:
+                told = fault_in_words(error)
+            self.faults.append(f"{named}: {told}{kubernetes_hint(str(value))}")
             return msgspec.UNSET
 
     def _unknown(self, path: tuple[str, ...], known: list[str]) -> None:
@@ -236,8 +257,14 @@ class _Reader:
 
 def _allowed(hint: Any) -> list[str]:
     """The values a key may have, where they are listed."""
-    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    bare = _bare(hint)
+    if bare is bool:
+        return ["true", "false"]
     return [str(value) for value in get_args(bare)] if get_origin(bare) is Literal else []
+
+
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def _is_struct(hint: Any) -> bool:

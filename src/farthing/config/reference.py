@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from farthing.config.load import Config, environment_name
+from farthing.config.environment import environment_name
+from farthing.config.load import Config
 
 __all__ = ["write_reference"]
 
@@ -17,7 +18,9 @@ def write_reference() -> str:
         "# Configuration",
         "",
         "One file, `farthing.toml`; every key has a default and an environment variable, which wins",
-        "over the file. An unknown key refuses to start and names the nearest known one.",
+        "over the file. An unknown key, or a variable that begins with FARTHING_ and sets nothing, refuses",
+        "to start and names the nearest known one. A variable for a list holds its items parted by commas, or",
+        "a JSON array.",
         "This page is generated from the types by `make docs`.",
     ]
     for name, hint in get_type_hints(Config, include_extras=True).items():
@@ -33,7 +36,9 @@ def _told(name: str, hint: Any) -> list[str]:
     within: list[str] = []
     for field in msgspec.structs.fields(kind):
         inner = get_type_hints(kind)[field.name]
-        if get_origin(inner) is dict and hasattr(get_args(inner)[1], "__struct_fields__"):
+        if (get_origin(inner) is dict and hasattr(get_args(inner)[1], "__struct_fields__")) or (
+            isinstance(inner, type) and issubclass(inner, msgspec.Struct)
+        ):
             within += _told(f"{name}.{field.name}", inner)
         else:
             lines.append(_row(kind, field, path))
@@ -45,7 +50,7 @@ def _section(name: str, hint: Any) -> tuple[type[msgspec.Struct], str, tuple[str
         return get_args(hint)[1], f"`[{name}.NAME]`", (*name.split("."), "NAME")
     if get_origin(hint) is list:
         return get_args(hint)[0], f"`[[{name}]]`", ()
-    return hint, f"`[{name}]`", (name,)
+    return hint, f"`[{name}]`", tuple(name.split("."))
 
 
 def _first_line(kind: type[msgspec.Struct]) -> str:

@@ -35,6 +35,13 @@ class GatewaySettings(
     workers: Annotated[
         int, Meta(ge=1, le=256, description="Worker processes, each with its own journal.")
     ] = 1
+    browser_origins: Annotated[
+        list[str],
+        Meta(
+            description="Origins of web pages that may call from a browser, such as "
+            '`["https://app.example"]`; `*`: all. Without keys a page of another origin is refused.'
+        ),
+    ] = []
     body_bytes_max: Annotated[
         int, Meta(ge=1024, description="Largest request body; above it the answer is 413.")
     ] = 104_857_600
@@ -182,5 +189,8 @@ class ModelSettings(
 
     targets: Annotated[
         list[str],
-        Meta(description="`provider/model`, in order; the next is tried before the first byte."),
+        Meta(
+            min_length=1,
+            description="`provider/model`, in order; the next is tried before the first byte.",
+        ),
     ]

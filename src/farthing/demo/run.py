@@ -83,12 +83,22 @@ def _config(simulator: str, ledger: Path) -> str:
 
 @contextmanager
 def _started(command: list[str]) -> Generator[str]:
-    """Run a command until the context ends; gives the address in its first line."""
+    """Run a command until the context ends; gives the address in its first line.
+
+    It holds one end of a pipe, and ends by itself once the other end is closed: by this process,
+    or by the system where this process was killed.
+    """
     environ = {name: v for name, v in os.environ.items() if not name.startswith("FARTHING_")}
+    held, ours = os.pipe()
     with subprocess.Popen(  # noqa: S603 - our own commands
-        command, stdout=subprocess.PIPE, text=True, env=environ
+        [*command, "--until-closed", str(held)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+        pass_fds=(held,),
     ) as process:
         try:
+            os.close(held)
             first = process.stdout.readline() if process.stdout else ""
             address = _ADDRESS.search(first)
             if address is None:
@@ -99,6 +109,7 @@ def _started(command: list[str]) -> Generator[str]:
             yield address.group()
         finally:
             process.terminate()
+            os.close(ours)
 
 
 async def _play(

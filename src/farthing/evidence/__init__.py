@@ -3,13 +3,22 @@
 Every lever stands on it: what a lever claims about quality is a `Finding` over `Evidence`.
 """
 
-from farthing.evidence.betting import Bet, Interval, Observed, exceeds, interval, lower_bound
+from farthing.evidence.betting import (
+    Bet,
+    FreshBets,
+    Interval,
+    Observed,
+    exceeds,
+    interval,
+    lower_bound,
+)
 from farthing.evidence.binomial import (
     binomial_at_most,
     binomial_interval,
     binomial_lower,
     binomial_upper,
 )
+from farthing.evidence.code import runs
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
     Judge,
@@ -22,7 +31,18 @@ from farthing.evidence.judges import (
     regenerated,
     tool_calls,
 )
-from farthing.evidence.panel import Asked, Calibration, ModelJudge, calibrate
+from farthing.evidence.keeper import REPEATS, Keeper, Looked
+from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, step
+from farthing.evidence.panel import (
+    Asked,
+    Calibration,
+    ModelJudge,
+    calibrate,
+    family_of,
+    judged_of,
+    questions_of,
+    refuse_family,
+)
 from farthing.evidence.planner import (
     comparisons_needed,
     days_needed,
@@ -30,22 +50,53 @@ from farthing.evidence.planner import (
     margin_needed,
 )
 from farthing.evidence.schema import schema
+from farthing.evidence.settings import (
+    EvidenceRules,
+    EvidenceSettings,
+    FeatureEvidence,
+    JudgeSettings,
+)
+from farthing.evidence.store import (
+    Change,
+    Compared,
+    EvidenceStore,
+    EvidenceStoreError,
+    Feedback,
+)
 from farthing.evidence.verdict import Finding, Verdict, Watch, noise_floor
 
 __all__ = [
+    "REPEATS",
     "Asked",
     "Bet",
     "Calibration",
+    "Change",
+    "Compared",
     "Estimate",
     "Evidence",
+    "EvidenceRules",
+    "EvidenceSettings",
+    "EvidenceStore",
+    "EvidenceStoreError",
+    "FeatureEvidence",
+    "Feedback",
     "Finding",
+    "FreshBets",
     "Interval",
     "Judge",
+    "JudgeSettings",
     "Judged",
+    "Keeper",
+    "LadderRules",
+    "Looked",
+    "Mode",
     "ModelJudge",
     "Observed",
+    "Standing",
+    "State",
     "Verdict",
     "Watch",
+    "begun",
     "binomial_at_most",
     "binomial_interval",
     "binomial_lower",
@@ -58,15 +109,21 @@ __all__ = [
     "evidence_price",
     "exact",
     "exceeds",
+    "family_of",
     "fields",
     "interval",
+    "judged_of",
     "lower_bound",
     "margin_needed",
     "noise_floor",
     "normalised",
     "numeric",
     "parses",
+    "questions_of",
+    "refuse_family",
     "regenerated",
+    "runs",
     "schema",
+    "step",
     "tool_calls",
 ]

@@ -14,12 +14,23 @@ JRSS B 86 (2024), sections 3-4; read 2026-11-24.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
-__all__ = ["STAKE_MOST", "Bet", "Interval", "Observed", "exceeds", "interval", "lower_bound"]
+__all__ = [
+    "STAKE_MOST",
+    "Bet",
+    "FreshBets",
+    "Interval",
+    "Observed",
+    "exceeds",
+    "interval",
+    "lower_bound",
+]
 
 STAKE_MOST: Final = 0.75  # of what could be lost on one value
 _BISECTIONS: Final = 24
@@ -113,6 +124,42 @@ class Bet:
     def p_value(self) -> float:
         """An anytime-valid p-value: the inverse of the largest capital so far."""
         return math.exp(-self._log_most)
+
+
+class FreshBets:
+    """A bet begun anew every `every` values, for a mean that may change after a long good time.
+
+    What was seen before cannot hold back a bet that begins after it. The k-th bet is given
+    alpha / (k (k + 1)); these add up to alpha, so that any of them is won under the null with a
+    probability of at most alpha, however many are begun. The latest `running_most` go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        null: float,
+        alpha: float,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        least_probability: float = 1.0,
+        every: int = 50,
+        running_most: int = 20,
+    ) -> None:
+        self._begin = partial(Bet, null=null, bounds=bounds, least_probability=least_probability)
+        self._alpha = alpha
+        self._every = every
+        self._running: deque[Bet] = deque(maxlen=running_most)
+        self._count = 0
+        self.is_won = False
+
+    def see(self, value: float, probability: float = 1.0) -> None:
+        """Stake on one more value, in each bet that runs."""
+        if self._count % self._every == 0:
+            number = self._count // self._every + 1
+            self._running.append(self._begin(alpha=self._alpha / (number * (number + 1))))
+        self._count += 1
+        for bet in self._running:
+            bet.see(value, probability)
+        self.is_won = self.is_won or any(bet.is_won for bet in self._running)
 
 
 def exceeds(

@@ -29,6 +29,7 @@ __all__ = [
     "parses",
     "regenerated",
     "tool_calls",
+    "unfenced",
 ]
 
 _FENCE: Final = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.DOTALL)
@@ -115,7 +116,7 @@ def parses(language: str) -> Judge:
 
     def judge(candidate: str, reference: str) -> Judged:
         del reference
-        text = _unfenced(candidate)
+        text = unfenced(candidate)
         if language == "json":
             return _yes_no(_json(text) is not _MISSING, "well-formed JSON", "no JSON")
         try:
@@ -183,14 +184,15 @@ def _last_number(text: str) -> Decimal | None:
         return None
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
+    """The text within a code fence, where the whole is one; else the text."""
     found = _FENCE.match(text)
     return found.group(1) if found else text
 
 
 def _json(text: str) -> Any:
     try:
-        return msgspec.json.decode(_unfenced(text))
+        return msgspec.json.decode(unfenced(text))
     except (msgspec.DecodeError, RecursionError):
         return _MISSING
 

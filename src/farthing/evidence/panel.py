@@ -7,7 +7,9 @@ answers that people have labelled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -18,9 +20,31 @@ from farthing.evidence.binomial import binomial_interval
 from farthing.evidence.judges import Judged
 from farthing.money import ZERO, Money
 
-__all__ = ["Asked", "Calibration", "ModelJudge", "calibrate"]
+__all__ = [
+    "Asked",
+    "Calibration",
+    "ModelJudge",
+    "calibrate",
+    "family_of",
+    "judged_of",
+    "questions_of",
+    "refuse_family",
+]
 
 LABELS_LEAST: Final = 50
+_FAMILIES: Final = MappingProxyType(
+    {
+        "gpt": ("gpt", "chatgpt", "o1", "o3", "o4", "codex"),
+        "claude": ("claude",),
+        "gemini": ("gemini", "gemma"),
+        "llama": ("llama", "meta-llama"),
+        "mistral": ("mistral", "mixtral", "ministral", "codestral", "magistral", "devstral"),
+        "qwen": ("qwen", "qwq"),
+        "deepseek": ("deepseek",),
+        "grok": ("grok",),
+        "command": ("command", "c4ai"),
+    }
+)
 _QUESTION: Final = """{rubric}
 
 Two answers to the same request follow. Judge only how well each serves the request; length and
@@ -62,36 +86,76 @@ class ModelJudge:
         family: str,
         candidate_family: str,
     ) -> None:
-        if family == candidate_family:
-            raise CallerError(
-                f"The judge and the candidate are both of the family {family!r}; models prefer "
-                "their own answers.\nNothing was asked.\nName a judge of another family."
-            )
+        refuse_family(family, candidate_family)
         self._ask = ask
         self._rubric = rubric
 
     def judge(self, request: str, candidate: str, reference: str) -> Judged:
         """1 as good or better, 0 worse, 0.5 where the two orders disagree or a reply is unclear."""
-        first = self._ask(self._question(request, candidate, reference))
-        second = self._ask(self._question(request, reference, candidate))
-        cost = first.cost + second.cost
-        told = (_choice(first.text, "A", "B"), _choice(second.text, "B", "A"))
-        if None in told or told[0] != told[1]:
-            return Judged(0.5, f"no clear word: {told[0]} and {told[1]} in the two orders", cost)
-        reason = f"{told[0]} in both orders"
-        return Judged(0.0 if told[0] == "reference" else 1.0, reason, cost)
-
-    def _question(self, request: str, first: str, second: str) -> str:
-        return _QUESTION.format(rubric=self._rubric, request=request, first=first, second=second)
+        first, second = questions_of(self._rubric, request, candidate, reference)
+        return judged_of(self._ask(first), self._ask(second))
 
 
-class Calibration(msgspec.Struct, frozen=True):
-    """How often a judge agrees with people, with an exact 95 % interval."""
+def questions_of(rubric: str, request: str, candidate: str, reference: str) -> tuple[str, str]:
+    """What the judging model is asked: the candidate first, then the reference first."""
+    first, second = (
+        _QUESTION.format(rubric=rubric, request=request, first=one, second=other)
+        for one, other in ((candidate, reference), (reference, candidate))
+    )
+    return first, second
+
+
+def judged_of(first: Asked, second: Asked) -> Judged:
+    """The word of the two replies together, in the order of `questions_of`."""
+    cost = first.cost + second.cost
+    told = (_choice(first.text, "A", "B"), _choice(second.text, "B", "A"))
+    if None in told or told[0] != told[1]:
+        return Judged(0.5, f"no clear word: {told[0]} and {told[1]} in the two orders", cost)
+    return Judged(0.0 if told[0] == "reference" else 1.0, f"{told[0]} in both orders", cost)
+
+
+def refuse_family(family: str, candidate_family: str) -> None:
+    """Raises CallerError: the judge is of the candidate's own family."""
+    if family == candidate_family:
+        raise CallerError(
+            f"The judge and the candidate are both of the family {family!r}; models prefer "
+            "their own answers.\nNothing was asked.\nName a judge of another family."
+        )
+
+
+def family_of(model: str) -> str:
+    """The family of a model by its name: `openai/gpt-4o-mini` is `gpt`, as are `o3` and `o4-mini`."""
+    name = model.rpartition("/")[2].lower()
+    for family, beginnings in _FAMILIES.items():
+        if any(part.startswith(beginnings) for part in re.split(r"[.:@]", name)):
+            return family
+    return re.split(r"[-.:@\d]", name, maxsplit=1)[0] or name
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a judge agrees with people, with an exact 95 % interval.
+
+    `sensitivity` is the share of what people call good that it calls good, `specificity` the share
+    of what they call bad that it calls bad; None where there was none.
+    """
 
     agreed: int
     labels: int
     agreement: Interval
     is_enough: bool
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+    def corrected(self, share: float) -> float | None:
+        """The share that people would call good, from the share that the judge does (estimate).
+
+        None where the judge says nothing: it calls bad answers good as often as good ones. Source:
+        Rogan and Gladen, American Journal of Epidemiology 107 (1978).
+        """
+        if self.sensitivity is None or self.specificity is None:
+            return None
+        told = self.sensitivity + self.specificity - 1
+        return None if told <= 0 else min(1.0, max(0.0, (share + self.specificity - 1) / told))
 
 
 def calibrate(judged: Sequence[float], labels: Sequence[bool]) -> Calibration:
@@ -104,11 +168,22 @@ def calibrate(judged: Sequence[float], labels: Sequence[bool]) -> Calibration:
     """
     if len(judged) != len(labels):
         raise ValueError(f"{len(judged)} scores for {len(labels)} labels")
-    agreed = sum(
-        (score > 0.5) == label for score, label in zip(judged, labels, strict=True) if score != 0.5
+    right = [
+        score != 0.5 and (score > 0.5) == label for score, label in zip(judged, labels, strict=True)
+    ]
+    agreed = sum(right)
+    goods, bads = (
+        [is_right for is_right, label in zip(right, labels, strict=True) if label is kind]
+        for kind in (True, False)
     )
-    bounds = binomial_interval(agreed, len(labels), alpha=0.05)
-    return Calibration(agreed, len(labels), bounds, len(labels) >= LABELS_LEAST)
+    return Calibration(
+        agreed=agreed,
+        labels=len(labels),
+        agreement=binomial_interval(agreed, len(labels), alpha=0.05),
+        is_enough=len(labels) >= LABELS_LEAST,
+        sensitivity=sum(goods) / len(goods) if goods else None,
+        specificity=sum(bads) / len(bads) if bads else None,
+    )
 
 
 def _choice(text: str, candidate: str, reference: str) -> str | None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from functools import partial
+from statistics import pstdev
 
 import msgspec
 
-from farthing.evidence.betting import Bet, Interval, Observed, interval
+from farthing.evidence.betting import Bet, FreshBets, Interval, Observed, interval
 from farthing.evidence.comparison import Evidence, estimate, evidence_cost
 from farthing.money import Money
 
@@ -29,7 +31,10 @@ class Verdict(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a lever stands: `margin` is its mean score less `floor` times the reference's."""
+    """Where a lever stands: `margin` is its mean score less `floor` times the reference's.
+
+    `regret` is the mean loss of quality on a call; `spread` the standard deviation of one margin.
+    """
 
     verdict: Verdict
     floor: float
@@ -38,6 +43,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     margin: float
     margin_interval: Interval
     regret: float
+    regret_interval: Interval
+    spread: float
     cost: Money
 
 
@@ -45,11 +52,17 @@ class Watch:
     """Watches one lever on one feature; give it each comparison once, in the order they came.
 
     `least_probability` is the smallest sampling probability in use; comparisons sampled with
-    less are refused, for their weight would have no bound.
+    less are refused, for their weight would have no bound. With `fresh_every`, harm is looked for
+    anew after every so many comparisons: a lever that was good for long and breaks is noticed soon.
     """
 
     def __init__(
-        self, *, floor: float, alpha: float = 0.05, least_probability: float = 1.0
+        self,
+        *,
+        floor: float,
+        alpha: float = 0.05,
+        least_probability: float = 1.0,
+        fresh_every: int | None = None,
     ) -> None:
         self._floor = floor
         self._alpha = alpha
@@ -59,15 +72,30 @@ class Watch:
         self._safe = Bet(
             null=0.0, alpha=alpha, bounds=(-floor, 1.0), least_probability=least_probability
         )
-        self._unsafe = Bet(
-            null=0.0, alpha=alpha, bounds=(-1.0, floor), least_probability=least_probability
+        bounds = (-1.0, floor)
+        self._unsafe: Bet | FreshBets = (
+            Bet(null=0.0, alpha=alpha, bounds=bounds, least_probability=least_probability)
+            if fresh_every is None
+            else FreshBets(
+                null=0.0,
+                alpha=alpha,
+                bounds=bounds,
+                least_probability=least_probability,
+                every=fresh_every,
+            )
         )
 
-    def see(self, evidence: Evidence) -> Verdict:
-        """Take one more comparison into account; the verdict after it."""
-        margin = evidence.margin(self._floor)
+    def see(self, evidence: Evidence, noise: Interval | None = None) -> Verdict:
+        """Take one more comparison into account; the verdict after it.
+
+        `noise` is where the reference's score against itself lies, as known before this comparison:
+        "safe" has to beat the upper end of it, "unsafe" to fall below the lower one.
+        """
+        repeated = noise or _SAME
+        margin = evidence.score - self._floor * evidence.reference * repeated.high
+        harm = self._floor * evidence.reference * repeated.low - evidence.score
         self._safe.see(margin, evidence.probability)
-        self._unsafe.see(-margin, evidence.probability)
+        self._unsafe.see(harm, evidence.probability)
         self._seen.append(evidence)
         return self.verdict
 
@@ -84,21 +112,27 @@ class Watch:
             return None
         probabilities = [one.probability for one in self._seen]
         margins = [one.margin(self._floor) for one in self._seen]
+        regrets = [one.regret for one in self._seen]
+        of = partial(interval, alpha=self._alpha, least_probability=self._least_probability)
         return Finding(
             verdict=self.verdict,
             floor=self._floor,
             confidence=1 - self._alpha,
             comparisons=len(margins),
             margin=estimate(margins, probabilities).mean,
-            margin_interval=interval(
-                [Observed(m, p) for m, p in zip(margins, probabilities, strict=True)],
-                alpha=self._alpha,
-                bounds=(-self._floor, 1.0),
-                least_probability=self._least_probability,
-            ),
-            regret=estimate([one.regret for one in self._seen], probabilities).mean,
+            margin_interval=of(_observed(margins, probabilities), bounds=(-self._floor, 1.0)),
+            regret=estimate(regrets, probabilities).mean,
+            regret_interval=of(_observed(regrets, probabilities), bounds=(-1.0, 1.0)),
+            spread=pstdev(margins),
             cost=evidence_cost(self._seen),
         )
+
+
+def _observed(values: list[float], probabilities: list[float]) -> list[Observed]:
+    return [Observed(value, p) for value, p in zip(values, probabilities, strict=True)]
+
+
+_SAME = Interval(1.0, 1.0)
 
 
 def noise_floor(repeats: Iterable[Evidence], *, alpha: float = 0.05) -> Interval | None:

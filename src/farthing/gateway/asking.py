@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 import msgspec
 
-from farthing.codecs import REPLAYABLE, Canonical, NotCanonical, canonical_request
+from farthing.codecs import REPLAYABLE, SAMPLED, Canonical, NotCanonical, canonical_request
 from farthing.config import Config
 from farthing.gateway.caller import Caller
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
 from farthing.levers.cache import (
+    NO_DIRECTIVES,
     Asked,
     Directives,
     NeutralHeaders,
@@ -30,6 +32,8 @@ __all__ = ["Asking"]
 
 _MEMO: Final = "cache"
 _RULES_MAX: Final = 1000
+_TEMPERATURE: Final = b'"temperature"'
+_GIVEN: Final = re.compile(rb'"temperature"\s*:\s*(\d+(?:\.\d+)?)\s*[,}]')
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -65,8 +69,9 @@ class Asking:
         feature = call.attribution.feature
         rules = self._rules_of(feature)
         head = self._head(inbound.caller)
-        if call.endpoint not in REPLAYABLE:
-            return _never(rules, feature, "not for this endpoint")
+        never = self._why_never(inbound, rules)
+        if never:
+            return _never(rules, feature, never, head.directives)
         try:
             request = canonical_request(call.endpoint, inbound.body)
             targets = self._targets.find(call.model, protocol_of(call.endpoint))
@@ -105,6 +110,26 @@ class Asking:
             marks=() if verdict.why_not_kept else _marks(keys, inbound, head.directives),
             why_not_shared=not_shared,
         )
+
+    def _why_never(self, inbound: Inbound, rules: Rules) -> str:
+        """Why the caches can't help, told without reading the body whole; empty: they may.
+
+        A member that is written with escapes, or stands within another, can only make this say
+        that a call is sampled which is not: it is then not served, which is safe.
+        """
+        if inbound.call.endpoint not in REPLAYABLE:
+            return "not for this endpoint"
+        most = max(rules.temperature_max, self._shared_temperature_max)
+        if most >= 1 or inbound.call.endpoint not in SAMPLED:
+            return ""
+        count = inbound.body.count(_TEMPERATURE)
+        if count > 1:
+            return ""
+        given = _GIVEN.search(inbound.body) if count else None
+        if count and given is None:
+            return ""
+        value = 1.0 if given is None else float(given.group(1))
+        return f"sampled at temperature {value:g}" if value > most else ""
 
     def _head(self, caller: Caller) -> _Head:
         head: _Head | None = caller.memo.get(_MEMO)
@@ -166,19 +191,23 @@ _CREDENTIALS: Final = frozenset(
 )
 
 
-def _never(rules: Rules, feature: str, reason: str) -> Asked:
+def _never(
+    rules: Rules, feature: str, reason: str, directives: Directives = NO_DIRECTIVES
+) -> Asked:
     return Asked(
         verdict=Verdict(why_not_served=reason, why_not_kept=reason),
         rules=rules,
+        directives=directives,
         feature=feature,
         why_not_shared=reason,
     )
 
 
 def _marks(keys: TenantKeys, inbound: Inbound, directives: Directives) -> tuple[bytes, ...]:
-    """What the answer can be found by when it is to go."""
+    """What the answer can be found by when it is to go: its call, user, tags and documents."""
     whom = inbound.call.attribution
-    found = [("tag", f"{name}={value}") for name, value in whom.tags.items()]
+    found = [("call", inbound.call.id)]
+    found += [("tag", f"{name}={value}") for name, value in whom.tags.items()]
     if whom.user:
         found.append(("user", whom.user))
     for document in directives.documents:

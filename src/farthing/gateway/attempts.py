@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
+import msgspec
+
 from farthing.clock import Clock
 from farthing.config import RetrySettings
 from farthing.errors import ProviderError
@@ -78,21 +80,27 @@ class Attempts:
     async def _serve(self, inbound: Inbound, model: str) -> Outcome:
         """Serve the call as one for `model`, the name that targets and budgets go by."""
         failure: Failure | None = None
-        for target in self._targets.find(model, protocol_of(inbound.call.endpoint)):
+        protocol = protocol_of(inbound.call.endpoint)
+        targets = self._targets.find(model, protocol)
+        meant = targets[0].provider
+        if model != inbound.call.model:
+            meant = self._targets.find(inbound.call.model, protocol)[0].provider
+        for target in targets:
             upstream = self._upstreams[target.provider]
             breaker = upstream.breaker
             if not (breaker.is_closed or breaker.admits(self._clock.monotonic_us())):
                 continue
-            tried = await self._exchange.send(inbound, target, model)
+            seen = inbound if target.provider == meant else _at_another(inbound)
+            tried = await self._exchange.send(seen, target, model)
             if not isinstance(tried, Outcome):
-                tried = await self._retried(inbound, target, model, tried)
+                tried = await self._retried(seen, target, model, tried)
             if isinstance(tried, Outcome):
                 breaker.succeeded()
                 return tried
             failure = tried
             if not self._may_repeat(failure):
                 break
-        return _given_up(inbound, failure, is_retry_owner=self._retry.retries_max > 0)
+        return self._given_up(inbound, failure)
 
     async def _retried(
         self, inbound: Inbound, target: Target, model: str, tried: Failure
@@ -119,9 +127,16 @@ class Attempts:
             return None
         asked_s = None
         if isinstance(failure, Refused):
-            now_s = self._clock.now_us() / 1_000_000
-            asked_s = retry.retry_after_s(failure.outcome.headers, now_s)
+            outcome = failure.outcome
+            assert isinstance(outcome.body, bytes)  # noqa: S101 - errors are read whole
+            if not retry.mends_by_waiting(outcome.status, outcome.body):
+                return None
+            asked_s = self._asked_s(outcome)
         return retry.wait_s(self._retry, number, asked_s, self._random)
+
+    def _asked_s(self, outcome: Outcome) -> float | None:
+        """The wait that the provider asks for."""
+        return retry.retry_after_s(outcome.headers, self._clock.now_us() / 1_000_000)
 
     def _may_repeat(self, failure: Failure) -> bool:
         if isinstance(failure, Refused):
@@ -135,32 +150,34 @@ class Attempts:
         else:
             upstream.breaker.succeeded()
 
+    def _given_up(self, inbound: Inbound, failure: Failure | None) -> Outcome:
+        """The provider's own words where there are any, else ours.
 
-def _given_up(inbound: Inbound, failure: Failure | None, *, is_retry_owner: bool) -> Outcome:
-    """The provider's own words where there are any, else ours.
-
-    Where Farthing retries, SDKs are told not to: both together would multiply.
-    """
-    if failure is None:
-        return refusal(
-            inbound.codec,
-            AllOut(
-                "Every provider for this model is out after repeated failures. Nothing was sent and "
-                "nothing was charged. Try again in a few seconds, or see /healthz."
-            ),
-        )
-    if isinstance(failure, Refused):
+        Where Farthing retries, SDKs are told not to, whatever the provider told us: both together
+        would multiply. Only a wait too long for us is left to them.
+        """
+        if failure is None:
+            return refusal(
+                inbound.codec,
+                AllOut(
+                    "Every provider for this model is out after repeated failures. Nothing was sent "
+                    "and nothing was charged. Try again in a few seconds, or see /healthz."
+                ),
+            )
+        if not isinstance(failure, Refused):
+            return refusal(inbound.codec, failure.error)
         outcome = failure.outcome
-        is_retried = is_retry_owner and outcome.status in retry.RETRIED_STATUSES
-        if is_retried and not _asks_to_wait(outcome):
-            outcome.headers.append((b"x-should-retry", b"false"))
+        if self._retry.retries_max > 0 and outcome.status in retry.RETRIED_STATUSES:
+            asked_s = self._asked_s(outcome)
+            if asked_s is None or asked_s <= self._retry.wait_s_max:
+                outcome.headers[:] = [h for h in outcome.headers if h[0] != b"x-should-retry"]
+                outcome.headers.append((b"x-should-retry", b"false"))
         return outcome
-    return refusal(inbound.codec, failure.error)
 
 
-def _asks_to_wait(outcome: Outcome) -> bool:
-    """Whether the provider named a wait that is left to the client."""
-    return any(
-        name in (b"retry-after", b"retry-after-ms", b"x-should-retry")
-        for name, _ in outcome.headers
-    )
+def _at_another(inbound: Inbound) -> Inbound:
+    """The call as another provider gets it than the one its caller means by the model's name.
+
+    The caller's own credential, where one is passed on, is none of that provider's business.
+    """
+    return msgspec.structs.replace(inbound, caller=inbound.caller.at_another())

@@ -6,10 +6,11 @@ alone, so that no caller can book on another's account.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from farthing.call import Attribution
+from farthing.call import UNATTRIBUTED, Attribution
 from farthing.gateway.headers import text
 from farthing.gateway.keyring import VirtualKey
 
@@ -54,6 +55,7 @@ _BODY_NAMES = MappingProxyType(
 )
 _LENGTH_MAX = 256  # characters kept of any one value
 _TAGS_MAX = 32
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Attributor:
@@ -68,9 +70,9 @@ class Attributor:
         said = _from_headers(headers)
         tags = _tags(said.pop("tags")) if "tags" in said else {}
         defaults: dict[str, str] = {}
-        parts = said.pop("traceparent", "").split("-")
-        if len(parts) == 4:  # W3C Trace Context: version-traceid-parent-flags
-            defaults["trace"] = parts[1]
+        trace = _TRACEPARENT.match(said.pop("traceparent", ""))  # W3C Trace Context
+        if trace is not None:
+            defaults["trace"] = trace[1]
         if key is not None:
             said["tenant"] = key.tenant
             own = {"feature": key.feature, "user": key.user, "environment": key.environment}
@@ -91,13 +93,17 @@ class Attributor:
         if not body and (not user or "user" in self._said):
             return self._nothing_more
         found = dict(self._said)
+        tags = self._tags
         for name, value in body.items():
-            field = _BODY_NAMES.get(name.removeprefix("farthing_"))
-            if field is not None and value:
-                found.setdefault(field, value[:_LENGTH_MAX])
-        if user:
-            found.setdefault("user", user[:_LENGTH_MAX])
-        return Attribution(tags=self._tags, **{**self._defaults, **found})
+            meant = name.removeprefix("farthing_")
+            field = _BODY_NAMES.get(meant)
+            if field is not None and (named := _value(value)):
+                found.setdefault(field, named)
+            elif meant == "tags":
+                tags = _tags(value) | tags  # headers and the key come first
+        if user := _value(user):
+            found.setdefault("user", user)
+        return Attribution(tags=tags, **{**self._defaults, **found})
 
 
 def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -105,19 +111,33 @@ def _from_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
     own: dict[str, str] = {}
     foreign: dict[str, str] | None = None
     for name in _NAMES & headers.keys():
-        value = headers[name]
+        field = _HEADERS[name]
+        value = text(headers[name])
+        if field != "tags":
+            value = _value(value)
         if not value:
             continue
         if name.startswith(_OWN):
-            own[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
+            own[field] = value
         else:
             foreign = foreign or {}
-            foreign[_HEADERS[name]] = text(value)[:_LENGTH_MAX]
+            foreign[field] = value
     return {**foreign, **own} if foreign else own
+
+
+def _value(said: str) -> str:
+    """What is kept of a value; a caller that says `unattributed` has named nothing."""
+    kept = said[:_LENGTH_MAX].strip()
+    return "" if kept == UNATTRIBUTED else kept
 
 
 def _tags(written: str) -> dict[str, str]:
     """`k=v,k=v`; a part without `=` counts as a tag whose value is `true`."""
-    parts = [part.strip() for part in written.split(",") if part.strip()]
-    pairs = (part.partition("=") for part in parts[:_TAGS_MAX])
-    return {name.strip(): value.strip() if mark else "true" for name, mark, value in pairs}
+    parts = [part.strip() for part in written.split(",")]
+    pairs = (part.partition("=") for part in parts if part.strip("=").strip())
+    tags = {
+        name.strip()[:_LENGTH_MAX]: value.strip()[:_LENGTH_MAX] if mark else "true"
+        for name, mark, value in pairs
+        if name.strip()
+    }
+    return dict(list(tags.items())[:_TAGS_MAX])

@@ -20,7 +20,7 @@ from farthing.budgets.alert_settings import AlertSettings, check_targets
 from farthing.budgets.standing import Standing
 from farthing.budgets.standings import AccountStandings
 from farthing.clock import Clock
-from farthing.config import Config
+from farthing.config import Config, fault_in_words
 from farthing.errors import CallerError, ConfigError
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing
@@ -117,7 +117,9 @@ class BudgetPages:
             budget = msgspec.convert(_USUAL | named, BudgetSettings)
             check_targets(self._targets, [(budget.name, budget.notify)])
         except (msgspec.DecodeError, ConfigError) as error:
-            raise BadBudget(f"{error}. Nothing was changed.") from error
+            is_setting = isinstance(error, msgspec.ValidationError)
+            told = fault_in_words(error) if is_setting else error
+            raise BadBudget(f"{told}. Nothing was changed.") from error
         return budget
 
     def _demand_administrator(self, request: Request) -> None:

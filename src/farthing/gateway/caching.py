@@ -6,34 +6,30 @@ JSON answer once its call has settled, a stream once its last event has passed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from farthing.call import Call
 from farthing.clock import Clock
-from farthing.codecs import Answer, Content, NotReplayable, StreamReader, inspect
+from farthing.codecs import Content, NotReplayable, StreamReader, inspect
 from farthing.errors import CallerError
 from farthing.gateway.asking import Asking
-from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
-from farthing.gateway.headers import Headers, first
+from farthing.gateway.cost_comment import comment_opening
+from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
-from farthing.gateway.pricer import Pricer
-from farthing.gateway.targets import Target, protocol_of
-from farthing.ledger import Entry, LeverMove
-from farthing.levers.cache import Answers, Asked, Found, Stored, Tried, tried_of, why_not_keep
-from farthing.money import ZERO, Money
+from farthing.gateway.replaying import CACHE_HEADER, Replayer
+from farthing.ledger import Entry
+from farthing.levers.cache import Answers, Asked, Found, Stored, tried_of, why_not_keep
 from farthing.wire import close_iterator
 
 __all__ = ["LEVER", "ExactCache", "NotCached"]
 
 LEVER: Final = "exact-cache"
-_HEADER: Final = b"x-farthing-cache"
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"openai-version"})
-_FORMS: Final = {True: b"text/event-stream; charset=utf-8", False: b"application/json"}
-_REQUEST_ID: Final = {"anthropic": b"request-id", "openai": b"x-request-id"}
+
+Kept = Callable[[Entry, Asked, Stored], None]
 
 
 class NotCached(CallerError):
@@ -46,14 +42,12 @@ class NotCached(CallerError):
 class ExactCache:
     """Serves calls from the answers to equal ones."""
 
-    def __init__(
-        self, answers: Answers, asking: Asking, pricer: Pricer, clock: Clock, stream_cost: str
-    ) -> None:
+    def __init__(self, answers: Answers, asking: Asking, replayer: Replayer, clock: Clock) -> None:
         self._answers = answers
         self._asking = asking
-        self._pricer = pricer
+        self._replayer = replayer
         self._clock = clock
-        self._stream_cost = stream_cost
+        self.listeners: list[Kept] = []  # told of each answer that was kept, tool calls apart
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call from the cache, or from what lies behind.
@@ -82,29 +76,19 @@ class ExactCache:
         self, inbound: Inbound, proceed: Proceed, asked: Asked, found: Found
     ) -> Outcome:
         now_us = self._clock.now_us()
-        stored = found.answer.stored
-        call = inbound.call
+        told = b"hit-exact" if found.is_same_text else b"hit-exact; plain wording"
         try:
-            cut = found.answer.cut(inbound.codec, inbound.view)
+            outcome = self._replayer.give(
+                inbound, found.answer, lever=LEVER, told=told, now_us=now_us
+            )
         except NotReplayable as error:
             self._answers.count(asked.feature, "miss", "another form", now_us)
-            told = f"miss; stored in another form: {error}"
-            return await self._passed(inbound, proceed, asked, told)
-        body = cut.put_together(call.id[5:].encode(), now_us // 1_000_000)
-        worth = self._worth(call, stored)
-        age_s = max(0, now_us - stored.created_us) // 1_000_000
-        inbound.settlement.moved(
-            LeverMove(lever=LEVER, saved=worth or ZERO, spent=ZERO),
-            f"served from the answer to {stored.call_id}, {age_s} s old",
-            is_known=worth is not None,
-        )
+            told_ = f"miss; stored in another form: {error}"
+            return await self._passed(inbound, proceed, asked, told_)
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
-        self._answers.count(
-            asked.feature, "hit-exact", "" if found.is_same_text else "plain", now_us
-        )
-        if call.is_streamed and is_cost_told(self._stream_cost, inbound.caller):
-            body += cost_comment(call.id, str(ZERO))
-        return Outcome(status=200, headers=_headers(inbound, found, age_s), body=body)
+        plain = "" if found.is_same_text else "plain"
+        self._answers.count(asked.feature, "hit-exact", plain, now_us)
+        return outcome
 
     async def _passed(self, inbound: Inbound, proceed: Proceed, asked: Asked, told: str) -> Outcome:
         """Serve the call from what lies behind, and keep what comes where that is allowed."""
@@ -179,23 +163,9 @@ class ExactCache:
                 asked, prints=msgspec.structs.replace(asked.prints, plain_key=b"")
             )
         self._answers.keep(asked, stored, started_us)
-
-    def _worth(self, call: Call, stored: Stored) -> Money | None:
-        """What the call would have cost; None where there is no price."""
-        age_us = call.started_us - stored.created_us
-        worth = ZERO
-        for tried in stored.tried:
-            answer = Answer(
-                usage=_repeated(tried, age_us).usage,
-                terms=tried.terms,
-                model_served=tried.served,
-                provider_cost=tried.provider_cost,
-            )
-            cost = self._pricer.settle(call, Target(tried.provider, tried.model), answer).cost
-            if cost is None:
-                return None
-            worth += cost
-        return worth
+        if not content.calls_tools:
+            for hear in self.listeners:
+                hear(entry, asked, stored)
 
 
 class _Recorded:
@@ -294,51 +264,10 @@ def asking_usage(inbound: Inbound) -> Inbound:
     )
 
 
-_SHORT_US: Final = 300_000_000
-_LONG_US: Final = 3_600_000_000
-
-
-def _repeated(tried: Tried, age_us: int) -> Tried:
-    """What the same call again would use: what it wrote to the provider's cache it would read."""
-    usage = tried.usage
-    read_5m = usage.cache_write_5m if age_us < _SHORT_US else 0
-    read_1h = usage.cache_write_1h if age_us < _LONG_US else 0
-    if not (read_5m or read_1h):
-        return tried
-    usage = msgspec.structs.replace(
-        usage,
-        cache_read=usage.cache_read + read_5m + read_1h,
-        cache_write_5m=usage.cache_write_5m - read_5m,
-        cache_write_1h=usage.cache_write_1h - read_1h,
-    )
-    return msgspec.structs.replace(tried, usage=usage)
-
-
-def _headers(inbound: Inbound, found: Found, age_s: int) -> Headers:
-    stored = found.answer.stored
-    is_streamed = inbound.call.is_streamed
-    headers = list(stored.headers)
-    if stored.is_stream != is_streamed:
-        headers = [pair for pair in headers if pair[0] != b"content-type"]
-        headers.append((b"content-type", _FORMS[is_streamed]))
-    if is_streamed:
-        headers.append((b"x-accel-buffering", b"no"))
-    told = b"hit-exact" if found.is_same_text else b"hit-exact; plain wording"
-    headers += (
-        (_REQUEST_ID[protocol_of(inbound.call.endpoint)], inbound.call.id.encode()),
-        (b"age", b"%d" % age_s),
-        (_HEADER, told),
-    )
-    if stored.tried:
-        paid = stored.tried[0]
-        headers.append((b"x-farthing-model", f"{paid.provider}/{paid.model}".encode()))
-    return headers
-
-
 def _tell(outcome: Outcome, told: str) -> None:
     """Say what the cache did, unless what lies behind has said more."""
-    if first(outcome.headers, _HEADER) is None:
-        outcome.headers.append((_HEADER, told.encode("latin-1", "replace")))
+    if first(outcome.headers, CACHE_HEADER) is None:
+        outcome.headers.append((CACHE_HEADER, told.encode("latin-1", "replace")))
 
 
 def _class_of(reason: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from farthing.call import Attribution
 from farthing.codecs import RequestView
 from farthing.gateway.attribution import Attributor
-from farthing.gateway.headers import Headers
+from farthing.gateway.headers import Headers, for_another
 from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.wire import Request
@@ -47,6 +47,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         body = {"session": view.session} | view.metadata if view.session else view.metadata
         return self.attributor.attribute(body, view.user)
 
+    def at_another(self) -> Caller:
+        """The caller as a provider may see it that its credential is not for."""
+        return msgspec.structs.replace(
+            self, credential=b"", headers=for_another(self.headers), heads={}
+        )
+
 
 class Callers:
     """Meets callers by their requests' heads."""
@@ -74,7 +80,7 @@ class Callers:
             credential=identity.passed_on,
             attributor=Attributor(named, identity.key, self._environment),
             headers=request.headers,
-            encoding=named.get(b"content-encoding", b"identity"),
+            encoding=named.get(b"content-encoding", b"identity").strip().lower(),
             query="".join(request.target.partition("?")[1:]),
             knows_farthing=any(name.startswith(b"x-farthing-") for name in named),
             heads={},

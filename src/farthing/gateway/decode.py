@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import zlib
+import msgspec
 
-from farthing.call import Call, Endpoint
+from farthing.call import Attribution, Call, Endpoint
 from farthing.clock import Clock
 from farthing.codecs import BadRequest, Codec, RequestView
+from farthing.compression import HTTP_WINDOW_LOG, BrokenOff, NoZstd, TooLong, gunzip, unzstd
 from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.caller import Caller
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.settlement import Desk
+from farthing.levers.routing.virtual import PREFIX, read_virtual
 from farthing.wire import Request
 
 __all__ = ["Decoder"]
 
 
+_FEATURE_MAX = 256
+_GZIPPED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _BYTES_PER_TOKEN = 4  # a length estimate; usage comes from the answer
 
 
@@ -56,6 +60,9 @@ class Decoder:
         if is_decoded:
             body = self._decoded(caller.encoding, body)
         view = self._read(codec, body, caller)
+        attribution = caller.attribution_of(view)
+        if view.model.startswith(PREFIX):
+            attribution = _with_feature(attribution, view.model)
         now_us = self._clock.now_us()
         call = Call(
             id=self._ids.make(now_us),
@@ -64,7 +71,7 @@ class Decoder:
             body=request.body,
             is_streamed=view.is_streamed,
             output_most=view.output_most,
-            attribution=caller.attribution_of(view),
+            attribution=attribution,
             conversation=view.conversation,
             started_us=now_us,
         )
@@ -94,39 +101,46 @@ class Decoder:
             )
 
     def _decoded(self, encoding: bytes, body: bytes) -> bytes:
-        """The JSON of a request that was sent compressed."""
-        if encoding not in (b"gzip", b"deflate"):
+        """The JSON of a request that was sent compressed.
+
+        Raises:
+            BadEncoding: the encoding is none that is read here, or the data is broken.
+            BodyTooLarge: there is more in it than `gateway.body_bytes_max`.
+        """
+        most = self._body_bytes_max
+        try:
+            if encoding in _GZIPPED:
+                return gunzip(body, most)
+            if encoding == b"zstd":
+                return unzstd(body, most, window_log_most=HTTP_WINDOW_LOG)
+        except TooLong as error:
+            raise BodyTooLarge(
+                f"The request body is {error}. Nothing was sent and nothing was charged. Send "
+                "less, or raise gateway.body_bytes_max."
+            ) from error
+        except NoZstd as error:
             raise BadEncoding(
-                f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
-                "here. Nothing was sent. Send it as gzip, deflate or plain JSON."
-            )
-        return inflate(body, self._body_bytes_max)
+                f"The request body can't be read. Nothing was sent. {error}"
+            ) from error
+        except BrokenOff as error:
+            raise BadEncoding(
+                f"The compressed request body is broken ({error}). Nothing was sent. Send it again."
+            ) from error
+        raise BadEncoding(
+            f"The request body is encoded as {encoding.decode('latin-1')!r}, which is not read "
+            "here. Nothing was sent. Send it as gzip, deflate, zstd or plain JSON."
+        )
 
 
-def inflate(data: bytes, bytes_max: int) -> bytes:
-    """Decompress gzip or zlib data of at most `bytes_max` bytes, so that no bomb goes off.
-
-    Raises:
-        BadEncoding: the data is broken.
-        BodyTooLarge: there is more in it than `bytes_max`.
-    """
-    inflater = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
+def _with_feature(attribution: Attribution, model: str) -> Attribution:
+    """The attribution with the feature that a virtual model names, where nobody names another."""
     try:
-        plain = inflater.decompress(data, bytes_max + 1)
-    except zlib.error as error:
-        raise BadEncoding(
-            f"The compressed request body is broken ({error}). Nothing was sent. Send it again."
-        ) from error
-    if len(plain) > bytes_max:
-        raise BodyTooLarge(
-            f"The request body is over {bytes_max} bytes once decompressed. Nothing was sent and "
-            "nothing was charged. Send less, or raise gateway.body_bytes_max."
-        )
-    if not inflater.eof:
-        raise BadEncoding(
-            "The compressed request body breaks off. Nothing was sent. Send it again."
-        )
-    return plain
+        virtual = read_virtual(model)
+    except ValueError:
+        return attribution  # whoever serves it says what is wrong
+    if virtual is None or not virtual.feature or attribution.feature:
+        return attribution
+    return msgspec.structs.replace(attribution, feature=virtual.feature[:_FEATURE_MAX])
 
 
 def endpoint_paths() -> dict[str, Endpoint]:

@@ -37,6 +37,7 @@ class DrainLoop:
         self._clock = clock
         self._metrics = LedgerMetrics() if has_metrics else None
         self._next_seal_us = 0
+        self._is_unsaved = False
 
     def run(self, stop: threading.Event) -> None:
         """Drain at the configured interval; a store that is away is tried again."""
@@ -70,13 +71,24 @@ class DrainLoop:
             drainer.drain()
             now_us = self._clock.monotonic_us()
             if self._metrics is not None and now_us - saved_us >= _METRICS_US:
-                self._metrics.save(self._directory / "run")
+                self._save(self._metrics)
                 saved_us = now_us
             if self._parent and os.getppid() != self._parent:
                 stop.set()
             if now_us >= self._next_seal_us:
                 return
             stop.wait(self._settings.drain_interval_ms / 1000)
+
+    def _save(self, metrics: LedgerMetrics) -> None:
+        """Write the counters down; where the disk refuses, the calls are posted all the same."""
+        try:
+            metrics.save(self._directory / "run")
+        except OSError:
+            if not self._is_unsaved:
+                _LOG.exception("the metrics could not be written; they are tried again")
+            self._is_unsaved = True
+            return
+        self._is_unsaved = False
 
     def _seal(self) -> None:
         """Move past days to Parquet; without DuckDB they stay in the store, which is no fault."""

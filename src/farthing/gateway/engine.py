@@ -9,8 +9,10 @@ from farthing.call import Endpoint
 from farthing.clock import Clock
 from farthing.codecs import Codec, Problem, codec_for
 from farthing.errors import CallerError, FarthingError
+from farthing.gateway.browser import ORIGIN, Browsers
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder, endpoint_paths
+from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.refusal import refusal
 from farthing.ledger import Entry
@@ -20,6 +22,7 @@ from farthing.wire import Reply, Request
 __all__ = ["Engine", "NoSuchPage", "Page"]
 
 _LOG = logging.getLogger("farthing")
+_MODEL = b"x-farthing-model"
 
 Page = Callable[[Request], Awaitable[Reply]]
 
@@ -42,8 +45,10 @@ class Engine:
         callers: Callers,
         clock: Clock,
         pages: Mapping[tuple[str, str], Page],
+        browsers: Browsers,
     ) -> None:
         """`serve` is the pipeline; `pages` what else is answered, by method and first path part."""
+        self._browsers = browsers
         self._decoder = decoder
         self._serve = serve
         self._callers = callers
@@ -54,6 +59,8 @@ class Engine:
     async def handle(self, request: Request) -> Reply:
         """Answer one request; never raises but when it is cancelled."""
         arrived_us = self._clock.monotonic_us()
+        if ORIGIN in request.named and not request.path.startswith("/api/"):
+            return await self._for_browser(request)
         codec = self._codecs.get(request.target) or self._codecs.get(request.path)
         if codec is None or request.method != "POST":
             return await self._page(request)
@@ -69,18 +76,21 @@ class Engine:
 
     def refuse(self, status: int, reason: str, target: str) -> Reply:
         """The answer to a request that the server could not take at all."""
-        error = CallerError(f"{reason} Nothing was sent to a provider and nothing was charged.")
+        told = reason[:1].upper() + reason[1:]
+        error = CallerError(f"{told}. Nothing was sent to a provider and nothing was charged.")
         error.status = status
         codec = self._codecs.get(target.partition("?")[0]) or codec_for(Endpoint.OPENAI_CHAT)
         return _reply(refusal(codec, error))
 
+    async def _for_browser(self, request: Request) -> Reply:
+        try:
+            return await self._browsers.serve(request, self.handle)
+        except FarthingError as error:
+            return _reply(refusal(self._codecs.get(request.path) or _codec_of(request), error))
+
     async def _page(self, request: Request) -> Reply:
         page = self._pages.get((request.method, "/" + request.path.split("/", 2)[1]), _no_page)
-        codec = codec_for(
-            Endpoint.ANTHROPIC_MESSAGES
-            if any(name == b"anthropic-version" for name, _ in request.headers)
-            else Endpoint.OPENAI_CHAT
-        )
+        codec = _codec_of(request)
         try:
             return await page(request)
         except FarthingError as error:
@@ -111,10 +121,16 @@ class Engine:
             if entry.moves:
                 saved = total(tuple(move.saved - move.spent for move in entry.moves))
                 headers.append((b"x-farthing-saved", str(saved).encode()))
-            if entry.attempts:
+            if entry.attempts and not (entry.moves and first(headers, _MODEL)):
                 last = entry.attempts[-1]
-                headers.append((b"x-farthing-model", f"{last.provider}/{last.model}".encode()))
+                headers.append((_MODEL, f"{last.provider}/{last.model}".encode()))
         return Reply(status=outcome.status, headers=headers, body=outcome.body)
+
+
+def _codec_of(request: Request) -> Codec:
+    """How to speak to whoever asks for something that is no call."""
+    is_anthropic = b"anthropic-version" in request.named
+    return codec_for(Endpoint.ANTHROPIC_MESSAGES if is_anthropic else Endpoint.OPENAI_CHAT)
 
 
 def _baseline(entry: Entry) -> bytes:
@@ -124,8 +140,19 @@ def _baseline(entry: Entry) -> bytes:
 async def _no_page(request: Request) -> Reply:
     raise NoSuchPage(
         f"There is no {request.method} {request.path} here; only metered endpoints reach a "
-        "provider. Nothing was sent. See docs/protocols.md for the list."
+        f"provider. Nothing was sent. {_hint(request)}"
     )
+
+
+def _hint(request: Request) -> str:
+    """What was probably meant: base URLs are given with a `/v1` too many or too few."""
+    for path in sorted(endpoint_paths(), key=len, reverse=True):
+        if request.path.rstrip("/").endswith(path.removeprefix("/v1")):
+            return (
+                f"Did you mean POST {path}? OpenAI's SDKs take a base URL that ends in /v1, "
+                "Anthropic's one without."
+            )
+    return "See docs/protocols.md for the list."
 
 
 def _reply(outcome: Outcome) -> Reply:

@@ -291,7 +291,7 @@ class Escrow:
             if is_free:
                 return
         raise UnpricedUnderBudget(
-            f"No price is known for {call.model!r}, and the call falls under a budget, which would "
+            f"No price is known for {model!r}, and the call falls under a budget, which would "
             "not count it. Nothing was sent and nothing was charged. Add a [[price]] row for the "
             "model, or set pricing.unknown to estimate."
         )

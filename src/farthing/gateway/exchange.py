@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
@@ -14,6 +14,7 @@ from farthing.gateway.cost_comment import is_cost_told
 from farthing.gateway.escrow import Escrow
 from farthing.gateway.headers import Sieve, first
 from farthing.gateway.inbound import Inbound, Outcome
+from farthing.gateway.plain import PlainChunks, drop_encoding, is_gzipped, plain_body
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.streaming import MeteredStream
 from farthing.gateway.targets import Target
@@ -31,6 +32,10 @@ from farthing.wire import (
 
 __all__ = ["Broken", "Exchange", "Failure", "Refused"]
 
+# What keeps proxies between us and the client from holding a stream back.
+_UNBUFFERED = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+# How compressed bodies begin (gzip, zstd, zlib), and JSON never does.
+_PACKED = frozenset({b"\x1f", b"\x28", b"\x78"})
 _DETAIL_MAX = 500  # bytes of a provider's error kept in the ledger
 _STATUS_OF: Mapping[type[WireError], AttemptStatus] = {
     ConnectFailed: AttemptStatus.UNREACHABLE,
@@ -118,7 +123,10 @@ class Exchange:
         return failure
 
     def _answered(self, trial: Trial, response: Response, body: bytes) -> Outcome | Failure:
-        outcome = Outcome(status=response.status, headers=self._sieve(response.headers), body=body)
+        headers = self._sieve(response.headers)
+        if body[:1] in _PACKED:
+            body = plain_body(headers, body, self._answer_bytes_max)
+        outcome = Outcome(status=response.status, headers=headers, body=body)
         if 200 <= response.status < 300:
             answer = trial.inbound.codec.read_answer(body, trial.inbound.view)
             trial.answered(answer, response.status, response.headers)
@@ -129,13 +137,17 @@ class Exchange:
 
     async def _streamed(self, trial: Trial, response: Response) -> Outcome:
         """Begin a stream once its first bytes are in; until then another target may still try."""
-        chunks = aiter(response)
+        headers = self._sieve(response.headers)
+        chunks: AsyncIterator[bytes] = aiter(response)
+        if is_gzipped(headers):
+            drop_encoding(headers)
+            chunks = PlainChunks(chunks)
         head = await anext(chunks, b"")
         is_told = is_cost_told(self._stream_cost, trial.inbound.caller)
         stream = MeteredStream(trial, response, chunks, head, is_cost_told=is_told)
-        headers = self._sieve(response.headers)
-        if first(headers, b"x-accel-buffering") is None:
-            headers.append((b"x-accel-buffering", b"no"))
+        for header in _UNBUFFERED:
+            if first(headers, header[0]) is None:
+                headers.append(header)
         return Outcome(status=response.status, headers=headers, body=stream)
 
 

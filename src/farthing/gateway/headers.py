@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from operator import itemgetter
 
-__all__ = ["Headers", "Sieve", "first", "for_client", "for_provider", "text"]
+__all__ = ["Headers", "Sieve", "first", "for_another", "for_client", "for_provider", "text"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -27,18 +27,31 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-# The caller's credentials open our door, not the provider's; and answers are read unencoded.
+# The caller's credentials open our door, not the provider's; and answers are read unencoded. Where
+# a page of a browser calls, whether it may is for us to say.
 _NEVER_UPSTREAM = _HOP_BY_HOP | {
     b"accept-encoding",
     b"api-key",
     b"authorization",
     b"cookie",
+    b"origin",
     b"x-api-key",
     b"x-goog-api-key",
     b"x-forwarded-for",
     b"forwarded",
 }
-_NEVER_BACK = _HOP_BY_HOP | {b"set-cookie"}
+_NEVER_BACK = _HOP_BY_HOP | {
+    b"access-control-allow-credentials",
+    b"access-control-allow-headers",
+    b"access-control-allow-methods",
+    b"access-control-allow-origin",
+    b"access-control-expose-headers",
+    b"access-control-max-age",
+    b"set-cookie",
+}
+# Which account of the provider's is to pay: of no meaning to another provider.
+_ACCOUNT = frozenset({b"openai-organization", b"openai-project"})
+_ONLY_KEPT = frozenset({b"keep-alive", b"close"})
 _UNENCODED = (b"accept-encoding", b"identity")
 _NAME = itemgetter(0)
 _KNOWN_MAX = 1000
@@ -47,15 +60,31 @@ _KNOWN_MAX = 1000
 def for_provider(headers: Iterable[tuple[bytes, bytes]], *, is_body_decoded: bool) -> Headers:
     """The client's headers that the provider gets; ours and the client's credentials stay here."""
     kept = [pair for pair in headers if _goes_upstream(pair[0])]
+    named = _nominated(headers)
+    if named:
+        kept = [pair for pair in kept if pair[0] not in named]
     if is_body_decoded:
         kept = [pair for pair in kept if pair[0] != b"content-encoding"]
     kept.append(_UNENCODED)
     return kept
 
 
+def for_another(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The client's headers as a provider may see them that its credential is not for."""
+    return [pair for pair in headers if pair[0] not in _ACCOUNT]
+
+
 def for_client(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The provider's headers that the client gets."""
     return [pair for pair in headers if pair[0] not in _NEVER_BACK]
+
+
+def _nominated(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The headers that `connection` says are for this connection only."""
+    value = first(headers, b"connection")
+    if value is None:
+        return frozenset()
+    return frozenset(name.strip().lower() for name in value.split(b",")) - _ONLY_KEPT
 
 
 def _goes_upstream(name: bytes) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from farthing.errors import CallerError
 from farthing.gateway.keyring import KeyRing, VirtualKey
+from farthing.levers.routing.virtual import PREFIX
 
 __all__ = ["BadKey", "Identity", "ModelNotAllowed", "check_model", "credential", "identify"]
 
@@ -67,11 +68,16 @@ def identify(headers: Mapping[bytes, bytes], ring: KeyRing) -> Identity:
     return Identity(key, b"")
 
 
+def is_allowed(key: VirtualKey, model: str) -> bool:
+    """Whether `key` may ask for `model`."""
+    if not key.models or model.startswith(PREFIX):
+        return True  # which models of its pool a virtual model may lead to, routing looks at
+    return any(fnmatchcase(model, pattern) for pattern in key.models)
+
+
 def check_model(key: VirtualKey | None, model: str) -> None:
     """Raises ModelNotAllowed: `key` lists the models it may use, and `model` is not among them."""
-    if key is None or not key.models:
-        return
-    if not any(fnmatchcase(model, pattern) for pattern in key.models):
+    if key is not None and not is_allowed(key, model):
         raise ModelNotAllowed(
             f"The key {key.id} may use {', '.join(key.models)}, not {model!r}. Nothing was sent "
             "and nothing was charged. Ask for another model, or for a key that allows it."

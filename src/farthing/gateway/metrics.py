@@ -159,15 +159,22 @@ def write_metrics(
         "farthing_breaker_open", "1 while a breaker is not closed.", ["worker", "provider"],
         registry=registry,
     )  # fmt: skip
+    asides = Counter(
+        "farthing_asides", "Jobs off the callers' path, by how they ended.", ["worker", "ended"],
+        registry=registry,
+    )  # fmt: skip
     spooled = Gauge(
         "farthing_spooled_bytes", "Journal bytes not yet in the store.", registry=registry
     )
     store = Gauge("farthing_store_up", "1 while the store takes entries.", registry=registry)
+    _write_routes(registry, workers)
     for worker in workers:
         slot = str(worker.slot)
         running.labels(slot).set(worker.calls_running)
         connections.labels(slot).set(worker.connections)
         taken.labels(slot).inc(worker.calls_total)
+        for ended, count in worker.asides.items():
+            asides.labels(slot, ended).inc(count)
         for provider, state in worker.breakers.items():
             breaker.labels(slot, provider).set(state != "closed")
     if drainer is not None:
@@ -176,3 +183,28 @@ def write_metrics(
     path = directory / _FILE
     counted = path.read_bytes() if path.exists() else b""
     return counted + generate_latest(registry)
+
+
+_POLICIES = ("policies", "stopped")
+
+
+def _write_routes(registry: CollectorRegistry, workers: Sequence[WorkerVitals]) -> None:
+    """Routing: what happened to calls, and how many policies count."""
+    if not any(worker.routes for worker in workers):
+        return
+    events = Counter(
+        "farthing_routing", "Routed calls by who served them; alarms, faults, stops.",
+        ["worker", "pool", "what"], registry=registry,
+    )  # fmt: skip
+    policies = Gauge(
+        "farthing_routing_policies", "Policies that count now, and those that do not.",
+        ["worker", "pool", "state"], registry=registry,
+    )  # fmt: skip
+    for worker in workers:
+        slot = str(worker.slot)
+        for pool, counts in worker.routes.items():
+            for what, count in counts.items():
+                if what not in _POLICIES:
+                    events.labels(slot, pool, what).inc(count)
+            policies.labels(slot, pool, "counts").set(counts.get("policies", 0))
+            policies.labels(slot, pool, "stopped").set(counts.get("stopped", 0))

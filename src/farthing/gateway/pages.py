@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
 
 import msgspec
 
 from farthing.clock import Clock
-from farthing.codecs import write_models
+from farthing.codecs import add_models, keep_models, write_models
 from farthing.errors import CallerError
+from farthing.evidence.store import EvidenceStore
 from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
 from farthing.gateway.engine import NoSuchPage, Page
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.headers import first, for_client
-from farthing.gateway.identify import identify
-from farthing.gateway.keyring import KeyRing
+from farthing.gateway.identify import check_model, identify, is_allowed
+from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.gateway.metrics import write_metrics
 from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
@@ -52,8 +56,13 @@ class Pages:
         clock: Clock,
         vitals: Callable[[], WorkerVitals],
         budgets: BudgetPages,
+        evidence: EvidenceStore,
+        virtual: Sequence[str] = (),
     ) -> None:
+        """`virtual` are the models that lead to a pool."""
+        self._virtual = tuple(virtual)
         self._budgets = budgets
+        self.feedback = FeedbackDesk(evidence, self._found, clock)
         self._directory = directory
         self._run = directory / "run"
         self._ring = ring
@@ -72,6 +81,7 @@ class Pages:
             ("GET", "/api"): self.api,
             ("PUT", "/api"): self.api,
             ("DELETE", "/api"): self.api,
+            ("POST", "/feedback"): self.take_feedback,
             ("GET", "/v1"): self.models,
             ("GET", "/openai"): self.models,
             ("GET", "/anthropic"): self.models,
@@ -125,9 +135,7 @@ class Pages:
             raise NoSuchPage(
                 f"There is no page {request.path} here. Try /api/calls/ID or /api/budgets."
             )
-        entry = self._desk.recent(parts[2])
-        if entry is None:
-            entry = await asyncio.to_thread(self._stored, parts[2])
+        entry = await self._found(parts[2])
         if entry is None or (tenant is not None and entry.attribution.tenant != tenant):
             raise UnknownCall(
                 f"There is no call {parts[2]} in the ledger, or it is another tenant's. Nothing "
@@ -139,6 +147,13 @@ class Pages:
         }
         return _json(told)
 
+    async def take_feedback(self, request: Request) -> Reply:
+        """`/feedback`: what people say of a call of their own tenant."""
+        tenant = self._tenant(request)
+        if request.path.rstrip("/") != "/feedback":
+            raise NoSuchPage(f"There is no POST {request.path} here. Try /feedback.")
+        return await self.feedback.take(request, tenant)
+
     async def models(self, request: Request) -> Reply:
         """`/v1/models`: the provider's own list; a key that is limited sees its models only."""
         prefix, _, path = request.target.partition("/v1/")
@@ -149,17 +164,38 @@ class Pages:
             first(request.headers, b"anthropic-version") is not None
         )
         protocol = "anthropic" if is_anthropic else "openai"
-        if identity.key is not None and identity.key.models:
-            names = [n for n in identity.key.models if not set(n) & set("*?[")]
+        asked = unquote(path.partition("?")[0].strip("/").partition("/")[2])
+        allowed = identity.key.models if identity.key is not None else ()
+        if asked:
+            check_model(identity.key, asked)
+        elif allowed and not any(map(_is_pattern, allowed)):
+            names = [*allowed, *self._virtual]
             return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
         upstream = next((u for u in self._upstreams.values() if u.protocol == protocol), None)
         if upstream is None:
-            names = self._targets.aliases
+            names = [*self._targets.aliases, *self._virtual]
             return Reply(status=200, headers=[_JSON], body=write_models(protocol, names))
         below = f"/v1/{path}" if is_anthropic else f"/{path}"
         response = await upstream.get(below, request.headers, identity.passed_on)
         body = await response.read(16_777_216)
+        if response.status == 200 and not asked:
+            body = self._listed(protocol, body, identity.key)
         return Reply(status=response.status, headers=for_client(response.headers), body=body)
+
+    def _listed(
+        self, protocol: Literal["openai", "anthropic"], body: bytes, key: VirtualKey | None
+    ) -> bytes:
+        """A provider's list as the holder of `key` sees it: what it may use, and our own names."""
+        ours = list(self._virtual)
+        if key is not None and key.models:
+            named = [model for model in key.models if not _is_pattern(model)]
+            body = keep_models(body, lambda m: m not in named and is_allowed(key, m))
+            ours += named
+        return add_models(protocol, body, ours) if ours else body
+
+    async def _found(self, call_id: str) -> Entry | None:
+        """A call that has ended, at this worker or in the ledger."""
+        return self._desk.recent(call_id) or await asyncio.to_thread(self._stored, call_id)
 
     def _stored(self, call_id: str) -> Entry | None:
         try:
@@ -178,6 +214,10 @@ class Pages:
         """
         key = identify(request.named, self._ring).key
         return None if key is None or key.may_administer else key.tenant
+
+
+def _is_pattern(model: str) -> bool:
+    return bool(set(model) & set("*?["))
 
 
 def _json(document: object) -> Reply:

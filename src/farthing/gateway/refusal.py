@@ -23,6 +23,7 @@ _KINDS = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_OTHER_KINDS = ("invalid_request_error", "api_error")
 
 
 class HeldBack(CallerError):
@@ -54,7 +55,7 @@ def refusal(codec: Codec, error: FarthingError) -> Outcome:
     """The answer that tells `error`; SDKs do not retry it."""
     problem = Problem(
         status=error.status,
-        kind=_KINDS.get(error.status, "api_error"),
+        kind=_KINDS.get(error.status, _OTHER_KINDS[error.status >= 500]),
         code=error.code,
         message=str(error),
         param=error.problem.param if isinstance(error, BadRequest) else None,

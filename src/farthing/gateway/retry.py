@@ -8,16 +8,25 @@ from random import Random
 
 from farthing.config import RetrySettings
 
-__all__ = ["RETRIED_STATUSES", "is_provider_fault", "retry_after_s", "wait_s"]
+__all__ = ["RETRIED_STATUSES", "is_provider_fault", "mends_by_waiting", "retry_after_s", "wait_s"]
 
 # Transient by the providers' own word: OpenAI retries 408, 409, 429 and >= 500 in its SDKs;
 # Anthropic adds 529 (overloaded).
 RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+_QUOTA = b'"insufficient_quota"'
 
 
 def is_provider_fault(status: int) -> bool:
     """Whether an HTTP status speaks against the provider's health; 4xx never does."""
     return status >= 500
+
+
+def mends_by_waiting(status: int, body: bytes) -> bool:
+    """Whether the same target may answer if it is asked again; not where its quota is used up.
+
+    Source: OpenAI's error codes, "You exceeded your current quota" (page read 2026-11-25).
+    """
+    return status in RETRIED_STATUSES and not (status == 429 and _QUOTA in body)
 
 
 def retry_after_s(headers: Sequence[tuple[bytes, bytes]], now_s: float) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ from farthing.call import Attempt, Call
 from farthing.clock import Clock
 from farthing.gateway.pricer import Price
 from farthing.ledger import CallStatus, Entry, JournalError, LeverMove
-from farthing.money import ZERO, Money
+from farthing.money import ZERO, Money, total
 from farthing.pricing import RateCard
 from farthing.usage import Usage
 
@@ -110,10 +110,14 @@ class Settlement:
         "_is_baseline_known",
         "_moves",
         "_noted",
+        "_numbers",
         "_reserved",
         "_told",
+        "branches",
+        "closing",
         "entry",
         "hold",
+        "lever",
         "listeners",
         "upstream_us",
     )
@@ -130,19 +134,44 @@ class Settlement:
         self._noted: RateCard | None = None
         self._reserved: Attempt | None = None
         self.hold: Hold | None = None
+        self.branches: tuple[Branch, ...] = ()  # tries side by side; each holds its own money
+        self.closing: tuple[Callable[[], None], ...] = ()  # asked before the entry is made, once
+        self.lever = ""  # where set: the call was made for this lever, which spent all it costs
         self.listeners: list[Callable[[Entry, int], None]] = []  # told once, and when (monotonic)
+        self._numbers = 0  # given to attempts of branches
         self.upstream_us = 0
         self.entry: Entry | None = None
 
+    def branch(self) -> Branch:
+        """An account for a try of this call that runs beside others."""
+        made = Branch(self._desk, self._call, self._arrived_us, self)
+        self.branches += (made,)
+        return made
+
     @property
     def attempts(self) -> int:
-        """How many attempts have ended."""
-        return len(self._attempts)
+        """How many attempts have been numbered so far; without branches, those that have ended."""
+        return max(len(self._attempts), self._numbers)
 
     @property
     def cost(self) -> Money:
-        """What the attempts that have ended cost, as far as it is known."""
-        return ZERO if self._cost is None else self._cost
+        """What the attempts that have ended cost, as far as it is known.
+
+        Without those of branches, whose money they hold themselves.
+        """
+        if self._cost is None:
+            return ZERO
+        return self._cost - self._beside() if self.branches else self._cost
+
+    @property
+    def ended_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts that have ended."""
+        return self._attempts
+
+    @property
+    def running(self) -> Attempt | None:
+        """The attempt that runs now, as its intent has it."""
+        return self._reserved
 
     @property
     def cost_told(self) -> str:
@@ -159,6 +188,19 @@ class Settlement:
         attempts = (*self._attempts, reserved)
         entry = self._made(CallStatus.INTERRUPTED, attempts, self._with(reserved), "", begun_us)
         self._desk.journal.intend(entry)
+
+    def intend_all(self, running: Sequence[Attempt], now_us: int) -> None:
+        """Journal the intent of attempts that run side by side."""
+        cost = self._cost
+        for one in running:
+            cost = None if cost is None or one.cost is None else cost + one.cost
+        attempts = (*self._attempts, *running)
+        self._desk.journal.intend(self._made(CallStatus.INTERRUPTED, attempts, cost, "", now_us))
+
+    def claim_number(self) -> int:
+        """The number of an attempt that runs beside others; none is given twice."""
+        self._numbers = max(self._numbers, len(self._attempts)) + 1
+        return self._numbers
 
     def reserved_more(self, usage: Usage, price: Price) -> None:
         """The running attempt may use, and cost, more than its intent says: journal another."""
@@ -187,14 +229,23 @@ class Settlement:
         self._is_baseline_known = self._is_baseline_known and is_known
         self._told = note
 
+    def told(self, note: str) -> None:
+        """Keep a note for whoever looks at the call, though no money moved."""
+        self._told = note
+
     def close(self, status: CallStatus, detail: str = "") -> Entry:
         """Settle the call, once; later closings return the entry that stands."""
         if self.entry is None:
+            for act in self.closing:
+                act()
             now_us = self._desk.clock.monotonic_us()
             self.entry = self._made(status, self._attempts, self._cost, detail, now_us)
             self._desk.post(self.entry)
             if self.hold is not None:
-                self.hold.reservation.settle(self.entry.cost)
+                self.hold.reservation.settle(self.entry.cost - self._beside())
+            for branch in self.branches:
+                if branch.hold is not None:
+                    branch.hold.reservation.settle(branch.cost)
             for hear in self.listeners:
                 hear(self.entry, now_us)
         return self.entry
@@ -229,6 +280,11 @@ class Settlement:
     ) -> Entry:
         call = self._call
         duration_us = now_us - self._arrived_us
+        moves = self._moves
+        baseline = self._without_levers(cost) if moves else cost
+        if self.lever:
+            moves = (LeverMove(lever=self.lever, saved=ZERO, spent=cost or ZERO),)
+            baseline = None if cost is None else ZERO
         return Entry(
             call_id=call.id,
             endpoint=call.endpoint,
@@ -241,8 +297,65 @@ class Settlement:
             attribution=call.attribution,
             conversation=call.conversation,
             attempts=attempts,
-            baseline=self._without_levers(cost) if self._moves else cost,
-            moves=self._moves,
+            baseline=baseline,
+            moves=moves,
             detail=detail or self._told,
-            charges=self.hold.reservation.charges if self.hold is not None and attempts else (),
+            charges=self._charges() if attempts else (),
         )
+
+    def _beside(self) -> Money:
+        """What branches cost, which they settle themselves."""
+        return total(tuple(branch.cost for branch in self.branches))
+
+    def _charges(self) -> tuple[str, ...]:
+        """The accounts of budgets that are charged; the same for a call and its branches."""
+        holds = (self.hold, *(branch.hold for branch in self.branches))
+        return next((hold.reservation.charges for hold in holds if hold is not None), ())
+
+
+class Branch(Settlement):
+    """The account of one of several tries of a call that run side by side.
+
+    It holds money of its own. Whatever happens to the process, the intents in the journal cover
+    every try that runs; whatever happens to a try, its attempt stands in the call's entry.
+    """
+
+    __slots__ = ("_number", "_whole")
+
+    def __init__(self, desk: Desk, call: Call, arrived_us: int, whole: Settlement) -> None:
+        super().__init__(desk, call, arrived_us)
+        self._whole = whole
+        self._number = 0
+
+    def dispatching(self, reserved: Attempt, price: Price, begun_us: int) -> None:
+        """Journal an intent that covers this try and all that run beside it."""
+        self._number = self._whole.claim_number()
+        self._note(price.card)
+        self._reserved = msgspec.structs.replace(reserved, number=self._number)
+        self._intend(begun_us)
+
+    def reserved_more(self, usage: Usage, price: Price) -> None:
+        """The try may use, and cost, more than its intent says: journal another."""
+        if self._reserved is None:
+            return
+        self._reserved = msgspec.structs.replace(
+            self._reserved, usage=usage, cost=price.cost, card_cost=price.card_cost
+        )
+        self._intend(self._desk.clock.monotonic_us())
+
+    def ended(self, attempt: Attempt, price: Price) -> None:
+        """The try ended; it stands in the whole call's account."""
+        number = self._number or self._whole.claim_number()
+        self._number = 0
+        booked = msgspec.structs.replace(attempt, number=number)
+        super().ended(booked, price)
+        self._whole.ended(booked, price)
+
+    def close(self, status: CallStatus, detail: str = "") -> Entry:
+        """Nothing is posted: the call's account closes with the call."""
+        now_us = self._desk.clock.monotonic_us()
+        return self._made(status, self._attempts, self._cost, detail, now_us)
+
+    def _intend(self, now_us: int) -> None:
+        running = [branch.running for branch in self._whole.branches]
+        self._whole.intend_all([one for one in running if one is not None], now_us)

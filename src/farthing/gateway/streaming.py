@@ -116,13 +116,19 @@ class MeteredStream:
         return last + self._settle(answer, AttemptStatus.CANCELLED, detail, CallStatus.OK)
 
     async def aclose(self) -> None:
-        """The client needs no more: drop the upstream and settle, unless that is done."""
+        """The client needs no more: drop the upstream and settle, unless that is done.
+
+        A client that stops reading at the protocol's last event, as SDKs do, has had its answer.
+        """
         if self._is_over:
             return
         self._is_over = True
         self._response.close()
         _, answer = self._reader.close()
-        self._settle(answer, AttemptStatus.CANCELLED, "the client went away")
+        if self._reader.is_complete:
+            self._settle(answer, AttemptStatus.OK, "")
+        else:
+            self._settle(answer, AttemptStatus.CANCELLED, "the client went away")
 
     def _end(self, error: WireError | None) -> bytes:
         """The provider's stream ended; the last bytes for the client."""

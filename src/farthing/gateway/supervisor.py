@@ -24,6 +24,7 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.targets import Targets
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import check_extra
+from farthing.levers.cache.semantic_extra import check_semantic
 
 __all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
@@ -38,10 +39,11 @@ def prepare(config: Config) -> None:
 
     Raises:
         ConfigError: a target names a provider that is not there, an extra is not installed, or
-            the folder can't be made.
+            the folder can't be made or written to.
     """
     Targets(config)
     check_extra(config.cache)
+    check_semantic(config.cache)
     journal = Layout(Path(config.ledger.data_dir)).journal
     try:
         journal.mkdir(parents=True, exist_ok=True)
@@ -50,6 +52,12 @@ def prepare(config: Config) -> None:
             f"The ledger's folder {journal} can't be made: {error.strerror}. Nothing was started. "
             "Name another with ledger.data_dir or FARTHING_DATA_DIR."
         ) from error
+    for folder in (journal.parent, journal):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"Nothing can be written to the ledger's folder {folder}. Nothing was started. Mend "
+                "its permissions, or name another with ledger.data_dir or FARTHING_DATA_DIR."
+            )
 
 
 def listen(config: Config) -> socket.socket:

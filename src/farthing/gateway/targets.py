@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -11,8 +11,10 @@ import msgspec
 from farthing.call import Endpoint
 from farthing.config import Config, ModelSettings, ProviderSettings
 from farthing.errors import CallerError, ConfigError
+from farthing.levers.routing.virtual import AUTO, PREFIX, read_virtual
+from farthing.pricing import PriceBook, RateCard
 
-__all__ = ["NoTarget", "Target", "Targets", "protocol_of"]
+__all__ = ["NoTarget", "Target", "Targets", "card_of", "protocol_of"]
 
 
 _PROTOCOLS = MappingProxyType({e: e.value.partition(".")[0] for e in Endpoint})
@@ -46,6 +48,7 @@ class Targets:
         self._models = {
             name: self._parsed(name, settings) for name, settings in config.models.items()
         }
+        self._incumbents = {name: pool.incumbent for name, pool in config.routing.pools.items()}
         self._known: dict[tuple[str, str], tuple[Target, ...]] = {}
 
     @property
@@ -56,7 +59,8 @@ class Targets:
     def find(self, model: str, protocol: str) -> tuple[Target, ...]:
         """The targets for `model`, first choice first.
 
-        The configuration's own names come first, then `provider/model`, then the provider whose
+        A virtual model leads where the incumbent of its pool does: for whatever is not routed. Else
+        the configuration's own names come first, then `provider/model`, then the provider whose
         model patterns match, then the first provider that speaks the protocol.
 
         Raises:
@@ -70,7 +74,20 @@ class Targets:
             self._known[model, protocol] = found
         return found
 
+    def spoken(self, model: str) -> str:
+        """The protocol in which `model` is served best: its target's own, else by its name."""
+        targets = self._models.get(model)
+        head = targets[0].provider if targets else model.partition("/")[0]
+        if head in self._providers:
+            return self._providers[head].protocol
+        for provider in self._providers.values():
+            if any(fnmatchcase(model, pattern) for pattern in provider.models):
+                return provider.protocol
+        return "anthropic" if model.startswith("claude") else "openai"
+
     def _find(self, model: str, protocol: str) -> tuple[Target, ...]:
+        if model.startswith(PREFIX):
+            model = self._incumbent(model)
         if model in self._models:
             targets = tuple(
                 t for t in self._models[model] if self._providers[t.provider].protocol == protocol
@@ -93,6 +110,25 @@ class Targets:
             "give it a `[models]` entry in farthing.toml."
         )
 
+    def _incumbent(self, model: str) -> str:
+        """The model behind a virtual one that serves without proof."""
+        try:
+            virtual = read_virtual(model)
+        except ValueError as error:
+            raise NoTarget(
+                f"{model}: {error}. Nothing was sent and nothing was charged."
+            ) from error
+        pools = self._incumbents
+        if virtual is not None and pools:
+            name = next(iter(pools)) if virtual.pool == AUTO else virtual.pool
+            name = virtual.pool if virtual.pool in pools else name
+            if name in pools:
+                return pools[name]
+        raise NoTarget(
+            f"{model!r} is a virtual model, and no pool serves it. Nothing was sent and nothing was "
+            "charged. Add [routing.pools.auto] to farthing.toml; see docs/routing.md."
+        )
+
     def _parsed(self, name: str, settings: ModelSettings) -> tuple[Target, ...]:
         parsed: list[Target] = []
         for written in settings.targets:
@@ -104,3 +140,24 @@ class Targets:
                 )
             parsed.append(Target(provider, model))
         return tuple(parsed)
+
+
+def card_of(
+    targets: Targets, providers: Mapping[str, ProviderSettings], book: PriceBook, at_us: int
+) -> Callable[[str], RateCard | None]:
+    """Gives the card by which a model is priced where it is served first, or at its maker's."""
+
+    def card(model: str) -> RateCard | None:
+        for protocol in ("openai", "anthropic"):
+            try:
+                target = targets.find(model, protocol)[0]
+            except NoTarget:
+                continue
+            priced_as = providers[target.provider].price_as or target.provider
+            found = book.card(priced_as, target.model, at_us)
+            if isinstance(found, RateCard):
+                return found
+        found = book.card("", model, at_us)
+        return found if isinstance(found, RateCard) else None
+
+    return card

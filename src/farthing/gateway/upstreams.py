@@ -8,7 +8,7 @@ from pathlib import Path
 from farthing.call import Endpoint
 from farthing.config import Config, ProviderSettings
 from farthing.gateway.breaker import Breaker
-from farthing.gateway.headers import for_provider
+from farthing.gateway.headers import Headers, first, for_provider
 from farthing.gateway.inbound import Inbound
 from farthing.wire import Client, ClientLimits, Origin, Response, Timeouts, request_head, trust
 
@@ -21,6 +21,9 @@ _PATHS: Mapping[Endpoint, str] = {
     Endpoint.ANTHROPIC_MESSAGES: "/v1/messages",
     Endpoint.ANTHROPIC_COUNT_TOKENS: "/v1/messages/count_tokens",
 }
+# Anthropic takes its API keys in x-api-key alone, and tokens of other kinds as bearers alone
+# (https://docs.claude.com/en/api/overview, from memory, not checked against the page).
+_ANTHROPIC_KEY = b"sk-ant-api"
 
 
 class Upstream:
@@ -61,16 +64,14 @@ class Upstream:
         """The head of all requests from callers with the same head."""
         caller = inbound.caller
         headers = for_provider(caller.headers, is_body_decoded=inbound.is_body_decoded)
-        headers.append(self._own or self._credential(caller.credential))
+        headers += self._authority(caller.headers, caller.credential)
         target = self._targets[inbound.call.endpoint] + caller.query
         return request_head(self._origin, "POST", target, headers)
 
-    async def get(
-        self, target: str, inbound_headers: list[tuple[bytes, bytes]], credential: bytes
-    ) -> Response:
+    async def get(self, target: str, inbound_headers: Headers, credential: bytes) -> Response:
         """Fetch a listing, for example of models; nothing that is billed."""
         headers = for_provider(inbound_headers, is_body_decoded=False)
-        headers.append(self._own or self._credential(credential))
+        headers += self._authority(inbound_headers, credential)
         return await self._client.send(
             self._origin, "GET", self._origin.prefix + target, headers, b"", self._timeouts
         )
@@ -78,6 +79,18 @@ class Upstream:
     def close(self) -> None:
         """Drop all connections."""
         self._client.close()
+
+    def _authority(self, headers: Headers, credential: bytes) -> Headers:
+        """Our key for this provider, else the caller's `credential`, else nothing."""
+        if self._own is not None:
+            return [self._own]
+        if not credential:
+            return []
+        given = first(headers, b"authorization")
+        is_token = given is not None and not credential.startswith(_ANTHROPIC_KEY)
+        if is_token and self.protocol == "anthropic":  # as an SDK's auth_token is sent
+            return [(b"authorization", b"Bearer " + credential)]
+        return [self._credential(credential)]
 
     def _credential(self, key: bytes) -> tuple[bytes, bytes]:
         if self.protocol == "anthropic":

@@ -17,7 +17,11 @@ __all__ = ["WorkerVitals", "read_drainer", "read_workers", "write_vitals"]
 
 
 class WorkerVitals(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of itself; instants in microseconds since the epoch."""
+    """What a worker says of itself; instants in microseconds since the epoch.
+
+    `routes` counts, by pool, calls by who served them, and alarms; `stopped` are policies that do
+    not count now.
+    """
 
     slot: int
     pid: int
@@ -27,6 +31,8 @@ class WorkerVitals(msgspec.Struct, frozen=True, kw_only=True):
     calls_total: int = 0
     calls_unwritten: int = 0
     breakers: dict[str, str] = {}
+    asides: dict[str, int] = {}
+    routes: dict[str, dict[str, int]] = {}
 
 
 def write_vitals(directory: Path, vitals: WorkerVitals) -> None:

@@ -18,21 +18,25 @@ from farthing.budgets.alerts import Outbox, anomaly_event
 from farthing.budgets.runaway import Evidence, RunawayDetector
 from farthing.clock import Clock
 from farthing.config import Config
-from farthing.gateway.asking import Asking
 from farthing.gateway.attempts import Attempts
+from farthing.gateway.browser import Browsers
 from farthing.gateway.budget_pages import BudgetPages
-from farthing.gateway.caching import ExactCache
+from farthing.gateway.cache_wiring import CachesWired, wire_caches
 from farthing.gateway.caller import Callers
-from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.decode import Decoder
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
+from farthing.gateway.evidencing import EvidenceWired, wire_evidence
 from farthing.gateway.exchange import Exchange
+from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import compose
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.pages import Pages
 from farthing.gateway.pricer import Pricer
+from farthing.gateway.route_board import RouteBoard, virtual_models
+from farthing.gateway.route_steps import StepRunner
+from farthing.gateway.routing import Routing
 from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
@@ -41,7 +45,6 @@ from farthing.gateway.vitals import WorkerVitals
 from farthing.gateway.watch import RateLimits, RunawayWatch
 from farthing.ledger import SqliteStore, StoreError
 from farthing.ledger.layout import Layout
-from farthing.levers.cache import Answers, Vault
 from farthing.limits import Limiter
 from farthing.money import Money
 from farthing.pricing import PriceBook
@@ -61,21 +64,31 @@ class Wired(msgspec.Struct, frozen=True, kw_only=True):
     book: PriceBook
     upstreams: Mapping[str, Upstream]
     treasurer: Treasurer | None
-    answers: Answers | None
+    caches: CachesWired
+    evidence: EvidenceWired
+    feedback: FeedbackDesk
+    routes: RouteBoard | None = None
 
     def start(self) -> None:
-        """Begin to ask for the budgets' money."""
+        """Read how far levers may go; begin to ask for money, and to look at policies."""
+        self.evidence.board.read()
         if self.treasurer is not None:
             self.treasurer.start()
+        if self.routes is not None:
+            self.routes.start()
+        self.caches.start()
 
     async def close(self) -> None:
-        """Give back the budgets' money and drop all connections to providers."""
+        """Give back the budgets' money, drop all connections, settle what the disk refused."""
+        await self.evidence.close()
         if self.treasurer is not None:
             await self.treasurer.close()
-        if self.answers is not None:
-            self.answers.close()
+        if self.routes is not None:
+            await self.routes.close()
+        await self.caches.close()
         for upstream in self.upstreams.values():
             upstream.close()
+        self.desk.write_again()
 
 
 def wire_engine(
@@ -98,35 +111,27 @@ def wire_engine(
     book = PriceBook.load(config.pricing_settings())
     pricer = Pricer(config, book)
     exchange = Exchange(config, upstreams, pricer, clock, _escrow(config, treasurer, pricer))
-    attempts = Attempts(
-        settings=config.retry,
-        targets=targets,
-        upstreams=upstreams,
-        exchange=exchange,
-        clock=clock,
-        sleep=asyncio.sleep,
-        random=Random(),  # noqa: S311 - jitter, not a secret
-    )
-    answers = _answers(config)
-    exact, coalesce = _caches(config, targets, answers, pricer, clock)
-    pages = Pages(
-        directory=Path(config.ledger.data_dir),
-        ring=ring,
-        desk=desk,
-        upstreams=upstreams,
-        targets=targets,
-        clock=clock,
-        vitals=vitals,
-        budgets=BudgetPages(config, ring, clock),
+    attempts = _attempts(config, targets, upstreams, exchange, clock)
+    ids = CallIds(os.urandom(8))
+    evidence = wire_evidence(config, attempts, desk, targets, pricer, ids)
+    caches = wire_caches(config, targets, pricer, clock, evidence)
+    board, routing = _routing(config, targets, upstreams, pricer, book, clock, environ)
+    pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
+    caches.listen(pages.feedback, clock)
+    order = stages(
+        _limits(config, clock),
+        _watch(config, clock),
+        *caches.stages,
+        evidence.candidate,
+        routing,
     )
     engine = Engine(
-        decoder=Decoder(config, desk, clock, CallIds(os.urandom(8))),
-        serve=compose(
-            stages(_limits(config, clock), _watch(config, clock), exact, coalesce), attempts
-        ),
+        decoder=Decoder(config, desk, clock, ids),
+        serve=compose(order, attempts),
         callers=Callers(ring, config.gateway.environment),
         clock=clock,
         pages=pages.table(),
+        browsers=Browsers(config.gateway.browser_origins, ring),
     )
     return Wired(
         engine=engine,
@@ -135,30 +140,74 @@ def wire_engine(
         book=book,
         upstreams=upstreams,
         treasurer=treasurer,
-        answers=answers,
+        caches=caches,
+        routes=board,
+        evidence=evidence,
+        feedback=pages.feedback,
     )
 
 
-def _answers(config: Config) -> Answers | None:
-    """The exact cache, where it works for any call."""
-    if not config.cache.is_used:
-        return None
-    return Answers(config.cache, Path(config.ledger.data_dir))
+def _pages(  # noqa: PLR0913, PLR0917 - wired once, at start
+    config: Config,
+    ring: KeyRing,
+    desk: Desk,
+    upstreams: Mapping[str, Upstream],
+    targets: Targets,
+    evidence: EvidenceWired,
+    vitals: Callable[[], WorkerVitals],
+) -> Pages:
+    """What the gateway answers itself."""
+    return Pages(
+        directory=Path(config.ledger.data_dir),
+        ring=ring,
+        desk=desk,
+        upstreams=upstreams,
+        targets=targets,
+        clock=desk.clock,
+        vitals=vitals,
+        budgets=BudgetPages(config, ring, desk.clock),
+        virtual=virtual_models(config),
+        evidence=evidence.store,
+    )
 
 
-def _caches(
-    config: Config, targets: Targets, answers: Answers | None, pricer: Pricer, clock: Clock
-) -> tuple[ExactCache | None, Coalesce | None]:
-    """The stages of the exact cache and of coalescing, where they are used."""
-    is_coalescing = config.coalesce.mode == "on"
-    if answers is None and not is_coalescing:
+def _attempts(
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    exchange: Exchange,
+    clock: Clock,
+) -> Attempts:
+    """What reaches the providers, with retries and breakers."""
+    return Attempts(
+        settings=config.retry,
+        targets=targets,
+        upstreams=upstreams,
+        exchange=exchange,
+        clock=clock,
+        sleep=asyncio.sleep,
+        random=Random(),  # noqa: S311 - jitter, not a secret
+    )
+
+
+def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
+    config: Config,
+    targets: Targets,
+    upstreams: Mapping[str, Upstream],
+    pricer: Pricer,
+    book: PriceBook,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> tuple[RouteBoard | None, Routing | None]:
+    """The pools and the stage that routes calls, where there is a pool."""
+    if not config.routing.pools:
         return None, None
-    asking = Asking(config, targets, Vault(None) if answers is None else answers.vault)
-    told = config.gateway.stream_cost
-    return (
-        None if answers is None else ExactCache(answers, asking, pricer, clock, told),
-        Coalesce(asking, clock, told) if is_coalescing else None,
+    secret = environ.get("FARTHING_ROUTE_SECRET", "").encode()
+    board = RouteBoard(config, targets, upstreams, book, clock, secret)
+    runner = StepRunner(
+        clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )
+    return board, Routing(board, pricer, runner, clock)
 
 
 def _treasurer(config: Config, clock: Clock, journal: JournalLike) -> Treasurer | None:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from farthing.clock import Clock, SystemClock
@@ -45,6 +45,7 @@ class Worker:
         self._directory = Path(config.ledger.data_dir)
         self._journal = journal
         self._server: Server | None = None
+        self._failing: set[str] = set()
         ring = KeyRing(self._directory, is_local=config.gateway.is_local)
         self._wired = wire_engine(config, journal, clock, os.environ, self.vitals, ring)
 
@@ -60,6 +61,8 @@ class Worker:
             calls_total=self._wired.desk.opened,
             calls_unwritten=len(self._wired.desk.unwritten),
             breakers={n: u.breaker.state.value for n, u in self._wired.upstreams.items()},
+            asides=self._wired.evidence.aside.counts,
+            routes=self._wired.routes.counts if self._wired.routes is not None else {},
         )
 
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -81,7 +84,7 @@ class Worker:
         renewed_us = -_VITALS_US
         while True:
             await asyncio.sleep(interval_s)
-            await asyncio.to_thread(self._journal.sync)
+            await self._do("force the journal to disk", self._sync)
             self._wired.desk.write_again()
             now_us = self._clock.monotonic_us()
             if now_us - renewed_us < _VITALS_US:
@@ -89,11 +92,31 @@ class Worker:
             renewed_us = now_us
             if os.getppid() != self._parent:
                 stop.set()
-            try:
-                self._wired.ring.refresh()
-            except ConfigError:
-                _LOG.exception("the keys could not be read again")
-            write_vitals(self._directory / "run", self.vitals())
+            await self._do("read the keys again", self._refresh)
+            await self._do("read the levers' modes again", self._wired.evidence.board.refresh)
+            await self._do("write its vital signs", self._tell)
+
+    async def _do(self, chore: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a chore. One that fails is told once, comes round again and stops no other."""
+        try:
+            await work()
+        except Exception:  # edge: a full disk must not end what revokes keys and settles calls
+            if chore not in self._failing:
+                _LOG.exception("the worker could not %s; it is tried again", chore)
+            self._failing.add(chore)
+            return
+        if chore in self._failing:
+            self._failing.discard(chore)
+            _LOG.warning("the worker could %s again", chore)
+
+    async def _sync(self) -> None:
+        await asyncio.to_thread(self._journal.sync)
+
+    async def _refresh(self) -> None:
+        self._wired.ring.refresh()
+
+    async def _tell(self) -> None:
+        write_vitals(self._directory / "run", self.vitals())
 
 
 async def _serve(config: Config, slot: int, listener: socket.socket, parent: int) -> None:

@@ -41,6 +41,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.directory / "archive"
 
     @property
+    def is_begun(self) -> bool:
+        """Whether a ledger was begun here."""
+        return self.store.exists() or self.journal.is_dir() or self.archive.is_dir()
+
+    @property
     def drain_lock(self) -> Path:
         """The file whose lock makes a drainer the only one."""
         return self.directory / "drain.lock"

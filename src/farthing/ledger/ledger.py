@@ -86,7 +86,7 @@ class Ledger:
         """The ledger in a directory; journals are drained first, unless somebody else does that.
 
         Raises:
-            LedgerMissing: there is no such directory.
+            LedgerMissing: there is no such directory, or no ledger in it; nothing is made.
             StoreError: the store can't be read.
         """
         if not directory.is_dir():
@@ -95,6 +95,12 @@ class Ledger:
                 "Nothing was made.\nName the folder with --data-dir or FARTHING_DATA_DIR."
             )
         layout = Layout(directory)
+        if not layout.is_begun:
+            raise LedgerMissing(
+                f"There is no ledger in {directory}: it holds neither a store nor journals.\n"
+                "Nothing was made.\nName the folder with --data-dir or FARTHING_DATA_DIR; a ledger "
+                "begins with the first `farthing up`."
+            )
         store = SqliteStore(layout.store, busy_timeout_ms=settings.busy_timeout_ms)
         ledger = cls(directory, settings, store)
         with contextlib.suppress(DrainerBusy), ledger._drainer(clock) as drainer:

@@ -47,6 +47,11 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: int | None
     p95_ms: int | None
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether any of it has a price; a cost of zero says something only then."""
+        return self.unpriced_attempts < self.attempts or not self.unpriced_attempts
+
     def document(self) -> dict[str, Any]:
         """The row as JSON: whole prompt and completion, and the buckets beside them."""
         return {
@@ -55,7 +60,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
             "calls": self.calls,
             "input_tokens": self.usage.prompt_tokens,
             "output_tokens": self.usage.completion_tokens,
-            "cost_per_call_usd": _per(self.cost, self.calls),
+            "cost_per_call_usd": _per(self.cost, self.calls) if self.is_priced else None,
             "attempts": self.attempts,
             "unpriced_attempts": self.unpriced_attempts,
             "tokens": _buckets(self.usage),

@@ -31,6 +31,7 @@ class Runner:
     def __init__(self, config: Config, clock: Clock) -> None:
         """Raises ConfigError: the settings contradict each other; nothing was started."""
         self._clock = clock
+        self._pid = os.getpid()
         self._journal = Journal.open(
             Path(config.ledger.data_dir), f"library-{os.getpid()}", settings=config.ledger
         )
@@ -60,8 +61,14 @@ class Runner:
         """Run a coroutine on the engine's loop; cancelling the future cancels it.
 
         Raises:
-            CallerError: the engine is closed.
+            CallerError: the engine is closed, or it runs in the process that this one forked from.
         """
+        if os.getpid() != self._pid:  # a fork has no threads, so nobody would ever answer
+            raise CallerError(
+                "This Farthing was made before this process was forked, and its engine runs in the "
+                "parent only. Nothing was sent and nothing was recorded. Make one in each process, "
+                "for example when a worker starts."
+            )
         if not self._is_open:
             raise CallerError(
                 "This Farthing is closed. Nothing was sent and nothing was recorded. "
@@ -84,7 +91,12 @@ class Runner:
         self.submit(lambda: self._post(entry, card)).result()
 
     def close(self) -> None:
-        """Settle what runs, put the journal on disk and drain it to the store; again is no error."""
+        """Settle what runs, put the journal on disk and drain it to the store; again is no error.
+
+        In a forked process nothing is closed: the engine is the parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         with self._closing:
             if not self._is_open:
                 return

@@ -208,7 +208,8 @@ class PriceBook:
         return msgspec.structs.replace(bounded, id=card_id(bounded))
 
     def _unknown(self, provider: str, model: str, who: str) -> Unpriced:
-        detail = f"no price is known for {model!r} at provider {who or provider or 'unknown'!r}"
+        at = f" at provider {who or provider!r}" if who or provider else ""
+        detail = f"no price is known for {model!r}{at}"
         low = model.lower()
         for held in self._catalogue.quarantine:
             if held.provider == who and held.model == low:

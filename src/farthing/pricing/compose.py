@@ -40,6 +40,9 @@ _BATCH: _Key = ("default", True, "")
 _HALF_PRICE_BATCH = frozenset({"openai", "anthropic"})
 
 
+_CACHED = (Unit.CACHE_READ, Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_1H)
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What a card is made of beside rows: factors on list prices, and what is known when.
 
@@ -191,7 +194,7 @@ def _complete(model: str, known: _Sets) -> tuple[RateSet, ...]:
     sets: list[RateSet] = []
     for key in sorted({key for key, _ in known}, key=lambda key: (key != _STANDARD, key)):
         for over in sorted({over for terms, over in known if terms == key} | {0}):
-            rates = _filled(model, _inherited(known, key, over))
+            rates = _filled(model, _inherited(model, known, key, over))
             sets.append(
                 RateSet(
                     rates=tuple(rates.get(unit) for unit in UNITS),
@@ -204,12 +207,14 @@ def _complete(model: str, known: _Sets) -> tuple[RateSet, ...]:
     return tuple(sets)
 
 
-def _inherited(known: _Sets, key: _Key, over: int) -> _Rates:
+def _inherited(model: str, known: _Sets, key: _Key, over: int) -> _Rates:
     """The rates of a tier: its own, else those of lower tiers, else the standard ones.
 
-    Tables of batch and tier prices leave out what keeps its standard price.
+    Tables of batch and tier prices leave out what keeps its standard price; Claude's leave out
+    that its cache rates stay in proportion to the input's, in batches and long prompts too.
     Source: https://developers.openai.com/api/docs/pricing (2026-10-14: the batch table gives no
-    cached rate for gpt-4o), https://ai.google.dev/gemini-api/docs/pricing (2026-10-14).
+    cached rate for gpt-4o), https://ai.google.dev/gemini-api/docs/pricing (2026-10-14),
+    https://platform.claude.com/docs/en/about-claude/pricing (2026-11).
     """
     found: _Rates = {}
     chain: Iterable[tuple[_Key, int]] = (
@@ -217,8 +222,20 @@ def _inherited(known: _Sets, key: _Key, over: int) -> _Rates:
         *((key, o) for o in sorted({o for k, o in known if k == key}) if o <= over),
     )
     for step in chain:
+        if "claude" in model.lower():
+            found.update(_in_proportion(found, known[step]))
         found.update(known[step])
     return found
+
+
+def _in_proportion(lower: _Rates, given: _Rates) -> _Rates:
+    """The cache rates that `given` leaves out, moved as its input price moves from `lower`'s."""
+    if Unit.INPUT not in given or Unit.INPUT not in lower:
+        return {}
+    ratio = _ratio(given[Unit.INPUT], lower[Unit.INPUT])
+    return {
+        unit: lower[unit].times(*ratio) for unit in _CACHED if unit in lower and unit not in given
+    }
 
 
 def _filled(model: str, rates: _Rates) -> _Rates:

@@ -21,7 +21,12 @@ _PROVIDERS = MappingProxyType(
         "zhipu": "zai", "claude": "anthropic", "mistralai": "mistral",
     }
 )  # fmt: skip
-_MAKERS = (
+_MAKERS = (  # the form of a platform's ids first: they hold the makers' names
+    ("aws", re.compile(r"(arn:aws[a-z-]*:bedrock:|([a-z]+(-gov)?\.)?"
+                       r"(ai21|amazon|anthropic|cohere|deepseek|meta|mistral|moonshot|openai|qwen|"
+                       r"stability|twelvelabs|writer|zai)\.[a-z])")),
+    ("google", re.compile(r"(models/(gemini|gemma)|(projects/.*)?publishers/[^/]+/models/)")),
+    ("fireworks", re.compile(r"accounts/fireworks/")),
     ("openai", re.compile(r"(gpt-|chatgpt-|o[134](-|$)|text-embedding-|davinci|babbage|ft:gpt-)")),
     ("anthropic", re.compile(r"claude")),
     ("google", re.compile(r"(gemini|gemma)")),
@@ -32,9 +37,12 @@ _MAKERS = (
     ("perplexity", re.compile(r"sonar")),
     ("moonshotai", re.compile(r"kimi")),
     ("zai", re.compile(r"glm-")),
-)
+    ("minimax", re.compile(r"minimax")),
+    ("alibaba", re.compile(r"(qwen-|qwen\d|qwq|qvq)")),
+)  # fmt: skip
 _DATED = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 _FINE_TUNE = re.compile(r"^(ft:[^:]+):.*$")
+_FINE_TUNED_35 = re.compile(r"^(ft:gpt-3\.5-turbo-)\d{4}$")  # listed once for all of its snapshots
 # arn:aws:bedrock:REGION:ACCOUNT:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0
 # Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
 _BEDROCK_VERSION = re.compile(r"(-v\d+)?(:\d+)?(:\d+k)?$")
@@ -64,7 +72,8 @@ def spellings(provider: str, model: str) -> list[str]:
         tail = low.rsplit("/", 1)[-1]
         found = [low, tail, _VERTEX_VERSION.sub("", tail)]
     else:
-        found = [low, _FINE_TUNE.sub(r"\1", low)]
+        tuned = _FINE_TUNE.sub(r"\1", low)
+        found = [low, tuned, _FINE_TUNED_35.sub(r"\1", tuned)]
     found += [_DATED.sub("", name) for name in found if _DATED.search(name)]
     return list(dict.fromkeys(found))
 

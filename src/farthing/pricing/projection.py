@@ -36,17 +36,26 @@ def project(call: Money, volume: Volume) -> Projection:
     """A request is a call times its regenerations and steps; a conversation, `turns` requests.
 
     Raises:
-        ValueError: a factor is no number, or negative.
+        ValueError: a factor is no number or negative, or a multiplier is below 1.
     """
-    request = call.nanodollars * _factor(volume.regenerations) * _factor(volume.steps)
+    request = call.nanodollars * _multiplier("regenerations", volume) * _multiplier("steps", volume)
     day = request * _factor(volume.per_day)
     return Projection(
         per_call=call,
         per_request=_sum(request),
-        per_conversation=_sum(request * _factor(volume.turns)),
+        per_conversation=_sum(request * _multiplier("turns", volume)),
         per_day=_sum(day),
         per_month=_sum(day * DAYS_PER_MONTH),
     )
+
+
+def _multiplier(name: str, volume: Volume) -> Fraction:
+    """Calls an answer, steps a request, requests a conversation: there is at least one of each."""
+    text: str = getattr(volume, name)
+    factor = _factor(text)
+    if factor < 1:
+        raise ValueError(f"{name} must be at least 1, not {text}")
+    return factor
 
 
 def _factor(text: str) -> Fraction:

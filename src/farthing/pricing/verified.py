@@ -1,10 +1,11 @@
 """Rows checked against the vendor's own page, where the catalogues begin too late or are wrong.
 
 Days are those of the vendor's announcement, which each row names. `verified_by` says how the
-figures were checked on 2026-11-24: `page`, a stored copy of a page of the vendor's shows them (for
-the Claude 3 family https://docs.anthropic.com/en/docs/about-claude/pricing of 2025); `records`, at
-least two independent dated records agree on them (LiteLLM, langfuse, FLAML, OpenRouter's snapshots,
-tokencost), while the announcement itself could not be read; `record`, one such record.
+figures were checked on 2026-11-24: `page ADDRESS`, a stored copy of that page of the vendor's shows
+them; `records`, at least two independent dated records agree on them (LiteLLM, langfuse, FLAML,
+OpenRouter's snapshots, models.dev), while the announcement itself could not be read; `record`, one
+such record, or several that do not tell the day. No page was found for a `record`: such a row is as
+good as what it is copied from, and a price of your own (`[[price]]`) overrules it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from farthing.pricing.rows import Layer, Quote, Row
 __all__ = ["VERIFIED"]
 
 _CHECKED: Final = "2026-11-24"
-_PAGE: Final = "page"
+# Shows Claude Opus 4 and 4.1, Sonnet 4 and 3.7, Haiku 3.5, Opus 3 and Haiku 3, with their caches.
+_CLAUDE_PAGE: Final = "page https://platform.claude.com/docs/en/about-claude/pricing"
+# Shows Claude 3.5 Sonnet, which the page of today no longer lists.
+_CLAUDE_PAGE_2025: Final = "page https://docs.anthropic.com/en/docs/about-claude/pricing"
 _SEARCH: Final = {"web_search": "10"}  # USD per thousand
 
 
@@ -91,7 +95,12 @@ _OPENAI: Mapping[str, tuple[Row, ...]] = {
     ),
     **_each(
         ("gpt-4-turbo", "gpt-4-turbo-2024-04-09"),
-        _row(_TURBO_PAGE, "2024-04-09", _rates("10", "30"), by=_PAGE),
+        _row(
+            _TURBO_PAGE,
+            "2024-04-09",
+            _rates("10", "30"),
+            by=f"page {_TURBO_PAGE.partition(' ')[0]}",
+        ),
     ),
     # The alias moved to gpt-3.5-turbo-0613 on 2023-06-27, and twice again with new prices.
     "gpt-3.5-turbo": (
@@ -189,9 +198,13 @@ _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
     "claude-2.1": (_row(_CLAUDE_21, "2023-11-21", _rates("8", "24")),),
     **_each(
         ("claude-3-opus", "claude-3-opus-latest", "claude-3-opus-20240229"),
-        _row(_CLAUDE_3, "2024-03-04", _rates("15", "75"), by=_PAGE),
+        _row(_CLAUDE_3, "2024-03-04", _rates("15", "75"), by=_CLAUDE_PAGE),
         _row(
-            _CLAUDE_CACHE, "2024-08-14", _rates("15", "75", "1.5", "18.75"), kind="change", by=_PAGE
+            _CLAUDE_CACHE,
+            "2024-08-14",
+            _rates("15", "75", "1.5", "18.75"),
+            kind="change",
+            by=_CLAUDE_PAGE,
         ),
     ),
     **_each(
@@ -200,44 +213,53 @@ _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
     ),
     **_each(
         ("claude-3-haiku", "claude-3-haiku-20240307"),
-        _row(_HAIKU_3, "2024-03-13", _rates("0.25", "1.25"), by=_PAGE),
+        _row(_HAIKU_3, "2024-03-13", _rates("0.25", "1.25"), by=_CLAUDE_PAGE),
         _row(
             _CLAUDE_CACHE,
             "2024-08-14",
             _rates("0.25", "1.25", "0.03", "0.3"),
             kind="change",
-            by=_PAGE,
+            by=_CLAUDE_PAGE,
         ),
     ),
     "claude-3-5-sonnet-20240620": (
-        _row(_SONNET_35, "2024-06-20", _rates("3", "15"), by=_PAGE),
+        _row(_SONNET_35, "2024-06-20", _rates("3", "15"), by=_CLAUDE_PAGE_2025),
         _row(
-            _CLAUDE_CACHE, "2024-08-14", _rates("3", "15", "0.3", "3.75"), kind="change", by=_PAGE
+            _CLAUDE_CACHE,
+            "2024-08-14",
+            _rates("3", "15", "0.3", "3.75"),
+            kind="change",
+            by=_CLAUDE_PAGE_2025,
         ),
     ),
     "claude-3-5-sonnet-20241022": (
-        _row(_MODELS_35, "2024-10-22", _rates("3", "15", "0.3", "3.75"), by=_PAGE),
+        _row(_MODELS_35, "2024-10-22", _rates("3", "15", "0.3", "3.75"), by=_CLAUDE_PAGE_2025),
         _row(
             _SEARCH_API,
             "2025-05-07",
             _rates("3", "15", "0.3", "3.75") | _SEARCH,
             kind="change",
-            by=_PAGE,
+            by=_CLAUDE_PAGE_2025,
         ),
     ),
     **_each(
         ("claude-3-7-sonnet", "claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219"),
-        _row(f"{_NEWS}/claude-3-7-sonnet (2025-02-24)", "2025-02-24", _SONNET),
-        _row(_SEARCH_API, "2025-05-07", _SONNET | _SEARCH, kind="change"),
+        _row(f"{_NEWS}/claude-3-7-sonnet (2025-02-24)", "2025-02-24", _SONNET, by=_CLAUDE_PAGE),
+        _row(_SEARCH_API, "2025-05-07", _SONNET | _SEARCH, kind="change", by=_CLAUDE_PAGE),
     ),
     **_each(
         ("claude-opus-4", "claude-opus-4-0", "claude-opus-4-20250514"),
-        _row(_CLAUDE_4, "2025-05-22", _rates("15", "75", "1.5", "18.75") | _SEARCH),
+        _row(
+            _CLAUDE_4,
+            "2025-05-22",
+            _rates("15", "75", "1.5", "18.75") | _SEARCH,
+            by=_CLAUDE_PAGE,
+        ),
     ),
     # The catalogues lack this model's price for prompts of more than 200,000 tokens.
     **_each(
         ("claude-sonnet-4", "claude-sonnet-4-0", "claude-sonnet-4-20250514"),
-        _row(_CLAUDE_4, "2025-05-22", _SONNET | _SEARCH),
+        _row(_CLAUDE_4, "2025-05-22", _SONNET | _SEARCH, by=_CLAUDE_PAGE),
         _row(
             _LONG_CONTEXT,
             "2025-08-12",
@@ -249,13 +271,19 @@ _ANTHROPIC: Mapping[str, tuple[Row, ...]] = {
     **_each(
         ("claude-3-5-haiku-latest", "claude-3-5-haiku-20241022"),
         _row(_MODELS_35, "2024-11-04", _rates("1", "5", "0.1", "1.25")),
-        _row(_HAIKU_CUT, "2024-12-03", _rates("0.8", "4", "0.08", "1"), kind="change", by=_PAGE),
+        _row(
+            _HAIKU_CUT,
+            "2024-12-03",
+            _rates("0.8", "4", "0.08", "1"),
+            kind="change",
+            by=_CLAUDE_PAGE,
+        ),
         _row(
             _SEARCH_API,
             "2025-05-07",
             _rates("0.8", "4", "0.08", "1") | _SEARCH,
             kind="change",
-            by=_PAGE,
+            by=_CLAUDE_PAGE,
         ),
     ),
 }

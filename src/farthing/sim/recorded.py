@@ -1,18 +1,18 @@
 """Recorded answers: Outcomes and Samples files, looked up by prompt and model.
 
 A prompt is known when its whitespace-normalised text is equal to the recorded one. Both formats
-are described in docs/simulator.md; gzip is read where the name ends in `.gz`.
+are described in docs/simulator.md; gzip and zstd are read, known by their first bytes.
 """
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
+from farthing.compression import unpacked
 from farthing.sim.chance import Chance
 from farthing.sim.errors import BadRules
 
@@ -174,9 +174,9 @@ def _decoded(decoder: msgspec.json.Decoder[_Line], line: bytes, path: Path, numb
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except OSError as error:
+        plain = unpacked(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise BadRules(f"{path}: {error}. Nothing was started.") from error
+    for number, line in enumerate(plain.splitlines(), start=1):
+        if line.strip():
+            yield number, line

@@ -58,10 +58,11 @@ INSTANT: Final = Pace(first_byte_ms=0, first_byte_sigma=0, token_ms=0, token_sig
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is special for requests whose model matches `model` (a glob) and path `path`.
 
-    A fault happens with `probability`, for the first `times` matching requests only (0: no end),
-    from matching request number `from_request` to `to_request` (1 is the first; 0: no end), and
-    from `from_s` to `to_s` seconds after start or reset (0: no end). `accuracy` is the share of
-    recorded right answers that stay right. `style` is the usage style of a provider
+    It holds for the first `times` matching requests only (0: no end), from matching request number
+    `from_request` to `to_request` (1 is the first; 0: no end), and from `from_s` to `to_s` seconds
+    after start or reset (0: no end); a fault then happens with `probability`. `accuracy` is the
+    share of recorded right answers that stay right. `serves` is the model that answers name in
+    place of the one that was asked. `style` is the usage style of a provider
     (openai, openrouter, deepseek, xai); the prices per million tokens serve styles that report
     costs.
     """
@@ -76,6 +77,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     from_s: float = 0.0
     to_s: float = 0.0
     accuracy: _Probability | None = None
+    serves: str = ""
     style: Literal["", "openai", "openrouter", "deepseek", "xai"] = ""
     pace: Pace | None = None
     usd_per_million_input: str = ""
@@ -88,7 +90,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
 
     def is_due(self, matched: int, elapsed_s: float) -> bool:
-        """Whether its fault may happen to matching request number `matched`, at `elapsed_s`."""
+        """Whether it holds for matching request number `matched`, at `elapsed_s`."""
         return (
             (not self.times or matched <= self.times)
             and matched >= self.from_request

@@ -42,6 +42,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace
     fault: Fault | None = None
     accuracy: float | None = None
+    serves: str = ""
     style: str = ""
     usd_per_million_input: str = ""
     usd_per_million_output: str = ""
@@ -113,7 +114,9 @@ class World:
                 continue
             self._matched[index] += 1
             matched = self._matched[index]
-            if rule.fault and rule.is_due(matched, elapsed_s):
+            if not rule.is_due(matched, elapsed_s):
+                continue
+            if rule.fault:
                 drawn = Chance(self.settings.seed, b"rule", bytes(f"{index}.{matched}", "ascii"))
                 if drawn.happens(rule.probability):
                     said.setdefault("fault", read_fault(rule.fault))
@@ -153,7 +156,7 @@ class World:
         )
 
 
-_TEXTS = ("style", "usd_per_million_input", "usd_per_million_output")
+_TEXTS = ("serves", "style", "usd_per_million_input", "usd_per_million_output")
 
 
 def _score(recorded: float | None, accuracy: float | None, chance: Chance) -> float | None:

@@ -21,8 +21,8 @@ from farthing.levers.cache.memory import AtHand, Memory
 from farthing.levers.cache.scope import TenantKeys, Vault
 from farthing.levers.cache.seal import BadSeal, Sealer
 from farthing.levers.cache.settings import CacheSettings
-from farthing.levers.cache.store import CacheStoreError, Kept, SqliteAnswers, cache_file
-from farthing.levers.cache.writer import Writer
+from farthing.levers.cache.store import CacheStoreError, Kept, Purge, SqliteAnswers, cache_file
+from farthing.levers.cache.writer import Write, Writer
 
 __all__ = ["Answers", "Found", "check_extra", "open_vault"]
 
@@ -93,6 +93,24 @@ class Answers:
         age_s_max = asked.directives.age_s_max
         age_us = now_us - found.answer.stored.created_us
         return None if age_s_max is not None and age_us > age_s_max * 1_000_000 else found
+
+    def find_key(self, key: bytes, keys: TenantKeys, now_us: int) -> AtHand | None:
+        """The answer that stands under a key."""
+        if now_us >= self._looked_us + _LOOK_US:
+            self._look_round(now_us)
+        answer = self._memory.find(key, now_us)
+        return answer or self._load(key, keys, now_us, is_alias=False)
+
+    def quarantine(self, call_id: str, keys: TenantKeys, now_us: int) -> None:
+        """Never again serve what a call answered, however it is asked for."""
+        self._memory.clear()
+        purge = Purge(at_us=now_us, tenant=keys.tenant_mark, mark=keys.mark("call", call_id))
+        self.write(lambda answers: answers.purge(purge))
+
+    def write(self, write: Write) -> None:
+        """Have something written beside the answers, behind the calls; not where all is memory."""
+        if self._disk is not None:
+            self._disk.writer.put(write)
 
     def keep(self, asked: Asked, stored: Stored, started_us: int) -> None:
         """Store an answer to a call that began at `started_us`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["SCHEMA", "VERSION"]
+__all__ = ["SCHEMA", "SEMANTIC", "VERSION"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 SCHEMA: Final = """
 CREATE TABLE entries (
     key BLOB PRIMARY KEY,
@@ -37,4 +37,56 @@ CREATE TABLE lookups (
     day TEXT, feature TEXT, result TEXT, reason TEXT, count INTEGER NOT NULL,
     PRIMARY KEY (day, feature, result, reason)
 ) WITHOUT ROWID;
+"""
+
+# What the semantic layer keeps beside the entries; it goes with them (version 2).
+SEMANTIC: Final = """
+CREATE TABLE questions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL UNIQUE, tenant BLOB NOT NULL,
+    space BLOB NOT NULL, embedder TEXT NOT NULL, sealed BLOB NOT NULL
+);
+CREATE INDEX questions_by_space ON questions (space, embedder);
+CREATE TABLE wordings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, entry BLOB NOT NULL,
+    tenant BLOB NOT NULL, source TEXT NOT NULL, at_us INTEGER NOT NULL
+);
+CREATE INDEX wordings_by_entry ON wordings (entry);
+CREATE TABLE apart (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, entry BLOB NOT NULL,
+    tenant BLOB NOT NULL, at_us INTEGER NOT NULL, UNIQUE (key, entry)
+);
+CREATE INDEX apart_by_entry ON apart (entry);
+CREATE TABLE labels (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, course BLOB NOT NULL, tenant BLOB NOT NULL,
+    features TEXT NOT NULL, is_wrong INTEGER NOT NULL, propensity REAL NOT NULL,
+    is_serving INTEGER NOT NULL, judge TEXT NOT NULL, at_us INTEGER NOT NULL, call_id TEXT NOT NULL
+);
+CREATE INDEX labels_by_course ON labels (course, id);
+CREATE INDEX labels_by_call ON labels (call_id);
+CREATE TABLE courses (
+    course BLOB PRIMARY KEY, tenant BLOB NOT NULL, feature TEXT NOT NULL, model TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0, stopped_us INTEGER NOT NULL DEFAULT 0,
+    stopped TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE asked (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, call_id TEXT NOT NULL,
+    tenant BLOB NOT NULL, user BLOB, feature TEXT NOT NULL, course BLOB NOT NULL,
+    key BLOB NOT NULL, entry BLOB, result TEXT NOT NULL, guard TEXT NOT NULL, cosine REAL,
+    verdict TEXT NOT NULL DEFAULT '', judge TEXT NOT NULL DEFAULT '', told TEXT NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX asked_by_time ON asked (at_us);
+CREATE INDEX asked_by_call ON asked (call_id);
+CREATE TABLE accounts (
+    day TEXT, course BLOB, tenant BLOB, feature TEXT, name TEXT, amount INTEGER NOT NULL,
+    PRIMARY KEY (day, course, name)
+) WITHOUT ROWID;
+DROP TRIGGER entries_end;
+CREATE TRIGGER entries_end AFTER DELETE ON entries BEGIN
+    DELETE FROM aliases WHERE entry = OLD.key;
+    DELETE FROM marks WHERE entry = OLD.key;
+    DELETE FROM questions WHERE entry = OLD.key;
+    DELETE FROM wordings WHERE entry = OLD.key;
+    DELETE FROM apart WHERE entry = OLD.key;
+END;
 """

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from farthing.levers.cache.semantic_settings import SemanticSettings
+
 __all__ = ["CacheMode", "CacheSettings", "FeatureCache", "Rules", "Share", "Volatility", "rules_of"]
 
 CacheMode = Literal["off", "shadow", "on"]
@@ -128,6 +130,7 @@ class CacheSettings(
     features: Annotated[
         dict[str, FeatureCache], Meta(description="What is different for a feature, by its name.")
     ] = {}
+    semantic: SemanticSettings = SemanticSettings()
 
     @property
     def is_used(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from farthing.errors import FarthingError
-from farthing.levers.cache.schema import SCHEMA, VERSION
+from farthing.levers.cache.schema import SCHEMA, SEMANTIC, VERSION
 
 __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_file"]
 
@@ -116,15 +116,20 @@ class SqliteAnswers:
     def _prepare(self) -> None:
         with self.transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
+            if version not in (0, 1, VERSION):
                 raise CacheStoreError(
                     f"{self._path} was written by another version of Farthing. Nothing was "
                     "changed. Remove the file; a cache fills again."
                 )
-            if not version:
-                for statement in _statements(SCHEMA):
+            if version != VERSION:
+                for statement in _statements(SEMANTIC if version else SCHEMA + SEMANTIC):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {VERSION:d}")
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the tables beside the entries; used in the thread that this belongs to."""
+        return self._db
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
@@ -180,9 +185,15 @@ class SqliteAnswers:
         names = ("at_us", "tenant", "feature", "mark", "before_us")
         if any(Purge(**dict(zip(names, row, strict=True))).covers(kept) for row in purges):
             return
-        self._db.execute("DELETE FROM entries WHERE key = ?", (kept.key,))
+        # An answer that takes another's place keeps the wordings approved for its question.
+        self._db.execute("DELETE FROM aliases WHERE entry = ?", (kept.key,))
+        self._db.execute("DELETE FROM marks WHERE entry = ?", (kept.key,))
         self._db.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)",
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+            " tenant = excluded.tenant, feature = excluded.feature,"
+            " created_us = excluded.created_us, expires_us = excluded.expires_us,"
+            " used_us = excluded.used_us, hits = 0, bytes = excluded.bytes,"
+            " payload = excluded.payload",
             (
                 kept.key,
                 kept.tenant,
@@ -237,6 +248,7 @@ class SqliteAnswers:
             "INSERT INTO purges (at_us, tenant, feature, mark, before_us) VALUES (?, ?, ?, ?, ?)",
             (purge.at_us, purge.tenant, purge.feature, purge.mark, purge.before_us),
         )
+        self._forget_questions(purge)
         gone = self._db.execute(
             "DELETE FROM entries WHERE (?1 IS NULL OR tenant = ?1)"
             " AND (?2 IS NULL OR feature = ?2) AND (?4 IS NULL OR created_us < ?4)"
@@ -244,6 +256,20 @@ class SqliteAnswers:
             (purge.tenant, purge.feature, purge.mark, purge.before_us),
         )
         return gone.rowcount
+
+    def _forget_questions(self, purge: Purge) -> None:
+        """Drop what the semantic layer's log holds of the same calls; a mark may be a user's."""
+        limits = (purge.tenant, purge.feature, purge.mark, purge.before_us)
+        self._db.execute(
+            "DELETE FROM asked WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR feature = ?2)"
+            " AND (?4 IS NULL OR at_us < ?4) AND (?3 IS NULL OR user = ?3"
+            " OR key IN (SELECT entry FROM marks WHERE mark = ?3))",
+            limits,
+        )
+        if purge.tenant is None or (purge.feature, purge.mark, purge.before_us) != (None,) * 3:
+            return
+        for table in ("labels", "courses", "accounts", "apart", "wordings"):
+            self._db.execute(f"DELETE FROM {table} WHERE tenant = ?", (purge.tenant,))  # noqa: S608 - ours
 
     # For reports.
 

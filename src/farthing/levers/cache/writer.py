@@ -11,13 +11,13 @@ from typing import Final
 
 from farthing.levers.cache.store import CacheStoreError, SqliteAnswers
 
-__all__ = ["Writer"]
+__all__ = ["Write", "Writer"]
 
 _LOG = logging.getLogger("farthing")
 _WAITING_MAX: Final = 2_000  # writes; a lost one is a miss, a full memory is not
 _TOGETHER_MAX: Final = 200
 
-Write = Callable[[SqliteAnswers], None]
+Write = Callable[[SqliteAnswers], object]
 
 
 class Writer:
@@ -27,17 +27,24 @@ class Writer:
         self._path = path
         self._waiting: queue.Queue[Write | threading.Event | None] = queue.Queue(_WAITING_MAX)
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._is_failing = False
 
     def put(self, write: Write) -> None:
         """Have it written soon; it is dropped where too much waits already."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="farthing-cache", daemon=True)
-            self._thread.start()
+            self._start()
         try:
             self._waiting.put_nowait(write)
         except queue.Full:
             self._tell(CacheStoreError("The cache's disk is too slow; answers are not stored."))
+
+    def _start(self) -> None:
+        with self._starting:  # of two threads that write at first, one starts it
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="farthing-cache", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def flush(self) -> None:
         """Return when all that was put has been written."""

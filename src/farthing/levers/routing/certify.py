@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from farthing.levers.routing.compiler import compile_ladder, measure, read_class_floors
+from farthing.levers.routing.expected import expected
 from farthing.levers.routing.policy import Certificate, Policy
 from farthing.levers.routing.step import models_of
 from farthing.levers.routing.table import Table
@@ -74,5 +75,6 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
         default_class=table.naming.default,
         certificate=certificate,
         reason=trial.reason,
+        expected=expected(table, steps, labels),
     )
     return policy, trial

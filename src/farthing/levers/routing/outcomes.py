@@ -6,16 +6,15 @@ integer nanodollars here, once, half to even; what has no cost stays unknown, ne
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from farthing.compression import unpacked
 from farthing.errors import CallerError
 from farthing.money import Money, round_half_even
 
@@ -146,36 +145,13 @@ def _text(prompt: Any) -> str:
 
 
 def _lines(path: Path, raw: bytes) -> Iterator[bytes]:
-    if raw[:2] == b"\x1f\x8b":
-        raw = _unpacked(path, lambda: gzip.decompress(raw))
-    elif raw[:4] == b"\x28\xb5\x2f\xfd":
-        raw = _unpacked(path, lambda: _zstd(raw))
-    yield from raw.splitlines()
-
-
-def _unpacked(path: Path, unpack: Callable[[], bytes]) -> bytes:
     try:
-        return unpack()
-    except (OSError, EOFError, ValueError, RuntimeError) as error:
+        plain = unpacked(raw)
+    except ValueError as error:
         raise CallerError(
             f"{path} can't be unpacked: {error}.\nNothing was done.\nPack it again."
         ) from error
-
-
-def _zstd(raw: bytes) -> bytes:
-    for name in ("compression.zstd", "zstandard", "pyzstd", "backports.zstd"):
-        try:
-            module: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        if name == "zstandard":
-            with module.ZstdDecompressor().stream_reader(raw) as reader:
-                return bytes(reader.read())
-        return bytes(module.decompress(raw))
-    raise CallerError(
-        "The file is packed with zstd, and no package that unpacks it is installed.\n"
-        "Nothing was done.\nInstall one (pip install zstandard), or pack the file with gzip."
-    )
+    yield from plain.splitlines()
 
 
 def _parquet_lines(path: Path) -> Iterator[bytes]:

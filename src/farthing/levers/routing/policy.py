@@ -22,11 +22,13 @@ from farthing.money import Money
 
 __all__ = [
     "Certificate",
+    "Expected",
     "Facts",
     "Policy",
     "Share",
     "diff",
     "models",
+    "policy_mark",
     "read_policy",
     "step_for",
     "voids",
@@ -63,10 +65,21 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     data_hash: str
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """What the labels of one class were like: how many, and how many its step escalated.
+
+    Serving compares its traffic with it. `escalated` is None where the step never escalates.
+    """
+
+    labels: int
+    escalated: int | None = None
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The step of each class; a class that is not named is the incumbent's.
 
-    Without a certificate every class is the incumbent's, and `reason` says why.
+    Without a certificate every class is the incumbent's, and `reason` says why. `expected` tells
+    what the labels were like, for a watch on drift.
     """
 
     incumbent: str
@@ -75,6 +88,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_class: str
     certificate: Certificate | None
     reason: str
+    expected: dict[str, Expected] = {}
     version: int = _VERSION
 
     @property
@@ -172,6 +186,11 @@ def read_policy(path: Path, secret: bytes = b"") -> Policy:
             "Its certificate does not count; the incumbent serves.\nCompile the policy again."
         )
     return policy
+
+
+def policy_mark(policy: Policy) -> str:
+    """A short name of a policy: the beginning of its content's hash."""
+    return hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:12]
 
 
 def models(policy: Policy) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ class AnthropicProvider:
         answer_id = "msg_01" + given.chance.name("answer", 22)
         envelope = Envelope(
             id=answer_id,
-            model=request.model,
+            model=conditions.serves or request.model,
             chance=given.chance,
             service_tier=ask.service_tier,
             told=exchange.note(made, answer_id, ask.service_tier),

@@ -114,7 +114,7 @@ class OpenAIProvider:
         envelope = Envelope(
             id=_answer_id(given.chance, style),
             created=self._world.now_s(),
-            model=request.model,
+            model=conditions.serves or request.model,
             service_tier=ask.service_tier,
             fingerprint=self._fingerprint,
             style=style,

@@ -1,6 +1,6 @@
 """Files for `farthing cache eval`: pairs, conversation pairs, labelled questions.
 
-Read are JSON lines (gzip too) of `{"a", "b", "same"}`, where a and b are texts or lists of
+Read are JSON lines (gzip and zstd too) of `{"a", "b", "same"}`, where a and b are texts or lists of
 messages; CSV and JSON lines of `{"text", "intent" | "category" | "label"}`; and CLINC's JSON of
 splits. A line that can't be read is counted with its number, and the rest goes on.
 """
@@ -8,7 +8,6 @@ splits. A line that can't be read is counted with its number, and the rest goes 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from farthing.compression import unpacked
 from farthing.errors import CallerError
 
 __all__ = ["Corpus", "Labelled", "Pair", "clusters", "read_corpus"]
@@ -81,13 +81,17 @@ def read_corpus(path: Path) -> Corpus:
 
 
 def _suffix(file: Path) -> str:
-    return Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+    return Path(file.stem).suffix if file.suffix in (".gz", ".zst") else file.suffix
 
 
 def _read_file(file: Path, corpus: Corpus) -> None:
     data = file.read_bytes()
-    if file.suffix == ".gz":
-        data = gzip.decompress(data)
+    try:
+        data = unpacked(data)
+    except ValueError as error:
+        raise CallerError(
+            f"{file} can't be unpacked: {error}.\nNothing was done.\nPack it again."
+        ) from error
     text = data.decode("utf-8-sig", errors="replace")
     rows: Iterable[tuple[int, Any]]
     if _suffix(file) == ".csv":

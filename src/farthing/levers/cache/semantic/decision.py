@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from farthing.levers.cache.semantic.guards import Comparison, compare
 from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, evidence_of
@@ -59,6 +59,35 @@ class Candidate:
     is_quarantined: bool = False
 
 
+class Near(Protocol):
+    """What a decision needs of a candidate; its signature only where it comes to comparing."""
+
+    @property
+    def neighbour(self) -> Neighbour:
+        """Its cosine, and which answer it holds."""
+        ...
+
+    @property
+    def signature(self) -> Signature:
+        """What the guards compare."""
+        ...
+
+    @property
+    def writer(self) -> str:
+        """Who asked it first."""
+        ...
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its answer is too old."""
+        ...
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether its answer must not be given to this question."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a namespace may do.
@@ -84,7 +113,7 @@ class Rules:
 class View:
     """The candidates, nearest first, and the namespace's rules."""
 
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Near]
     rules: Rules
 
 
@@ -125,8 +154,8 @@ def propose(lookup: Lookup, view: View) -> Decision:
 
 
 def _nearest_unvetoed(
-    question: Signature, candidates: Sequence[Candidate], rules: Rules
-) -> tuple[Candidate | None, Comparison]:
+    question: Signature, candidates: Sequence[Near], rules: Rules
+) -> tuple[Near | None, Comparison]:
     first: Comparison | None = None
     for candidate in candidates[:COMPARED]:
         comparison = compare(question, candidate.signature)
@@ -155,7 +184,7 @@ def score_of(evidence: Evidence, comparison: Comparison, scorer: Scorer | None) 
 
 
 def _decided(
-    lookup: Lookup, chosen: Candidate, comparison: Comparison, evidence: Evidence, rules: Rules
+    lookup: Lookup, chosen: Near, comparison: Comparison, evidence: Evidence, rules: Rules
 ) -> Decision:
     score = score_of(evidence, comparison, rules.scorer)
     reason, may_serve = _verdict(comparison, evidence, score, rules)

@@ -1,0 +1,111 @@
+"""`farthing route compile`: a policy with its certificate, or the reason why there is none."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from farthing.cli.output import console, print_json
+from farthing.cli.route_files import (
+    CONFIDENCE,
+    FILE,
+    JSON,
+    LABELS,
+    SEED,
+    SHARE,
+    bad_lines,
+    document,
+    print_notes,
+    print_policy,
+    read_table,
+    route_secret,
+)
+from farthing.errors import CallerError
+from farthing.levers.routing import write_policy
+
+__all__ = ["compile_"]
+
+
+@click.command("compile")
+@FILE
+@click.option("--incumbent", required=True, help="The model that serves today.")
+@click.option("--floor", type=SHARE, default=0.98, show_default=True, help="Of its quality.")
+@CONFIDENCE
+@LABELS
+@click.option(
+    "--horizon",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Calls to come over which the floor should be seen to hold, besides in the long run.",
+)
+@click.option("--class-floor", "class_floors", multiple=True, help="Hard floor: CLASS=0.99.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the signed policy here.")
+@SEED
+@JSON
+@click.pass_obj
+def compile_(
+    config_path: str | None,
+    outcomes: str,
+    *,
+    incumbent: str,
+    floor: float,
+    confidence: float,
+    labels: int | None,
+    horizon: int,
+    class_floors: tuple[str, ...],
+    out: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Compile a policy from OUTCOMES, certified on prompts that did not choose it.
+
+    Exit 1 where no saving can be shown: the incumbent then stays. FARTHING_ROUTE_SECRET, where
+    set, signs the policy.
+    """
+    found, made, prices = read_table(config_path, outcomes, incumbent)
+    from farthing.levers.routing.certify import Terms, certify  # noqa: PLC0415 - needs numpy
+
+    terms = Terms(
+        floor=floor,
+        confidence=confidence,
+        horizon=horizon,
+        class_floors=dict(_class_floor(text) for text in class_floors),
+        labels=min(labels or made.size, made.size),
+        seed=seed,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_hash=found.content_hash,
+        prices=prices,
+    )
+    policy, trial = certify(made, terms)
+    if out is not None:
+        write_policy(Path(out), policy, route_secret())
+    if as_json:
+        told = document(policy)
+        needed = {"tested": trial.tested, "passed": trial.passed, "labels_needed": trial.needed}
+        is_certified = policy.certificate is not None
+        print_json({"certified": is_certified, **told, **needed, **bad_lines(found, made)})
+    else:
+        print_policy(policy)
+        if trial.needed:
+            console().print(f"About {trial.needed:,} labels would show more (estimate).")
+        print_notes(found, made)
+    if policy.certificate is None:
+        sys.exit(1)
+
+
+def _class_floor(text: str) -> tuple[str, float]:
+    name, _, floor = text.rpartition("=")
+    try:
+        value = float(floor)
+    except ValueError:
+        value = -1.0
+    if not name or not 0 < value <= 1:
+        raise CallerError(
+            f"--class-floor {text!r} is not CLASS=FLOOR with a floor above 0, at most 1.\n"
+            "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
+        )
+    return name, value

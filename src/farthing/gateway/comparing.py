@@ -1,0 +1,337 @@
+"""Compares what levers serve with the reference, for a share of the calls, off the callers' path.
+
+It serves any lever. A lever says of a call which of the two answers its caller got, and which model
+gives the other one; for a share of such calls that other answer is made too, a judge compares, and
+the comparison is kept with the probability with which the call was chosen. Nobody waits for it, and
+a stream is not held up: a copy of what passes is kept, and only for the calls that were chosen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from random import Random
+from typing import Final
+
+import msgspec
+
+from farthing.clock import Clock
+from farthing.codecs import Shown, shown, unstreamed, with_tier
+from farthing.errors import ProviderError
+from farthing.evidence import (
+    REPEATS,
+    Compared,
+    Evidence,
+    EvidenceRules,
+    EvidenceSettings,
+    Keeper,
+    Mode,
+)
+from farthing.gateway.aside import Aside, AsideAnswer, Asker
+from farthing.gateway.headers import first
+from farthing.gateway.inbound import Inbound, Outcome
+from farthing.gateway.judging import Judges, Score, seen_of
+from farthing.gateway.modes import ModesBoard
+from farthing.ledger import CallStatus, Entry
+from farthing.money import ZERO, Money
+from farthing.wire import close_iterator
+
+__all__ = ["Comparer", "Pairing"]
+
+_ROOM_BYTES: Final = 1_000_000  # of an answer; a longer one is not compared
+_BEGUN_MAX: Final = 10_000
+_EVENTS: Final = b"text/event-stream"
+# The candidate's own fault: it could not have served the call.
+_UNFIT: Final = frozenset({400, 413, 422})
+
+
+class Incomplete(ProviderError):
+    """One of the two answers could not be had; nothing is compared."""
+
+    code = "comparison_incomplete"
+
+
+class Pairing(msgspec.Struct, frozen=True, kw_only=True):
+    """The two answers to one call: a lever's and the reference's, by the models that give them.
+
+    The caller got the lever's where `is_candidate_served`. `shown` is the lever's answer where it
+    is at hand without asking (a cache's in shadow). `version` names what is judged.
+    """
+
+    lever: str
+    scope: str
+    version: str
+    candidate: str
+    reference: str
+    is_candidate_served: bool
+    shown: Shown | None = None
+
+
+class Comparer:
+    """One worker's; belongs to the running event loop."""
+
+    def __init__(  # noqa: PLR0913 - wired once, at start
+        self,
+        *,
+        settings: EvidenceSettings,
+        aside: Aside,
+        board: ModesBoard,
+        keeper: Keeper,
+        judges: Judges,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._settings = settings
+        self._aside = aside
+        self._board = board
+        self._keeper = keeper
+        self._judges = judges
+        self._clock = clock
+        self._random = random
+        self._begun: set[tuple[str, str, str]] = set()
+
+    def mode(self, lever: str, scope: str, version: str) -> Mode:
+        """How far the lever may go for the scope; shadow for a version that was not begun yet."""
+        if self._board.is_stopped:
+            return Mode.OFF
+        state = self._board.state(lever, scope)
+        if state.version == version and state.since_us:
+            return state.mode
+        key = (lever, scope, version)
+        if key not in self._begun and len(self._begun) < _BEGUN_MAX:
+            self._begun.add(key)
+            if not self._aside.offer(partial(self._begin, key), lever=lever, feature=scope):
+                self._begun.discard(key)
+        return Mode.SHADOW
+
+    async def _begin(self, key: tuple[str, str, str], asker: Asker) -> None:
+        del asker
+        await asyncio.to_thread(self._keeper.begin, *key, self._clock.now_us())
+        await self._board.refresh()
+
+    def follow(self, inbound: Inbound, outcome: Outcome, pairing: Pairing) -> Outcome:
+        """The same outcome; where the call is chosen, it is compared once its caller has it all."""
+        rules = self._settings.rules_of(pairing.scope)
+        if not rules.is_on or self._judges.is_feedback(rules.judge):
+            return outcome
+        if self._random.random() >= rules.share:
+            return outcome
+        if self.mode(pairing.lever, pairing.scope, pairing.version) is Mode.OFF:
+            return outcome
+        kind = first(outcome.headers, b"content-type") or b""
+        done = partial(self._ended, inbound, pairing, rules, kind.startswith(_EVENTS))
+        if isinstance(outcome.body, bytes):
+            inbound.settlement.listeners.append(_Whole(outcome.body, done))
+        else:
+            outcome.body = _Copied(inbound, outcome.body, done)
+        return outcome
+
+    def failed(self, inbound: Inbound, pairing: Pairing, status: int) -> None:
+        """The candidate could not serve a call, which the reference then served: that counts too."""
+        rules = self._settings.rules_of(pairing.scope)
+        if not rules.is_on or status not in _UNFIT or self._random.random() >= rules.share:
+            return
+        score = Score(candidate=0.0, reference=1.0, reason=f"status {status}", cost=ZERO)
+
+        async def job(asker: Asker) -> None:
+            del asker
+            call = inbound.call.id
+            await self._note(pairing, rules, call, (call, call), score)
+
+        self._aside.offer(job, lever=pairing.lever, feature=pairing.scope)
+
+    def _ended(
+        self,
+        inbound: Inbound,
+        pairing: Pairing,
+        rules: EvidenceRules,
+        is_stream: bool,  # noqa: FBT001 - bound by `partial`
+        entry: Entry,
+        body: bytes,
+    ) -> None:
+        """The caller has its answer: the rest may be asked for."""
+        if entry.status is not CallStatus.OK:
+            return
+        job = partial(self._compare, inbound, pairing, rules, is_stream, body)
+        self._aside.offer(job, lever=pairing.lever, feature=pairing.scope)
+
+    async def _compare(
+        self,
+        inbound: Inbound,
+        pairing: Pairing,
+        rules: EvidenceRules,
+        is_stream: bool,  # noqa: FBT001 - bound by `partial`
+        body: bytes,
+        asker: Asker,
+    ) -> None:
+        self._judges.check(rules.judge, pairing.candidate)
+        served = shown(inbound.codec.endpoint, body, is_stream=is_stream)
+        ask = partial(self._asked, asker, inbound, pairing.lever)
+        call = inbound.call.id
+        paid: list[Money] = []
+        calls = [call, call]  # the candidate's, the reference's
+        if pairing.is_candidate_served:
+            answer = await ask(pairing.reference, "the reference answer")
+            candidate, reference = served, _good(answer)
+            calls[1] = answer.entry.call_id
+            paid.append(answer.entry.cost)
+        elif pairing.shown is not None:
+            candidate, reference = pairing.shown, served
+        else:
+            answer = await ask(pairing.candidate, "the candidate's answer")
+            paid.append(answer.entry.cost)
+            calls[0] = answer.entry.call_id
+            if answer.status in _UNFIT:
+                score = Score(
+                    candidate=0.0, reference=1.0, reason=f"status {answer.status}", cost=paid[0]
+                )
+                await self._note(pairing, rules, call, (calls[0], call), score)
+                return
+            candidate, reference = _good(answer), served
+        score = await self._judges.judge(asker, inbound, rules.judge, candidate, reference)
+        whole = sum(paid, score.cost)
+        priced = msgspec.structs.replace(score, cost=whole)
+        await self._note(pairing, rules, call, (calls[0], calls[1]), priced)
+        if self._random.random() < rules.repeat_share and not self._judges.is_alone(rules.judge):
+            await self._repeat(asker, inbound, pairing, rules, (calls[1], reference))
+
+    async def _repeat(
+        self,
+        asker: Asker,
+        inbound: Inbound,
+        pairing: Pairing,
+        rules: EvidenceRules,
+        reference: tuple[str, Shown],
+    ) -> None:
+        """The reference against itself."""
+        answer = await self._asked(
+            asker, inbound, pairing.lever, pairing.reference, "the reference once more"
+        )
+        again = _good(answer)
+        score = await self._judges.judge(asker, inbound, rules.judge, again, reference[1])
+        priced = msgspec.structs.replace(score, cost=score.cost + answer.entry.cost)
+        noise = msgspec.structs.replace(pairing, lever=REPEATS, version=pairing.reference)
+        rules = msgspec.structs.replace(rules, share=rules.share * rules.repeat_share)
+        await self._note(
+            noise, rules, inbound.call.id, (answer.entry.call_id, reference[0]), priced
+        )
+
+    async def _asked(
+        self, asker: Asker, inbound: Inbound, lever: str, model: str, why: str
+    ) -> AsideAnswer:
+        """A second answer, at the tier of the configuration where its provider has that."""
+        body = unstreamed(inbound.body) if inbound.view.is_streamed else bytes(inbound.body)
+        tiered = with_tier(inbound.codec.endpoint, body, self._settings.service_tier)
+        answer = await asker.ask(inbound, model, lever=lever, why=why, body=tiered)
+        if answer.status in _UNFIT and tiered != body:  # not for this model, or not at this tier
+            answer = await asker.ask(inbound, model, lever=lever, why=why, body=body)
+        return answer
+
+    async def _note(
+        self,
+        pairing: Pairing,
+        rules: EvidenceRules,
+        call: str,
+        calls: tuple[str, str],
+        score: Score,
+    ) -> None:
+        """Keep a comparison; where it moves the lever, the move counts at once at this worker."""
+        now_us = self._clock.now_us()
+        mode = self._board.mode(pairing.lever, pairing.scope)
+        compared = Compared(
+            version=pairing.version,
+            mode=mode,
+            candidate_call=calls[0],
+            reference_call=calls[1],
+            reason=score.reason,
+            evidence=Evidence(
+                call=call,
+                lever=pairing.lever,
+                feature=pairing.scope,
+                judge=rules.judge,
+                score=score.candidate,
+                reference=score.reference,
+                probability=rules.share,
+                at_us=now_us,
+                cost=score.cost,
+            ),
+        )
+        state = await asyncio.to_thread(self._keeper.note, compared, now_us)
+        if pairing.lever != REPEATS and state.mode is not mode:
+            await self._board.refresh()
+
+
+def _good(answer: AsideAnswer) -> Shown:
+    """What it shows.
+
+    Raises:
+        Incomplete: it is an error.
+    """
+    if not answer.is_good:
+        raise Incomplete(
+            f"A second answer ended with status {answer.status}. Nothing is compared for this "
+            f"call; what was spent is booked. See /api/calls/{answer.entry.call_id}."
+        )
+    return seen_of(answer)
+
+
+class _Whole:
+    """A whole answer, until its call is settled."""
+
+    __slots__ = ("_body", "_done")
+
+    def __init__(self, body: bytes, done: Callable[[Entry, bytes], None]) -> None:
+        self._body = body
+        self._done = done
+
+    def __call__(self, entry: Entry, ended_us: int) -> None:
+        del ended_us
+        self._done(entry, self._body)
+
+
+class _Copied:
+    """A stream on its way to the client, of which a copy is given to `done` once it has ended."""
+
+    __slots__ = ("_chunks", "_done", "_inbound", "_is_over", "_room", "_source")
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        source: AsyncIterator[bytes],
+        done: Callable[[Entry, bytes], None],
+    ) -> None:
+        self._inbound = inbound
+        self._source = source
+        self._done = done
+        self._chunks: list[bytes] = []
+        self._room = _ROOM_BYTES
+        self._is_over = False
+
+    def __aiter__(self) -> _Copied:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes for the client, as they are."""
+        try:
+            chunk = await anext(self._source)
+        except StopAsyncIteration:
+            self._ended()
+            raise
+        self._room -= len(chunk)
+        if self._room >= 0:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
+        return chunk
+
+    async def aclose(self) -> None:
+        """The client needs no more."""
+        await close_iterator(self._source)
+        self._ended()
+
+    def _ended(self) -> None:
+        entry = self._inbound.settlement.entry
+        if entry is not None and self._room >= 0 and not self._is_over:
+            self._is_over = True
+            self._done(entry, b"".join(self._chunks))

@@ -1,0 +1,311 @@
+"""The pools of routing as they stand at this worker: policies, what stops them, what is watched.
+
+Everything that touches the disk happens in `look`, off the loop, every second; a call reads what
+stands in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from farthing.levers.routing.classes import Classes
+from farthing.levers.routing.drift import Chart
+from farthing.levers.routing.facts import is_snapshot_of
+from farthing.levers.routing.policy import Facts, Policy, models, voids
+from farthing.levers.routing.serving import Standing, strictest
+from farthing.levers.routing.settings import PoolSettings
+from farthing.levers.routing.shelf import Filed, Shelf
+from farthing.levers.routing.trail import Event, Kept, Kind, Trail
+
+__all__ = ["Pin", "RoutePool", "pool_shelf"]
+
+_LOG = logging.getLogger("farthing")
+_PINS_MAX: Final = 20_000
+_KEYS_MAX: Final = 10_000
+_CAP_LEAST: Final = 50  # calls of a key before its share of escalations says anything
+_CAP_MEMORY: Final = 400  # calls after which the older half of them counts no more
+_OTHER: Final = "(other)"
+
+PriceOf = Callable[[str], str]
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """Who served a session or a tool loop last, when (monotonic), and how long its prompt was."""
+
+    model: str
+    at_us: int
+    prompt_tokens: int
+
+
+class _Watched(msgspec.Struct):
+    """The charts of one policy: the share of each class, and of escalations within each."""
+
+    mix: dict[str, Chart]
+    escalated: dict[str, Chart]
+
+
+class RoutePool:
+    """One pool."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: PoolSettings,
+        shelf: Shelf,
+        trail: Trail,
+        price_of: PriceOf,
+        *,
+        is_watching: bool = False,
+    ) -> None:
+        """`price_of` gives the mark of the card that prices a model now; empty: it has none.
+
+        `is_watching`: it only looks, and notes and tells nothing.
+        """
+        self._is_watching = is_watching
+        self.name = name
+        self.settings = settings
+        self.counts: Counter[str] = Counter()
+        self.standings: dict[str, Standing] = {}
+        self.classes: dict[str, Classes] = {}
+        self.faults: tuple[Filed, ...] = ()
+        self._shelf = shelf
+        self._trail = trail
+        self._price_of = price_of
+        self._watched: dict[str, _Watched] = {}
+        self._pins: OrderedDict[tuple[str, ...], Pin] = OrderedDict()
+        self._keys: dict[str, list[int]] = {}
+        self._told: set[str] = set()
+
+    @property
+    def tallies(self) -> dict[str, int]:
+        """What was counted, and how many policies count now."""
+        stopped = sum(bool(standing.stopped) for standing in self.standings.values())
+        standing = len(self.standings) - stopped
+        return dict(self.counts) | {"policies": standing, "stopped": stopped + len(self.faults)}
+
+    # -- policies
+
+    def look(self) -> bool:
+        """Read the policy files again where they changed; touches the disk."""
+        return self._shelf.refresh()
+
+    def stand(self, now_us: int) -> None:
+        """Work out which policies count now, and why the others do not."""
+        standings: dict[str, Standing] = {}
+        for filed in self._shelf.filed:
+            policy = filed.policy
+            if policy is None:
+                self._once(filed.fault, f"policy of pool {self.name} is not used: {filed.fault}")
+                continue
+            before = self.standings.get(filed.mark)
+            stopped = self._stopped(policy, filed.mark, now_us)
+            if before is not None and before.stopped != stopped:
+                self._changed(filed.mark, stopped)
+            elif before is None and stopped:
+                self._once(f"{filed.mark} {stopped}", f"pool {self.name}, {filed.mark}: {stopped}")
+            certificate = policy.certificate
+            standings[filed.mark] = Standing(
+                policy=policy,
+                mark=filed.mark,
+                floor=0.0 if certificate is None else certificate.floor,
+                stopped=stopped,
+            )
+            self.classes.setdefault(filed.mark, policy.classes)
+        self.faults = tuple(filed for filed in self._shelf.filed if filed.fault)
+        self.standings = standings
+
+    def standing(self, floor: float) -> Standing | None:
+        """The policy for a floor."""
+        if len(self.standings) == 1:
+            (only,) = self.standings.values()
+            return only if not floor or only.floor >= floor - 1e-12 else None
+        return strictest(self.standings, floor)
+
+    def _stopped(self, policy: Policy, mark: str, now_us: int) -> str:
+        if policy.incumbent != self.settings.incumbent:
+            return f"the policy is for the incumbent {policy.incumbent}"
+        outside = set(models(policy)) - {self.settings.incumbent, *self.settings.models}
+        if outside:
+            return f"the policy asks {min(outside)}, which is not in the pool"
+        certificate = policy.certificate
+        if certificate is None:
+            return f"the policy has no certificate: {policy.reason}"
+        kept = self._trail.of(self.name, mark)
+        now = {model: self._price_of(model) for model in certificate.prices}
+        if not kept.prices:
+            self._note(now_us, "begun", mark, "", now)
+        void = voids(policy, Facts(certificate.snapshots, self._certified(policy, kept, now)))
+        return f"its certificate is void: {void[0]}" if void else kept.stopped
+
+    def _certified(self, policy: Policy, kept: Kept, now: dict[str, str]) -> dict[str, str]:
+        """Prices as the certificate names them, where the rates are what they were.
+
+        The provider that serves may be another than the one that was looked up, at the same rates.
+        Outcomes that tell costs of their own name no card; then the card at first counts.
+        """
+        assert policy.certificate is not None  # noqa: S101 - the caller looked
+        found: dict[str, str] = {}
+        for model, certified in policy.certificate.prices.items():
+            mark = now[model]
+            then = kept.prices.get(model, mark) if certified == "outcomes" else certified
+            found[model] = certified if _rates(mark) == _rates(then) else mark or "not known"
+        return found
+
+    # -- what is watched
+
+    def heard(self, mark: str, asked: str, sent: str, served: str, now_us: int) -> None:
+        """A model answered under the name `served`: stop the policy if it is not the certified one.
+
+        `asked` is the pool's name for it, `sent` the name that was sent to the provider.
+        """
+        if not served:
+            return
+        if not is_snapshot_of(served, sent):
+            self.counts["served_other"] += 1
+            self._once(f"{sent} {served}", f"{sent} was asked, and {served} answered")
+        standing = self.standings.get(mark)
+        if standing is None or standing.stopped or standing.policy.certificate is None:
+            return
+        certified = standing.policy.certificate.snapshots.get(asked)
+        if certified is None or served == certified:
+            return
+        seen = self._trail.of(self.name, mark).snapshots.get(asked)
+        if seen is None and any(is_snapshot_of(served, name) for name in (certified, sent)):
+            self._note(now_us, "seen", mark, "", {asked: served})
+        elif served != seen:
+            told = f"{asked} was certified as {seen or certified}, and {served} answers now"
+            self.stop(mark, f"its certificate is void: {told}", now_us)
+
+    def watch(self, mark: str, name: str, now_us: int, *, escalated: bool | None) -> None:
+        """Take one call into the charts; `escalated` is None where its step was not served."""
+        standing = self.standings.get(mark)
+        if standing is None or standing.stopped or self.settings.drift == "off":
+            return
+        watched = self._watched.get(mark)
+        if watched is None:
+            watched = self._watched[mark] = _charts(standing.policy, self.settings.drift_calls)
+        if not watched.mix:
+            return
+        shown = name if name in watched.mix else _OTHER
+        for one, chart in watched.mix.items():
+            if way := chart.add(is_hit=one == shown):
+                told = f"the share of class {one} has {way} to {chart.hits / chart.count:.1%}"
+                self._drifted(mark, chart, f"{told} over {chart.count:,} calls", now_us)
+                return
+        chart = watched.escalated.get(name)
+        if chart is not None and escalated is not None and (way := chart.add(is_hit=escalated)):
+            told = f"escalations of {name} have {way} to {chart.hits / chart.count:.1%}"
+            self._drifted(mark, chart, f"{told} over {chart.count:,} calls", now_us)
+
+    def _drifted(self, mark: str, chart: Chart, told: str, now_us: int) -> None:
+        chart.reset()
+        self.counts["drift_alarms"] += 1
+        told = f"drift: {told}"
+        if self.settings.drift == "incumbent":
+            self.stop(mark, told, now_us)
+            return
+        _LOG.warning("pool %s, policy %s: %s", self.name, mark, told)
+        self._note(now_us, "told", mark, told)
+
+    def stop(self, mark: str, told: str, now_us: int) -> None:
+        """The policy does not count any more, at any worker, until somebody lifts that."""
+        standing = self.standings.get(mark)
+        if standing is None or standing.stopped:
+            return
+        self._note(now_us, "stopped", mark, told)
+        self.standings[mark] = msgspec.structs.replace(standing, stopped=told)
+        self._changed(mark, told)
+
+    # -- sessions and keys
+
+    def pinned(self, key: tuple[str, ...], now_us: int) -> Pin | None:
+        """Who served this before, if that is not too long ago."""
+        pin = self._pins.get(key)
+        if pin is None or now_us - pin.at_us > self.settings.pin_s * 1_000_000:
+            return None
+        return pin
+
+    def pin(self, key: tuple[str, ...], pin: Pin) -> None:
+        """Remember who served."""
+        self._pins[key] = pin
+        self._pins.move_to_end(key)
+        if len(self._pins) > _PINS_MAX:
+            self._pins.popitem(last=False)
+
+    def is_capped(self, key: str) -> bool:
+        """Whether this key has escalated too often."""
+        count, escalated = self._keys.get(key, (0, 0))
+        return count >= _CAP_LEAST and escalated > self.settings.escalation_share_max * count
+
+    def escalation(self, key: str, *, escalated: bool) -> None:
+        """Count a call of a key that could escalate."""
+        if len(self._keys) >= _KEYS_MAX:
+            self._keys.clear()
+        tally = self._keys.setdefault(key, [0, 0])
+        tally[0] += 1
+        tally[1] += escalated
+        if tally[0] >= _CAP_MEMORY:
+            tally[:] = [tally[0] // 2, tally[1] // 2]
+
+    # -- telling
+
+    def _changed(self, mark: str, stopped: str) -> None:
+        if stopped:
+            self.counts["stops"] += 1
+            told = f"{stopped}; {self.settings.incumbent} serves"
+            _LOG.warning("pool %s, policy %s: %s", self.name, mark, told)
+        else:
+            self._watched.pop(mark, None)
+            _LOG.warning("pool %s, policy %s counts again", self.name, mark)
+
+    def _once(self, key: str, told: str) -> None:
+        if self._is_watching:
+            return
+        if key not in self._told and len(self._told) < _KEYS_MAX:
+            self._told.add(key)
+            _LOG.warning("%s", told)
+
+    def _note(
+        self, now_us: int, kind: Kind, mark: str, told: str, facts: dict[str, str] | None = None
+    ) -> None:
+        if self._is_watching:
+            return
+        at = datetime.fromtimestamp(now_us / 1_000_000, UTC).isoformat(timespec="seconds")
+        event = Event(at=at, kind=kind, pool=self.name, policy=mark, told=told, facts=facts or {})
+        try:
+            self._trail.append(event)
+        except OSError:
+            _LOG.exception("the routing trail can't be written; other workers do not know")
+
+
+def _charts(policy: Policy, calls: int) -> _Watched:
+    """The charts of a policy; none where its file does not say what its labels were like."""
+    expected = policy.expected
+    if not expected:
+        return _Watched({}, {})
+    labels = sum(one.labels for one in expected.values())
+    mix = {name: Chart(one.labels, labels, calls=calls) for name, one in expected.items()}
+    mix[_OTHER] = Chart(0, labels, calls=calls)
+    escalated = {
+        name: Chart(one.escalated, one.labels, calls=calls)
+        for name, one in expected.items()
+        if one.escalated is not None and one.labels
+    }
+    return _Watched(mix, escalated)
+
+
+def _rates(mark: str) -> str:
+    """The part of a card's mark that is of its rates alone."""
+    return mark.rpartition("#")[2]
+
+
+def pool_shelf(name: str, settings: PoolSettings, directory: Path, secret: bytes) -> Shelf:
+    """Where a pool's policies stand; `directory` is the folder `routing` of the data folder."""
+    return Shelf(settings.policies, directory / name, secret)

@@ -1,0 +1,29 @@
+"""A gateway with the semantic layer that asks itself questions until it is killed; see the test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes import Gateway
+from semantic_doubles import settled
+from test_semantic_cache import FIRST, SERVING, told
+
+
+async def main():
+    """Arguments: the data folder, and the port of a provider."""
+    provider = SimpleNamespace(port=int(sys.argv[2]))
+    async with Gateway(Path(sys.argv[1]), provider, **SERVING) as gateway:
+        await settled(gateway)
+        await told(gateway, FIRST)
+        sys.stdout.write("stored\n")
+        sys.stdout.flush()
+        for number in range(100_000):
+            await told(gateway, f"Where is lamp {number} of shelf {number % 7}?")
+
+
+asyncio.run(main())
