@@ -17,7 +17,7 @@ from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables
 from farthing.money import Money
 
 DELTA = {"delta": 0.05, "fit_labels": 0, "wait_ms_max": 5000}
-CLEAR = (0.99, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7)
+CLEAR = (0.99, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7, 0.0)
 
 
 def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0):

@@ -60,7 +60,7 @@ def test_a_dominated_incumbent_is_replaced_and_the_saving_is_told(tmp_path):
     assert set(policy.steps.values()) == {Single("new")}
     assert policy.certificate.cost_ratio == pytest.approx(0.1)
     assert policy.certificate.quality_ratio > 1
-    assert policy.certificate.certified_on == 600
+    assert policy.certificate.certified_on == 500
     assert trial.passed >= 1
 
 

@@ -92,6 +92,11 @@ def _print_evaluation(measured: Evaluation) -> None:
     out.print(shown)
     aiq, base = measured.aiq, measured.baseline_aiq
     out.print(f"AIQ {aiq:.4f}, mixing single models {base:.4f} (quality 1 is the reference's)")
+    if measured.apgr is not None:
+        out.print(
+            f"APGR {measured.apgr:.3f} (the gap from the cheapest model to the reference that is "
+            "recovered; a random mix 0.5, above 1 is better than the reference)"
+        )
     out.print(plot(measured.frontier, measured.singles), markup=False)
 
 

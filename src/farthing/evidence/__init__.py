@@ -12,7 +12,12 @@ from farthing.evidence.betting import (
     interval,
     lower_bound,
 )
-from farthing.evidence.binomial import binomial_interval, binomial_lower, binomial_upper
+from farthing.evidence.binomial import (
+    binomial_at_most,
+    binomial_interval,
+    binomial_lower,
+    binomial_upper,
+)
 from farthing.evidence.code import runs
 from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
 from farthing.evidence.judges import (
@@ -92,6 +97,7 @@ __all__ = [
     "Verdict",
     "Watch",
     "begun",
+    "binomial_at_most",
     "binomial_interval",
     "binomial_lower",
     "binomial_upper",

@@ -10,7 +10,7 @@ from typing import Final
 
 from farthing.evidence.betting import Interval
 
-__all__ = ["binomial_interval", "binomial_lower", "binomial_upper"]
+__all__ = ["binomial_at_most", "binomial_interval", "binomial_lower", "binomial_upper"]
 
 _BISECTIONS: Final = 50
 
@@ -54,6 +54,13 @@ def binomial_interval(hits: int, count: int, *, alpha: float) -> Interval:
     return Interval(
         binomial_lower(hits, count, alpha=alpha / 2), binomial_upper(hits, count, alpha=alpha / 2)
     )
+
+
+def binomial_at_most(hits: int, count: int, share: float) -> float:
+    """The probability of `hits` or fewer of `count`, where each happens with probability `share`."""
+    if not 0 <= hits <= count or not 0 < share < 1:
+        raise ValueError(f"no share: {hits} of {count} at {share}")
+    return min(1.0, _at_most(_ways(hits, count), count, share))
 
 
 def _ways(hits: int, count: int) -> list[float]:

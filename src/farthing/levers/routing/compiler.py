@@ -12,11 +12,11 @@ from farthing.errors import CallerError
 from farthing.levers.routing.ladder import Ladder, make_ladder
 from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.table import Ints, Table
-from farthing.levers.routing.trial import Demand, Trial, margins, try_ladder
+from farthing.levers.routing.trial import Demand, Trial, beside, try_ladder
 
 __all__ = ["Compiled", "Measured", "compile_ladder", "measure", "read_class_floors"]
 
-_SELECT_SHARE: Final = 0.4  # of the labels choose the ladder, the rest certify it
+_SELECT_SHARE: Final = 0.5  # of the labels choose the ladder, the rest certify it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,14 @@ def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measu
         )
     steps = ladder.choices[row][table.classes[where]]
     known = ladder.arms.known[steps, where]
-    _, weight = margins(table, ladder, row, where, 1.0)
+    seen = beside(table, ladder, row, where)
+    weight = seen.weight
     steps, here = steps[known], where[known]
-    scores, costs = ladder.arms.scores[steps, here], ladder.arms.costs[steps, here]
+    costs = ladder.arms.costs[steps, here]
     whole = float(weight.sum()) or 1.0
     return Measured(
-        quality=float((weight * scores).sum()) / whole,
-        reference_quality=float((weight * table.scores[table.reference, here]).sum()) / whole,
+        quality=float((weight * seen.score).sum()) / whole,
+        reference_quality=float((weight * seen.reference).sum()) / whole,
         cost=round(float((weight * costs).sum())),
         reference_cost=max(1, round(float((weight * table.costs[table.reference, here]).sum()))),
         count=len(here),

@@ -52,7 +52,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """The evaluation's figures; fractions in 0..1, ratios to the reference's mean."""
+    """The evaluation's figures; fractions in 0..1, ratios to the reference's mean.
+
+    `apgr` is None where the cheapest model is as good as the reference or no cheaper.
+    """
 
     reference: str
     prompts: int
@@ -67,6 +70,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     oracle: list[Row]
     aiq: Share
     baseline_aiq: Share
+    apgr: Share | None
     frontier: list[Ratio]
     singles: dict[str, Ratio]
     verdict: str
@@ -101,6 +105,7 @@ def evaluate(
     switched = np.zeros(len(floors))
     beside: dict[str, list[list[Ratio]]] = {name: [] for name in (*BASELINES, "oracle")}
     curves: list[tuple[float, float]] = []
+    gaps: list[float] = []
     frontier: list[list[Ratio]] = []
     singles: list[list[Ratio]] = []
     for number in range(splits):
@@ -119,6 +124,7 @@ def evaluate(
         alone = split.singles(test)
         curve = _curve(table, compiled, test)
         curves.append(_areas(curve, alone))
+        gaps += _gap_recovered(curve, alone)
         singles.append(alone)
         frontier.append(curve)
     made = _summary(ours, floors, confidence, switched / splits)
@@ -138,6 +144,7 @@ def evaluate(
         baselines=told,
         aiq=float(np.mean([one[0] for one in curves])),
         baseline_aiq=float(np.mean([one[1] for one in curves])),
+        apgr=float(np.mean(gaps)) if gaps else None,
         frontier=hull(frontier[0]),
         singles={m: (one[0], one[1]) for m, one in zip(table.models, middle, strict=True)},
         verdict=_verdict(made),
@@ -200,6 +207,22 @@ def _areas(curve: list[Ratio], singles: list[Ratio]) -> tuple[float, float]:
     low, high = min(cost for _, cost in singles), max(cost for _, cost in singles)
     with_ladder = [point for point in curve if point[1] <= high]
     return _area(hull([*singles, *with_ladder]), low, high), _area(hull(singles), low, high)
+
+
+def _gap_recovered(curve: list[Ratio], singles: list[Ratio]) -> list[float]:
+    """How much of the quality between the cheapest model and the reference the ladder recovers.
+
+    The mean over all costs from the one's to the other's; mixing the two at random recovers 0.5.
+    Nothing where there is no gap.
+
+    Source: RouteLLM (arXiv 2406.18665), "average performance gap recovered".
+    """
+    weak = min(singles, key=lambda point: point[1])
+    if weak[0] >= 1 or weak[1] >= 1:
+        return []
+    between = [point for point in curve if weak[1] <= point[1] <= 1]
+    mean = _area(hull([weak, (1.0, 1.0), *between]), weak[1], 1.0)
+    return [(mean - weak[0]) / (1 - weak[0])]
 
 
 def _area(corners: list[Ratio], low: float, high: float) -> float:

@@ -5,10 +5,10 @@ beforehand. Rungs are tested from the likeliest to pass down to the cheapest, ea
 alpha, and the first failure ends it (fixed-sequence testing): whichever rung comes out, the
 probability that it misses the floor in the long run is at most alpha.
 
-A rung passes when (1) a bet, exact for bounded scores, shows a mean margin above the floor over
-the certification labels, (2) so it does in each class with a hard floor of its own, and (3) the
-margin over all labels is so large that the mean over the next `horizon` calls should hold the
-floor too; this third is a normal approximation, on top of the guarantee.
+A rung passes when (1) an exact test shows a mean margin above the floor over the certification
+labels, (2) so it does in each class with a hard floor of its own, and (3) the margin over all
+labels is so large that the mean over the next `horizon` calls should hold the floor too; this
+third is a normal approximation, on top of the guarantee.
 
 Source: Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021, section 2.3.
 """
@@ -22,14 +22,14 @@ from typing import Final
 
 import numpy as np
 
-from farthing.evidence import comparisons_needed, exceeds
+from farthing.evidence import comparisons_needed
 from farthing.levers.routing.ladder import Ladder
+from farthing.levers.routing.paired import is_shown
 from farthing.levers.routing.table import Floats, Ints, Table
 
-__all__ = ["Demand", "Trial", "margins", "try_ladder"]
+__all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder"]
 
 _RUNGS_MOST: Final = 40
-_HORIZON_SHARE: Final = 0.8  # of alpha; the rest is kept back, for rungs are chosen by this too
 _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
@@ -68,24 +68,30 @@ class Trial:
     needed: int | None
 
 
-def margins(
-    table: Table, ladder: Ladder, row: int, where: Ints, floor: float
-) -> tuple[Floats, Floats]:
-    """Per prompt on which the policy is known: score less floor times reference, and its weight.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A policy's scores and the reference's on the same prompts, and how much each prompt weighs."""
 
-    A prompt weighs by how often its class was known, so that the mean is over the whole traffic.
+    score: Floats
+    reference: Floats
+    weight: Floats
+
+
+def beside(table: Table, ladder: Ladder, row: int, where: Ints) -> Beside:
+    """A policy beside the reference, over the prompts on which it is known.
+
+    A prompt weighs by how often its class was known, so that means are over the whole traffic.
     """
     steps = ladder.choices[row][table.classes[where]]
     known = ladder.arms.known[steps, where]
-    score = ladder.arms.scores[steps, where]
-    margin = score - floor * table.scores[table.reference, where]
+    score, reference = ladder.arms.scores[steps, where], table.scores[table.reference, where]
     if known.all():
-        return margin, np.ones(len(where))
+        return Beside(score, reference, np.ones(len(where)))
     classes, count = table.classes[where], len(table.class_names)
     there = np.bincount(classes, weights=known, minlength=count)
     whole = np.bincount(classes, minlength=count)
     weight = (whole / np.maximum(there, 1))[classes]
-    return margin[known], weight[known]
+    return Beside(score[known], reference[known], weight[known])
 
 
 def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Trial:
@@ -129,7 +135,8 @@ def _fault(
     table: Table, ladder: Ladder, row: int, labels: Ints, demand: Demand
 ) -> tuple[str, int | None]:
     """Why this rung does not pass (empty: it does), and how many labels would be needed."""
-    margin, weight = margins(table, ladder, row, labels, demand.floor)
+    seen = beside(table, ladder, row, labels)
+    margin, weight = seen.score - demand.floor * seen.reference, seen.weight
     count = len(margin)
     if count < 2:
         return "too few certification labels", None
@@ -139,30 +146,26 @@ def _fault(
     slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
     both = count + ladder.labels
     pooled = (count * mean + ladder.labels * slack) / both
-    quantile = NormalDist().inv_cdf(1 - _HORIZON_SHARE * demand.alpha)
+    quantile = NormalDist().inv_cdf(demand.confidence)
     wanted = quantile * spread * (1 / both + 1 / demand.horizon) ** 0.5
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
         return f"{told}{demand.horizon:,} calls", _needed(pooled, spread, demand)
-    if not _is_shown(margin, weight, demand.floor, demand.alpha):
+    if not _is_shown(seen, demand.floor, demand.alpha):
         told = f"the margin {mean:+.4f} over {count:,} labels is not shown to be above 0"
         return told, _needed(mean, spread, demand)
     for index, floor in demand.class_floors.items():
         here = labels[table.classes[labels] == index]
         if ladder.choices[row][index] == 0:
             continue  # the incumbent itself
-        margin, weight = margins(table, ladder, row, here, floor)
-        if not _is_shown(margin, weight, floor, demand.alpha):
+        if not _is_shown(beside(table, ladder, row, here), floor, demand.alpha):
             name = table.class_names[index]
             return f"the hard floor {floor:g} of {name} is not shown to hold", None
     return "", None
 
 
-def _is_shown(margin: Floats, weight: Floats, floor: float, alpha: float) -> bool:
-    if not len(margin):
-        return False
-    relative = (weight / weight.max()).tolist()
-    return exceeds(margin.tolist(), null=0.0, alpha=alpha, bounds=(-floor, 1.0), weights=relative)
+def _is_shown(seen: Beside, floor: float, alpha: float) -> bool:
+    return is_shown(seen.score, seen.reference, seen.weight, floor=floor, alpha=alpha)
 
 
 def _needed(margin: float, spread: float, demand: Demand) -> int | None:

@@ -17,7 +17,7 @@ from farthing.levers.cache.semantic import (
 
 ASKED = "How can I rotate an API key?"
 SERVE = Rules(mode="serve", is_uncertified_allowed=True)
-SURE = Scorer(bias=5.0, weights=(0.0,) * 7)
+SURE = Scorer(bias=5.0, weights=(0.0,) * 8)
 
 
 def candidate(text="How do I rotate an API key?", cosine=0.97, answer="A", **more):
@@ -58,6 +58,21 @@ def test_a_request_with_a_history_is_left_to_exact_matches():  # S1
 
 def test_a_live_question_is_not_looked_up():
     assert decide(text="What is the stock price right now?").action == "bypass"
+
+
+def test_a_veto_that_labels_outweigh_is_a_feature_and_every_other_stands():
+    near = [candidate("How do I rotate 2 API keys?", 0.99)]
+    learnt = Scorer(bias=5.0, weights=(0.0,) * 8, outweighed=frozenset({"numbers"}))
+    assert decide(Rules(mode="serve", scorer=learnt, threshold=0.9), near).action == "serve"
+    other = Scorer(bias=5.0, weights=(0.0,) * 8, outweighed=frozenset({"negation"}))
+    assert decide(Rules(mode="serve", scorer=other, threshold=0.9), near).action == "miss"
+
+
+def test_vetoes_are_learnt_from_entries_that_are_never_served():
+    near = [candidate("How do I rotate 2 API keys?", 0.99)]
+    rules = Rules(mode="serve", is_veto_learnt=True, is_uncertified_allowed=True)
+    assert decide(rules, near).action == "judge"
+    assert decide(Rules(mode="serve", is_veto_learnt=True, threshold=0.1), near).action == "judge"
 
 
 def test_a_veto_stands_whatever_is_certified():  # S2

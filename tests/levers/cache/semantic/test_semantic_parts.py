@@ -71,7 +71,7 @@ def test_a_vector_that_would_match_everything_or_nothing_is_refused(row):
 
 
 def evidence(cosine, agreement):
-    return Evidence((cosine, 0.1, agreement, 0.1, 0.0, 0.0, 1.0))
+    return Evidence((cosine, 0.1, agreement, 0.1, 0.0, 0.0, 1.0, 0.0))
 
 
 def test_a_scorer_learns_what_tells_right_from_wrong():
@@ -81,6 +81,20 @@ def test_a_scorer_learns_what_tells_right_from_wrong():
     assert scorer.score(evidence(0.9, 0.2)) < 0.2
     assert scorer.version == fit_scorer(labelled).version
     assert scorer.version != fit_scorer([*labelled, (evidence(0.5, 0.5), True)]).version
+
+
+def vetoed(cosine, guard):
+    features = (cosine, 0.1, 1.0, 0.1, 0.0, 0.0, 1.0, 1.0)
+    return Evidence(features, frozenset({guard}))
+
+
+def test_labels_outweigh_only_the_vetoes_that_they_often_saw_beside_right_answers():
+    plain = [(evidence(0.9, 1.0), True), (evidence(0.8, 0.2), False)] * 30
+    seen = [(vetoed(0.9, "numbers"), at % 4 > 0) for at in range(40)]
+    wrong = [(vetoed(0.9, "negation"), at % 4 == 0) for at in range(40)]
+    rare = [(vetoed(0.9, "name"), True)] * 39
+    assert fit_scorer([*plain, *seen, *wrong, *rare]).outweighed == {"numbers"}
+    assert fit_scorer(plain).outweighed == frozenset()
 
 
 def test_labels_that_are_all_alike_teach_nothing():

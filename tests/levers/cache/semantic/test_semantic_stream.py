@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from farthing.levers.cache.semantic import sign
-from farthing.levers.cache.semantic.stream import Question, replay_certified, replay_threshold
+from farthing.levers.cache.semantic.neighbours import Neighbourhood
+from farthing.levers.cache.semantic.stream import replay_certified, replay_threshold
 
 INTENTS, PER_INTENT, NOISE = 40, 60, 1.1
 
@@ -19,8 +20,8 @@ def made(seed):
     rows = centres[labels] + NOISE * draws.normal(size=(len(labels), 48))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     signature = sign("where is my parcel")
-    questions = [Question("where is my parcel", str(label), signature) for label in labels]
-    return questions, (rows @ rows.T).astype(np.float32)
+    hood = Neighbourhood([signature] * len(rows), [str(one) for one in labels], np.float32(rows))
+    return hood, range(len(rows))
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,26 @@ def test_a_run_can_be_repeated(streams):
 
 
 def test_a_global_threshold_serves_all_at_zero_and_nothing_above_one(streams):
-    questions, cosines = streams[0]
-    assert replay_threshold(questions, cosines, -1.0).hits == len(questions) - 1
-    assert replay_threshold(questions, cosines, 1.1).hits == 0
+    hood, order = streams[0]
+    assert replay_threshold(hood, order, -1.0).hits == len(order) - 1
+    assert replay_threshold(hood, order, 1.1).hits == 0
 
 
 def test_guards_hold_back_what_a_threshold_would_serve():
-    questions = [Question(text, text, sign(text)) for text in ("pay 2 seats", "pay 3 seats")]
-    cosines = np.ones((2, 2), dtype=np.float32)
-    assert replay_threshold(questions, cosines, 0.9).wrong == 1
-    assert replay_threshold(questions, cosines, 0.9, is_guarded=True).hits == 0
+    texts = ("pay 2 seats", "pay 3 seats")
+    hood = Neighbourhood([sign(one) for one in texts], texts, np.ones((2, 1), dtype=np.float32))
+    assert replay_threshold(hood, (0, 1), 0.9).wrong == 1
+    assert replay_threshold(hood, (0, 1), 0.9, is_guarded=True).hits == 0
+
+
+def test_a_walk_down_the_rank_finds_what_a_look_at_all_entries_finds(streams):
+    hood, _ = streams[0]
+    held = np.zeros(len(hood), dtype=bool)
+    held[::7] = True
+    for question in range(0, 60, 5):
+        found = [entry for entry, _ in hood.nearest(question, held, 5)]
+        ranked = [entry for entry in hood.rows[question] if held[entry]]
+        assert found == ranked[:5]
+    few = np.zeros(len(hood), dtype=bool)
+    few[[3, 9]] = True
+    assert sorted(entry for entry, _ in hood.nearest(0, few, 5)) == [3, 9]

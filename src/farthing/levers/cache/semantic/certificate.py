@@ -1,12 +1,18 @@
 """Certificates: P(wrong | served) is at most delta, with 95 % confidence, from labels.
 
-Nested sets of lookups, from the surest scores down, are each tried by an e-process. Three ladders
-begin at the surest sets of different size; each step of a ladder needs the steps before it. With
-a third of alpha each, the chance that *any* set whose error rate is above delta is ever certified
-is at most alpha, however often one looks. While serving, lookups below the certified score are
-still called for, so the next bands go on being tried, by themselves (the union of sets below delta
-is below delta) and pooled with what is served, with what is kept of alpha for that. All the while an e-process watches the labels of served answers; it trips when they contradict the certificate, and the namespace goes back to
-shadow. A certificate is bound to a stamp (embedder, guards, scorer, model): change one, and it is void.
+Nested sets of lookups, from the surest scores down, are tried at looks that are fixed beforehand:
+after as many labels as one set needs without an error, and each time their number has doubled. A
+look has its share of alpha and tries two ladders, whose first sets are chosen by how many labels
+they have and not by what these say; each further set is tried only if the one before it passed.
+Where labels weigh alike the test is the exact binomial one, else a bet's wealth. So the chance
+that *any* set whose error rate is above delta is ever certified is at most alpha.
+
+While serving, lookups below the certified score are still called for, so the next bands go on being
+tried, by themselves (the union of sets below delta is below delta) and pooled with what is served,
+with what is kept of alpha for that, by an e-process that may be looked at after every label. Another
+one watches the labels of served answers; it trips when they contradict the certificate, and the
+namespace goes back to shadow. A certificate is bound to a stamp (embedder, guards, scorer, model):
+change one, and it is void.
 """
 
 from __future__ import annotations
@@ -17,18 +23,21 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from farthing.errors import FarthingBug
+from farthing.evidence import binomial_at_most
 from farthing.levers.cache.semantic.eprocess import (
     Tally,
     breach_wealth,
     exact_bounds,
-    labels_needed,
     proof_wealth,
 )
 
 __all__ = ["BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
 
-_LADDERS = 3
-_PROOF_SHARE = 0.8  # of alpha for the ladders; the rest is for growth while serving
+_LADDERS = 2
+_LOOKS = 5  # each at twice the labels of the one before
+_LOOKS_WAITED = 4  # for a larger set, before what is proven begins to serve
+_START_LABELS = (1.0, 2.5)  # a ladder's first set has so many times the labels that it needs
+_PROOF_SHARE = 0.8  # of alpha for the looks; the rest is for growth while serving
 _GROWTH_SETS = 4
 
 
@@ -97,14 +106,13 @@ class Certifier:
     shadow_sampling: float = 1.0
     alpha: float = 0.05
     judge: JudgeCalibration | None = None
-    starts: tuple[int, ...] = ()
-    labels_since_proof: int = 0
+    _labels: int = 0
+    _looks: int = 0
     _counts: dict[tuple[int, float], _Count] = field(
         default_factory=dict[tuple[int, float], _Count]
     )
     _served: dict[float, _Count] = field(default_factory=dict[float, _Count])
     _proven: int = -1
-    _reached: list[bool] = field(default_factory=list[bool])
     _breach: float = 1.0
     _growths: int = 0
     _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict[tuple[int, float], _Count])
@@ -112,10 +120,6 @@ class Certifier:
     def __post_init__(self) -> None:
         if list(self.thresholds) != sorted(self.thresholds, reverse=True):
             raise FarthingBug("thresholds of a certificate go from the surest down")
-        if not self.starts:
-            size = len(self.thresholds)
-            self.starts = tuple(sorted({0, size // 3, (2 * size) // 3}))[:_LADDERS]
-        self._reached = [False] * len(self.thresholds)
 
     @property
     def limit(self) -> float:
@@ -126,8 +130,8 @@ class Certifier:
 
     @property
     def proof_at(self) -> float:
-        """The wealth that proves a set; half of alpha goes to the judge where one is calibrated."""
-        return _LADDERS / (_PROOF_SHARE * self._alpha)
+        """One over the alpha of each set at a look; half of alpha goes to the judge where one is calibrated."""
+        return _LOOKS * _LADDERS / (_PROOF_SHARE * self._alpha)
 
     @property
     def _alpha(self) -> float:
@@ -148,7 +152,7 @@ class Certifier:
     @property
     def labels_needed(self) -> int:
         """Labels without any error that a set needs to be certified: stated before any are paid."""
-        return labels_needed(self.limit, 1 / self.proof_at)
+        return math.ceil(math.log(self.proof_at) / -math.log1p(-self.limit))
 
     def is_void(self, stamp: Stamp) -> bool:
         """Whether something that the certificate is bound to has changed."""
@@ -170,7 +174,6 @@ class Certifier:
         if band is None:
             return
         weight = floor / propensity
-        self.labels_since_proof += 1
         if is_served:
             _count(self._served, weight, is_wrong=is_wrong)
             watched = breach_wealth(_tallies(self._served), self.limit)
@@ -180,7 +183,10 @@ class Certifier:
             self._grow()
         else:
             _count(self._counts, (band, weight), is_wrong=is_wrong)
-            self._advance(band)
+            self._labels += 1
+            if self._looks < _LOOKS and self._labels >= self.labels_needed << self._looks:
+                self._looks += 1
+                self._look()
 
     def _grow(self) -> None:
         """Certify more bands by the labels since the last growth, where these suffice.
@@ -213,19 +219,22 @@ class Certifier:
             proof_wealth(_tallies(pooled), self.limit),
         )
 
-    def _advance(self, band: int) -> None:
-        for at in range(band, len(self.thresholds)):
-            if not self._reached[at]:
-                self._reached[at] = proof_wealth(self._nested(at), self.limit) >= self.proof_at
-        proven = self._proven
-        for start in self.starts:
-            at = start
-            while at < len(self.thresholds) and self._reached[at]:
-                proven = max(proven, at)
+    def _look(self) -> None:
+        """Try the ladders on all labels so far."""
+        sets = [self._nested(at) for at in range(len(self.thresholds))]
+        for times in _START_LABELS:
+            wanted = times * self.labels_needed
+            at = next((at for at, one in enumerate(sets) if _sums(one)[0] >= wanted), len(sets))
+            while at < len(sets) and self._is_shown(sets[at]):
+                self._proven = max(self._proven, at)
                 at += 1
-        if proven > self._proven:
-            self._proven = proven
-            self.labels_since_proof = 0
+
+    def _is_shown(self, tallies: Sequence[Tally]) -> bool:
+        """Whether a set's labels reject an error rate above the limit, at its share of alpha."""
+        if len(tallies) == 1:
+            labels, wrong = _sums(tallies)
+            return binomial_at_most(wrong, labels, self.limit) * self.proof_at <= 1
+        return proof_wealth(tallies, self.limit) >= self.proof_at
 
     def _nested(self, at: int) -> list[Tally]:
         merged: dict[float, _Count] = {}
@@ -235,13 +244,9 @@ class Certifier:
         return _tallies(merged)
 
     def is_growing(self) -> bool:
-        """Whether a larger set may be proven soon, so that going to serve is better put off.
-
-        It is while the next set's labels show no more than delta wrong, for as long as a proof
-        from nothing would take.
-        """
+        """Whether a larger set may be proven at the next look, so that serving is better put off."""
         following = self._proven + 1
-        if following >= len(self.thresholds) or self.labels_since_proof > self.labels_needed:
+        if following >= len(self.thresholds) or self._looks >= _LOOKS_WAITED:
             return False
         labels, wrong = _sums(self._nested(following))
         return labels == 0 or wrong / labels <= self.limit

@@ -185,5 +185,5 @@ class Course:
 
 def base_score(evidence: Evidence) -> float:
     """The score where none is fitted: the cosine, less 1 where any doubt stands."""
-    _, _, _, _, words, doubts, _ = evidence.features
-    return evidence.cosine - (1.0 if words or doubts else 0.0)
+    words, doubts, vetoes = evidence.features[4], evidence.features[5], evidence.features[7]
+    return evidence.cosine - (1.0 if words or doubts or vetoes else 0.0)

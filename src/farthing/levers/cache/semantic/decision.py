@@ -17,6 +17,7 @@ from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.volatility import volatility_of
 
 __all__ = [
+    "COMPARED",
     "Action",
     "Candidate",
     "Decision",
@@ -24,13 +25,14 @@ __all__ = [
     "Mode",
     "Rules",
     "View",
+    "is_passed",
     "propose",
     "score_of",
 ]
 
 Mode = Literal["off", "shadow", "assisted", "serve"]
 Action = Literal["serve", "judge", "miss", "bypass"]
-_COMPARED = 5
+COMPARED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ class Rules:
     `threshold` is the certified score, None while nothing is certified. `cosine_min` and
     `margin_min` bound what may be served without a certificate, which happens only where
     `is_uncertified_allowed`: then no doubt at all may stand. Cosines hold for the packaged
-    embedder; another one needs its own.
+    embedder; another one needs its own. `is_veto_learnt`: while there is no scorer, vetoed entries
+    are looked at too (and never served), so that labels may show which vetoes do not matter here.
     """
 
     mode: Mode = "shadow"
@@ -103,6 +106,7 @@ class Rules:
     cosine_min: float = 0.70
     margin_min: float = 0.01
     grey_cosine_min: float = 0.80
+    is_veto_learnt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +146,7 @@ def propose(lookup: Lookup, view: View) -> Decision:
     usable = [one for one in view.candidates if not one.is_stale and not one.is_quarantined]
     if not usable:
         return Decision(action="miss", reason="nothing is stored near this question")
-    chosen, comparison = _nearest_unvetoed(lookup.signature, usable)
+    chosen, comparison = _nearest_unvetoed(lookup.signature, usable, rules)
     if chosen is None:
         return Decision(action="miss", reason=_told("vetoed", comparison), comparison=comparison)
     evidence = evidence_of(chosen.neighbour, [one.neighbour for one in usable], comparison)
@@ -150,16 +154,26 @@ def propose(lookup: Lookup, view: View) -> Decision:
 
 
 def _nearest_unvetoed(
-    question: Signature, candidates: Sequence[Near]
+    question: Signature, candidates: Sequence[Near], rules: Rules
 ) -> tuple[Near | None, Comparison]:
     first: Comparison | None = None
-    for candidate in candidates[:_COMPARED]:
+    for candidate in candidates[:COMPARED]:
         comparison = compare(question, candidate.signature)
-        if not comparison.is_vetoed:
+        if is_passed(comparison, rules):
             return candidate, comparison
         first = first or comparison
     assert first is not None  # noqa: S101 - there is a candidate
     return None, first
+
+
+def is_passed(comparison: Comparison, rules: Rules) -> bool:
+    """Whether no veto stands: there is none, or the namespace's labels outweigh it."""
+    if not comparison.is_vetoed:
+        return True
+    if rules.scorer is None:
+        return rules.is_veto_learnt
+    outweighed = rules.scorer.outweighed
+    return all(one.guard in outweighed for one in comparison.findings if one.kind == "veto")
 
 
 def score_of(evidence: Evidence, comparison: Comparison, scorer: Scorer | None) -> float:
@@ -197,11 +211,12 @@ def _decided(
 def _verdict(
     comparison: Comparison, evidence: Evidence, score: float, rules: Rules
 ) -> tuple[str, bool]:
-    if rules.threshold is not None:
+    is_seen = rules.scorer is not None or not comparison.is_vetoed  # labels may outweigh a veto
+    if rules.threshold is not None and is_seen:
         said = f"score {score:.3f} of {rules.threshold:.3f} certified"
         return said, score >= rules.threshold
     if not comparison.is_clear:
-        return _told("doubted", comparison), False
+        return _told("vetoed" if comparison.is_vetoed else "doubted", comparison), False
     if evidence.cosine < rules.cosine_min:
         return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", False
     if 0 <= evidence.margin < rules.margin_min and evidence.features[2] < 1:

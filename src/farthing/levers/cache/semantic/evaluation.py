@@ -15,10 +15,11 @@ from farthing.levers.cache.semantic.decision import Candidate, Lookup, Rules, Vi
 from farthing.levers.cache.semantic.embedder import Embedder, need_numpy
 from farthing.levers.cache.semantic.eprocess import exact_bounds
 from farthing.levers.cache.semantic.guards import Comparison, compare
+from farthing.levers.cache.semantic.neighbours import Neighbourhood
 from farthing.levers.cache.semantic.scorer import Neighbour
 from farthing.levers.cache.semantic.signature import Signature, sign
 from farthing.levers.cache.semantic.stream import (
-    Question,
+    Shadow,
     StreamResult,
     replay_certified,
     replay_threshold,
@@ -29,7 +30,7 @@ __all__ = ["Compared", "evaluate_pairs", "evaluate_stream", "score_pairs"]
 GUARDS_COSINE = 0.95
 _ALPHA = 0.05
 _HELD_SHARE = 0.95
-_THRESHOLDS = (0.7, 0.74, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 0.92, 0.94, 0.96, 0.98)
+_THRESHOLDS = tuple(number / 100 for number in range(72, 99))
 _DEFAULT = Rules(mode="serve", is_uncertified_allowed=True)
 
 
@@ -223,27 +224,26 @@ def evaluate_stream(
     seeds: int,
 ) -> dict[str, Any]:
     """Streams of `length` of these questions, `seeds` times in another order."""
-    numpy = need_numpy("Simulating streams")
     distinct = list({one.text: one for one in questions}.values())
     chosen = random.Random(0).sample(distinct, min(length, len(distinct)))  # noqa: S311 - which part
     vectors = embedder.embed([one.text for one in chosen])
-    signed = [Question(one.text, one.answer, sign(one.text)) for one in chosen]
-    cosines = vectors @ vectors.T
+    signatures = [sign(one.text) for one in chosen]
+    hood = Neighbourhood(signatures, [one.answer for one in chosen], vectors)
     ours: dict[float, list[StreamResult]] = {delta: [] for delta in deltas}
     plain: dict[float, list[StreamResult]] = {threshold: [] for threshold in _THRESHOLDS}
     guarded: list[StreamResult] = []
     for seed in range(seeds):
-        order = random.Random(seed).sample(range(len(signed)), len(signed))  # noqa: S311 - an order
-        row, mixed = [signed[at] for at in order], cosines[numpy.ix_(order, order)]
+        order = random.Random(seed).sample(range(len(hood)), len(hood))  # noqa: S311 - an order
         for threshold, runs in plain.items():
-            runs.append(replay_threshold(row, mixed, threshold))
-        guarded.append(replay_threshold(row, mixed, GUARDS_COSINE, is_guarded=True))
+            runs.append(replay_threshold(hood, order, threshold))
+        guarded.append(replay_threshold(hood, order, GUARDS_COSINE, is_guarded=True))
+        shadow = Shadow(hood, order)
         for delta, runs in ours.items():
-            runs.append(replay_certified(row, mixed, delta=delta, seed=seed))
+            runs.append(replay_certified(hood, order, delta=delta, seed=seed, shadow=shadow))
     return {
-        "lookups": len(signed),
+        "lookups": len(hood),
         "seeds": seeds,
-        "auc": _nearest_auc(signed, cosines),
+        "auc": _nearest_auc(hood),
         "deltas": [
             {**_stream_row(delta, ours[delta], plain), "guards_only": _guarded_row(guarded)}
             for delta in deltas
@@ -280,15 +280,14 @@ def _guarded_row(runs: Sequence[StreamResult]) -> dict[str, Any]:
     return {**_summed(runs), "threshold": GUARDS_COSINE}
 
 
-def _nearest_auc(questions: Sequence[Question], cosines: Any) -> float | None:
+def _nearest_auc(hood: Neighbourhood) -> float | None:
     """Of the cosine to the nearest other question, for telling whether it has the same answer."""
-    numpy = need_numpy("Simulating streams")
-    apart = cosines - 2 * numpy.eye(len(questions), dtype=cosines.dtype)
-    nearest = apart.argmax(axis=1)
+    answers = hood.answers
     return _auc(
         [
-            (float(apart[at, other]), questions[at].answer == questions[int(other)].answer)
-            for at, other in enumerate(nearest)
+            (cosines[0], answers[at] == answers[row[0]])
+            for at, (row, cosines) in enumerate(zip(hood.rows, hood.row_cosines, strict=True))
+            if row
         ]
     )
 

@@ -3,19 +3,31 @@
 Without evidence the score is the cosine, and only comparisons without any doubt may be served.
 A namespace with labels fits a small logistic model on them: cosine, how far the nearest entry with
 *another* answer is, whether the neighbours agree on the answer, and what the guards doubted.
+
+A guard's veto stands unless these labels say otherwise: where a namespace has seen it often enough
+beside answers that were right all the same, its veto becomes one more feature (`outweighed`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.guards import Comparison
 
-__all__ = ["FEATURES", "Evidence", "Neighbour", "Scorer", "evidence_of", "fit_scorer"]
+__all__ = [
+    "FEATURES",
+    "Evidence",
+    "Neighbour",
+    "Scorer",
+    "evidence_from",
+    "evidence_of",
+    "fit_scorer",
+]
 
 FEATURES = (
     "cosine",
@@ -25,7 +37,10 @@ FEATURES = (
     "words that one side does not say",
     "other doubts",
     "agreeing neighbours",
+    "vetoes",
 )
+_VETO_LABELS = 40  # of a guard's vetoes, before labels may outweigh them
+_VETO_RIGHT = 0.5  # share of them that was right all the same, at least
 _PENALTY = 1.0
 _ROUNDS = 30
 
@@ -44,9 +59,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The features of one lookup, in the order of FEATURES."""
+    """The features of one lookup, in the order of FEATURES, and the guards that vetoed it."""
 
     features: tuple[float, ...]
+    vetoes: frozenset[str] = frozenset()
 
     @property
     def cosine(self) -> float:
@@ -63,37 +79,55 @@ def evidence_of(
     chosen: Neighbour, neighbours: Sequence[Neighbour], comparison: Comparison
 ) -> Evidence:
     """The features of serving `chosen`, given the nearest `neighbours` (it among them)."""
-    like = [one.cosine for one in neighbours if one.answer == chosen.answer]
-    others = [one.cosine for one in neighbours if one.answer != chosen.answer]
-    farthest = min((one.cosine for one in neighbours), default=0.0)
-    margin = chosen.cosine - (max(others) if others else farthest)
+    return evidence_from(
+        chosen.cosine,
+        [(one.cosine, one.answer == chosen.answer) for one in neighbours],
+        comparison,
+    )
+
+
+def evidence_from(
+    cosine: float, neighbours: Sequence[tuple[float, bool]], comparison: Comparison
+) -> Evidence:
+    """As `evidence_of`, of each neighbour's cosine and whether it holds the chosen answer."""
+    like = [near for near, is_like in neighbours if is_like]
+    others = [near for near, is_like in neighbours if not is_like]
+    farthest = min((near for near, _ in neighbours), default=0.0)
+    margin = cosine - (max(others) if others else farthest)
     apart = sum(like) / len(like) - (sum(others) / len(others) if others else 0.0)
     words = min(comparison.unmatched_count, 10)
-    doubts = sum(finding.guard != "word" for finding in comparison.findings)
+    doubts = sum(one.guard != "word" and one.kind == "doubt" for one in comparison.findings)
+    vetoes = frozenset(one.guard for one in comparison.findings if one.kind == "veto")
     return Evidence(
         (
-            chosen.cosine,
+            cosine,
             margin,
             len(like) / max(1, len(neighbours)),
             apart,
             words / 10,
             float(doubts),
             math.log1p(len(like)),
-        )
+            float(len(vetoes)),
+        ),
+        vetoes,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A fitted model: score = 1 / (1 + exp(-(bias + weights · features)))."""
+    """A fitted model: score = 1 / (1 + exp(-(bias + weights · features))).
+
+    `outweighed` names the guards whose vetoes are a feature here; all others' stand.
+    """
 
     bias: float
     weights: tuple[float, ...]
+    outweighed: frozenset[str] = frozenset()
 
     @property
     def version(self) -> str:
         """Changes with any weight; certificates are bound to it."""
-        text = repr((FEATURES, self.bias, self.weights))
+        text = repr((FEATURES, self.bias, self.weights, sorted(self.outweighed)))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def score(self, evidence: Evidence) -> float:
@@ -111,6 +145,8 @@ def fit_scorer(labelled: Sequence[tuple[Evidence, bool]]) -> Scorer | None:
     Weights are held down by a penalty on standardised features, so that few labels suffice.
     """
     numpy = need_numpy("Fitting a scorer")
+    outweighed = _outweighed(labelled)
+    labelled = [one for one in labelled if one[0].vetoes <= outweighed]
     rights = sum(fits for _, fits in labelled)
     if rights == 0 or rights == len(labelled):
         return None
@@ -133,4 +169,20 @@ def fit_scorer(labelled: Sequence[tuple[Evidence, bool]]) -> Scorer | None:
     return Scorer(
         bias=float(weights[0] - (plain * centre).sum()),
         weights=tuple(float(weight) for weight in plain),
+        outweighed=outweighed,
+    )
+
+
+def _outweighed(labelled: Sequence[tuple[Evidence, bool]]) -> frozenset[str]:
+    """The guards whose vetoes these labels do not bear out."""
+    seen: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for evidence, fits in labelled:
+        seen.update(evidence.vetoes)
+        if fits:
+            right.update(evidence.vetoes)
+    return frozenset(
+        guard
+        for guard, count in seen.items()
+        if count >= _VETO_LABELS and right[guard] >= _VETO_RIGHT * count
     )

@@ -10,42 +10,23 @@ threshold is best is chosen afterwards: it is granted what no real cache can hav
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
-from farthing.levers.cache.semantic.decision import (
-    Candidate,
-    Decision,
-    Lookup,
-    Rules,
-    View,
-    propose,
-)
+from farthing.levers.cache.semantic.decision import COMPARED, Rules, is_passed
 from farthing.levers.cache.semantic.embedder import need_numpy
-from farthing.levers.cache.semantic.guards import GUARDS_VERSION, compare
-from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, fit_scorer
-from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.guards import GUARDS_VERSION
+from farthing.levers.cache.semantic.neighbours import Near, Neighbourhood
+from farthing.levers.cache.semantic.scorer import Evidence, Scorer, evidence_from, fit_scorer
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+__all__ = ["Shadow", "StreamResult", "replay_certified", "replay_threshold"]
 
-__all__ = ["Question", "StreamResult", "replay_certified", "replay_threshold"]
-
-_NEIGHBOURS = 8
-_FIT_LABELS = 400
-_SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One text and the label of its right answer."""
-
-    text: str
-    answer: str
-    signature: Signature
+NEIGHBOURS = 8
+_FIT_LABELS = 1300
+_FIT_SKIPPED = 600  # the first labels are of a cache that is still empty: nothing like later ones
+_SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,149 +50,178 @@ class StreamResult:
         return self.wrong / self.hits if self.hits else 0.0
 
 
-class _Store:
-    """The entries of a run, by their place in the order; answers are known, for we called for them."""
-
-    def __init__(self, cosines: Any, count: int) -> None:
-        self._numpy: Any = need_numpy("Simulating streams")
-        self._cosines = cosines
-        self._places: Any = self._numpy.zeros(count, dtype=self._numpy.int64)
-        self.held = 0
-
-    def add(self, place: int) -> None:
-        self._places[self.held] = place
-        self.held += 1
-
-    def nearest(self, place: int, count: int) -> list[tuple[int, float]]:
-        places = self._places[: self.held]
-        scores = self._cosines[place][places]
-        if self.held > count:
-            top = self._numpy.argpartition(-scores, count)[:count]
-        else:
-            top = self._numpy.arange(self.held)
-        order = top[self._numpy.argsort(-scores[top], kind="stable")]
-        return [(int(places[at]), float(scores[at])) for at in order]
-
-
 def replay_threshold(
-    questions: Sequence[Question],
-    cosines: npt.NDArray[np.float32],
-    threshold: float,
-    *,
-    is_guarded: bool = False,
+    hood: Neighbourhood, order: Sequence[int], threshold: float, *, is_guarded: bool = False
 ) -> StreamResult:
     """One global cosine threshold: serve the nearest entry at or above it, else call and store.
 
     `is_guarded`: unless a guard vetoes it.
     """
-    store = _Store(cosines, len(questions))
-    hits = wrong = 0
-    for place, question in enumerate(questions):
-        found = store.nearest(place, 1)
-        is_near = bool(found) and found[0][1] >= threshold
-        if is_near and is_guarded:
-            near = questions[found[0][0]].signature
-            is_near = not compare(question.signature, near).is_vetoed
-        if is_near:
+    held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
+    is_held = bytearray(len(hood))
+    answers, hits, wrong = hood.answers, 0, 0
+    for question in order:
+        found = _first(hood, question, is_held, held, threshold)
+        if found is not None and is_guarded and hood.compare(question, found).is_vetoed:
+            found = None
+        if found is not None:
             hits += 1
-            wrong += questions[found[0][0]].answer != question.answer
+            wrong += answers[found] != answers[question]
         else:
-            store.add(place)
-    return StreamResult(lookups=len(questions), hits=hits, wrong=wrong)
+            is_held[question] = held[question] = True
+    return StreamResult(lookups=len(order), hits=hits, wrong=wrong)
+
+
+def _first(
+    hood: Neighbourhood, question: int, is_held: bytearray, held: Any, threshold: float
+) -> int | None:
+    """The nearest entry, where it is at the threshold or above."""
+    cosines = hood.row_cosines[question]
+    for at, other in enumerate(hood.rows[question]):
+        if cosines[at] < threshold:
+            return None
+        if is_held[other]:
+            return other
+    found = hood.nearest(question, held, 1) if len(cosines) < len(hood) - 1 else []
+    return found[0][0] if found and found[0][1] >= threshold else None
+
+
+class Shadow:
+    """What every run over one order sees as long as it has served nothing: all is stored."""
+
+    def __init__(self, hood: Neighbourhood, order: Sequence[int]) -> None:
+        self._hood, self._order = hood, order
+        self._held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
+        self._near: list[list[Near]] = []
+        self._scorer: tuple[Scorer, tuple[float, ...]] | None = None
+
+    def near(self, place: int) -> list[Near]:
+        """The nearest of all questions before this place."""
+        while len(self._near) <= place:
+            question = self._order[len(self._near)]
+            self._near.append(self._hood.nearest(question, self._held, NEIGHBOURS))
+            self._held[question] = True
+        return self._near[place]
+
+    def fitted(
+        self, fit: Callable[[], tuple[Scorer, tuple[float, ...]] | None]
+    ) -> tuple[Scorer, tuple[float, ...]] | None:
+        """The scorer of the first labels, which are the same for every run."""
+        if self._scorer is None:
+            self._scorer = fit()
+        return self._scorer
 
 
 @dataclass(slots=True)
 class _Run:
     """The state of our policy along one stream."""
 
+    hood: Neighbourhood
+    shadow: Shadow
     delta: float
     sampling: float
     labelled: list[tuple[Evidence, bool]] = field(default_factory=list[tuple[Evidence, bool]])
     certifier: Certifier | None = None
-    rules: Rules = field(default_factory=lambda: Rules(mode="shadow"))
+    rules: Rules = field(default_factory=lambda: Rules(mode="shadow", is_veto_learnt=True))
     labels: int = 0
     began: int | None = None
 
-    def learn(self, decision: Decision, *, fits: bool, propensity: float, at: int) -> None:
+    def look(self, question: int, near: Sequence[Near]) -> tuple[int, Evidence] | None:
+        """What `propose` would choose of these neighbours, and its evidence."""
+        answers = self.hood.answers
+        if self.hood.is_live[question]:
+            return None
+        for entry, cosine in near[:COMPARED]:
+            comparison = self.hood.compare(question, entry)
+            if is_passed(comparison, self.rules):
+                like = [(near_to, answers[other] == answers[entry]) for other, near_to in near]
+                return entry, evidence_from(cosine, like, comparison)
+        return None
+
+    def learn(
+        self, evidence: Evidence, score: float | None, *, fits: bool, propensity: float, at: int
+    ) -> None:
         """Take one label; fit, certify, begin or stop serving where it is time to."""
-        evidence = decision.evidence
-        if evidence is None:
-            return
         self.labels += 1
         certifier = self.certifier
-        if certifier is None:
+        if certifier is None or score is None:
             self.labelled.append((evidence, fits))
             if len(self.labelled) >= _FIT_LABELS:
-                self._fit()
+                self._begin_proof()
             return
-        assert decision.score is not None  # noqa: S101 - there is evidence
         is_serving = self.rules.mode == "serve"
-        certifier.observe(
-            decision.score, is_wrong=not fits, propensity=propensity, is_serving=is_serving
-        )
+        certifier.observe(score, is_wrong=not fits, propensity=propensity, is_serving=is_serving)
         if certifier.is_breached:
             self.rules = replace(self.rules, mode="shadow", threshold=None)
         elif is_serving or (certifier.threshold is not None and not certifier.is_growing()):
             self.began = at if self.began is None else self.began
             self.rules = replace(self.rules, mode="serve", threshold=certifier.threshold)
 
-    def _fit(self) -> None:
-        scorer = fit_scorer(self.labelled)
-        if scorer is None:
+    def _begin_proof(self) -> None:
+        fitted = self.shadow.fitted(self._fit)
+        if fitted is None:
             return
-        scores = [scorer.score(evidence) for evidence, _ in self.labelled]
+        scorer, thresholds = fitted
         self.rules = replace(self.rules, scorer=scorer)
         self.certifier = Certifier(
             stamp=Stamp(embedder="stream", guards=GUARDS_VERSION, scorer=scorer.version, model=""),
             delta=self.delta,
-            thresholds=thresholds_of(scores, _SHARES),
+            thresholds=thresholds,
             sampling=self.sampling,
         )
 
+    def _fit(self) -> tuple[Scorer, tuple[float, ...]] | None:
+        used = self.labelled[_FIT_SKIPPED:]
+        scorer = fit_scorer(used)
+        if scorer is None:
+            return None
+        scores = [scorer.score(one) for one, _ in used if one.vetoes <= scorer.outweighed]
+        return scorer, thresholds_of(scores, _SHARES)
+
 
 def replay_certified(
-    questions: Sequence[Question],
-    cosines: npt.NDArray[np.float32],
+    hood: Neighbourhood,
+    order: Sequence[int],
     *,
     delta: float,
     seed: int,
     sampling: float = 0.05,
+    shadow: Shadow | None = None,
 ) -> StreamResult:
-    """Our policy: shadow, fit, certify, serve what is certified, watch."""
+    """Our policy: shadow, fit, certify, serve what is certified, watch.
+
+    `shadow`, of the same order, may be shared by runs.
+    """
     draws = random.Random(seed)  # noqa: S311 - which hits are checked; seeded for repetition
-    store, run = _Store(cosines, len(questions)), _Run(delta, sampling)
+    shadow = shadow or Shadow(hood, order)
+    run = _Run(hood, shadow, delta, sampling)
+    held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
     hits = wrong = 0
-    for place, question in enumerate(questions):
-        candidates = [
-            _candidate(questions, at, cosine) for at, cosine in store.nearest(place, _NEIGHBOURS)
-        ]
-        decision = propose(
-            Lookup(signature=question.signature), View(candidates=candidates, rules=run.rules)
-        )
-        fits = (
-            decision.entry is not None and questions[int(decision.entry)].answer == question.answer
-        )
-        if decision.action == "serve":
+    for place, question in enumerate(order):
+        near = hood.nearest(question, held, NEIGHBOURS) if hits else shadow.near(place)
+        found = run.look(question, near)
+        held[question] = True
+        if found is None:
+            continue
+        entry, evidence = found
+        fits = hood.answers[entry] == hood.answers[question]
+        scorer, threshold = run.rules.scorer, run.rules.threshold
+        score = None if scorer is None else scorer.score(evidence)
+        is_served = run.rules.mode == "serve" and score is not None
+        if is_served and threshold is not None and score is not None and score >= threshold:
+            held[question] = False
             hits += 1
             wrong += not fits
             if draws.random() < sampling:
-                run.learn(decision, fits=fits, propensity=sampling, at=place)
+                run.learn(evidence, score, fits=fits, propensity=sampling, at=place)
             continue
-        run.learn(decision, fits=fits, propensity=1.0, at=place)
-        store.add(place)
+        run.learn(evidence, score, fits=fits, propensity=1.0, at=place)
     breached = run.certifier is not None and run.certifier.is_breached
     return StreamResult(
-        lookups=len(questions),
+        lookups=len(order),
         hits=hits,
         wrong=wrong,
         labels=run.labels,
         certified_after=run.began,
         is_breached=breached,
-    )
-
-
-def _candidate(questions: Sequence[Question], at: int, cosine: float) -> Candidate:
-    question = questions[at]
-    return Candidate(
-        neighbour=Neighbour(str(at), question.answer, cosine), signature=question.signature
     )
