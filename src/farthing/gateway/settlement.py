@@ -309,6 +309,8 @@ class Settlement:
 
     def _charges(self) -> tuple[str, ...]:
         """The accounts of budgets that are charged; the same for a call and its branches."""
+        if not self.branches:
+            return () if self.hold is None else self.hold.reservation.charges
         holds = (self.hold, *(branch.hold for branch in self.branches))
         return next((hold.reservation.charges for hold in holds if hold is not None), ())
 
