@@ -43,7 +43,7 @@ from routing_site import Line, Site, ask_all, list_prices, read_lines, write_lin
 
 QUICK = os.environ.get("QUICK") == "1"
 CALLS = 600 if QUICK else 5000
-BROKEN_FROM = 150 if QUICK else 1000
+BROKEN_CALLS, BROKEN_FROM = (600, 100) if QUICK else (2000, 400)
 DEFAULT = Path(__file__).parents[2] / "shared/data/outcomes/mix15.dev.jsonl.gz"
 INCUMBENT = "gpt-4o-2024-05-13"
 FLOOR = "0.98"
@@ -54,13 +54,19 @@ SCORE_GAP_MOST = 0.005
 EVIDENCE = """
 [evidence]
 mode = "on"
-share = 0.1
+share = {share}
+running_max = 16
+queue_max = 1000
 repeat_share = 0.0
 judge = "normalised"
-floor = 0.5
+floor = 0.3
 usd_per_day = "100"
 """
-LOST_MOST = 60  # answers, of a model that gives none that is right any more
+SHARE = 0.1  # of the calls that are compared; all of them where a model breaks
+# Answers lost by a model that gives none that is right any more: by the charts over all classes, or
+# by the comparisons of each class that it serves.
+LOST_MOST = 60
+AT_A_TIME, PAUSE_S = 2, 0.04  # comparisons come after the calls, and must keep up
 
 
 def _costs(line: Line, prices: dict[str, Any]) -> dict[str, float]:
@@ -153,7 +159,7 @@ class Bench:
         """Part 1."""
         site = self.site("served")
         policy = self.compile(site)
-        async with site.up(more=EVIDENCE) as gateway:
+        async with site.up(more=EVIDENCE.format(share=SHARE)) as gateway:
             answers = await ask_all(gateway, self.draws)
         _, report = site.run("report", "--data-dir", str(site.folder / "ledger"))
         aside = self.compared(site, policy)
@@ -222,37 +228,44 @@ class Bench:
     async def broken(self, which: str) -> None:
         """Part 2: a model breaks at a request of its own; `which` is voter or single."""
         site = self.site(f"broken-{which}")
+        draws = self.draws[:BROKEN_CALLS]
         policy = self.compile(site)
-        model = _victim(policy, self.draws, alone=which == "single")
+        model = _victim(policy, draws, alone=which == "single")
         if model is None:
             _say(f"skipped  a broken {which}: the policy has none")
             return
         rule = f'model = "{model}", accuracy = 0.0, from_request = {BROKEN_FROM}'
-        async with site.up(rule) as gateway:
-            answers = await ask_all(gateway, self.draws)
+        async with site.up(rule, more=EVIDENCE.format(share=1.0)) as gateway:
+            answers = await ask_all(gateway, draws, at_a_time=AT_A_TIME, pause_s=PAUSE_S)
+        store = EvidenceStore(site.folder / "ledger")
+        fell = [state.scope for state in store.states() if state.reason.startswith("shown to be")]
+        store.close()
         _, status = site.run("route", "status")
         stopped = [event for event in status["events"] if event["kind"] == "stopped"]
         by_policy = [number for number, one in enumerate(answers) if "arm=policy" in one.route]
-        expected = [replay(policy, line, self.prices)[0] for line in self.draws]
+        expected = [replay(policy, line, self.prices)[0] for line in draws]
         lost = [e - (a.score >= 0.5) for e, a in zip(expected, answers, strict=True)]
-        first = _first_broken(policy, model, self.draws)
+        first = _first_broken(policy, model, draws)
         until = max(0, by_policy[-1] - first + 1) if stopped else len(answers)
         damage = sum(lost[first : first + until])
-        self.check(f"a {which} that breaks is noticed", holds=bool(stopped) and damage <= LOST_MOST,
-                   told=f"{model}: {until} calls, {damage:.0f} answers lost; "
-                   f"{stopped[0]['told'] if stopped else 'not noticed'}")  # fmt: skip
+        classes = {name for name, step in policy.steps.items() if model in _asked(step)}
+        most = LOST_MOST if stopped else LOST_MOST * len(classes)
+        why = stopped[0]["told"] if stopped else f"shown to be unsafe: {', '.join(sorted(fell))}"
+        self.check(f"a {which} that breaks is noticed",
+                   holds=bool(stopped or fell) and damage <= most,
+                   told=f"{model}: {until} calls, {damage:.0f} answers lost of {most} at the most; "
+                   f"{why if stopped or fell else 'not noticed'}")  # fmt: skip
         self.found[f"broken_{which}"] = {
             "model": model, "calls_until_stopped": until, "answers_lost": damage,
-            "why": stopped[0]["told"] if stopped else "",
+            "most": most, "why": why,
         }  # fmt: skip
 
     async def voided(self) -> None:
         """Part 3."""
         site = self.site("voided")
         policy = self.compile(site)
-        model = next(
-            iter({m for step in policy.steps.values() for m in _asked(step)} - {INCUMBENT})
-        )
+        asked = {m for step in policy.steps.values() for m in _asked(step)} - {INCUMBENT}
+        model = _victim(policy, self.draws, alone=True) or min(asked)
         some = [line for line in self.draws if model in _asked(policy.steps[line["task"]])][:60]
         rule = f'model = "{model}", serves = "{model}-v2", from_request = 20'
         async with site.up(rule) as gateway:

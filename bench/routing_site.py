@@ -165,9 +165,16 @@ async def _process(*arguments: str) -> AsyncIterator[Origin]:
 
 
 async def ask_all(
-    gateway: Origin, lines: Sequence[Line], *, at_a_time: int = _AT_A_TIME
+    gateway: Origin,
+    lines: Sequence[Line],
+    *,
+    at_a_time: int = _AT_A_TIME,
+    pause_s: float = 0.0,
 ) -> list[Answer]:
-    """Ask every prompt through `farthing/auto:TASK`; the answers in the order of the prompts."""
+    """Ask every prompt through `farthing/auto:TASK`; the answers in the order of the prompts.
+
+    Each of the callers waits `pause_s` after an answer.
+    """
     client = Client()
     found: list[Answer | None] = [None] * len(lines)
     numbers = iter(range(len(lines)))
@@ -175,6 +182,7 @@ async def ask_all(
     async def caller() -> None:
         for number in numbers:
             found[number] = await _ask(client, gateway, lines[number])
+            await asyncio.sleep(pause_s)
 
     await asyncio.gather(*(caller() for _ in range(at_a_time)))
     client.close()
