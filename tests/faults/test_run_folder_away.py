@@ -34,6 +34,10 @@ def test_keys_are_revoked_and_calls_posted_where_vital_signs_cannot_be_written(t
             running(tmp_path, simulator.base_url) as (process, origin),
         ):
             assert (await send(client, origin, path, headers, BODY))[0] == 200
+            end_s = time.monotonic() + 30
+            while not (folder / "run").exists():  # the first second may not be over
+                assert time.monotonic() < end_s
+                await asyncio.sleep(0.02)
             (folder / "run").rename(folder / "away")
             (folder / "run").write_text("a file in the folder's place")  # as a full disk refuses
             end_s = time.monotonic() + VITALS_PERIODS_S
