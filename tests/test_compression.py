@@ -33,6 +33,12 @@ def test_parts_that_follow_each_other_are_all_read(pack, unpack):
 
 
 @KINDS
+def test_many_small_parts_are_read_across_the_chunks_they_are_read_in(pack, unpack):
+    packed = b"".join(pack(b"%d," % number) for number in range(3000))
+    assert unpack(packed, 100_000) == b"".join(b"%d," % number for number in range(3000))
+
+
+@KINDS
 @given(data=st.data())
 def test_what_is_cut_anywhere_is_refused(pack, unpack, data):
     packed = pack(PLAIN)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 __all__ = ["HTTP_WINDOW_LOG", "BrokenOff", "NoZstd", "TooLong", "gunzip", "unpacked", "unzstd"]
@@ -18,6 +20,7 @@ HTTP_WINDOW_LOG: Final = 23
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _FILE_WINDOW_LOG: Final = 27
+_CHUNK_BYTES: Final = 16_384
 _FILE_BYTES_MOST: Final = 16 << 30
 _MODULES: Final = ("compression.zstd", "backports.zstd")
 
@@ -52,20 +55,8 @@ def gunzip(data: bytes, bytes_max: int) -> bytes:
         BrokenOff: the data is broken or cut, or something else follows it.
         TooLong: there is more in it than `bytes_max`.
     """
-    plain = b""
-    while True:
-        inflater = zlib.decompressobj(wbits=47)  # 32 + 15: gzip or zlib, by its header
-        try:
-            plain += inflater.decompress(data, bytes_max - len(plain) + 1)
-        except zlib.error as error:
-            raise BrokenOff(str(error)) from error
-        if len(plain) > bytes_max:
-            raise TooLong(f"over {bytes_max} bytes once unpacked")
-        if not inflater.eof:
-            raise BrokenOff("the data breaks off")
-        data = inflater.unused_data
-        if not data:
-            return plain
+    # 32 + 15: gzip or zlib, by its header
+    return _joined(data, bytes_max, partial(zlib.decompressobj, wbits=47), zlib.error)
 
 
 def unzstd(data: bytes, bytes_max: int, *, window_log_most: int = _FILE_WINDOW_LOG) -> bytes:
@@ -79,20 +70,36 @@ def unzstd(data: bytes, bytes_max: int, *, window_log_most: int = _FILE_WINDOW_L
     """
     zstd = _zstd()
     options = {zstd.DecompressionParameter.window_log_max: window_log_most}
-    plain = b""
+    begin = partial(zstd.ZstdDecompressor, options=options)
+    return _joined(data, bytes_max, begin, zstd.ZstdError)
+
+
+def _joined(data: bytes, bytes_max: int, begin: Callable[[], Any], fault: type[Exception]) -> bytes:
+    """All members of `data`, each unpacked by a decompressor of its own.
+
+    They are read a chunk at a time, for what is left behind a member is copied: of a whole body made
+    of empty members that would be its square.
+    """
+    packed = memoryview(data)
+    pieces: list[bytes] = []
+    room, place = bytes_max, 0
     while True:
-        frame = zstd.ZstdDecompressor(options=options)
-        try:
-            plain += frame.decompress(data, bytes_max - len(plain) + 1)
-        except zstd.ZstdError as error:
-            raise BrokenOff(str(error)) from error
-        if len(plain) > bytes_max:
-            raise TooLong(f"over {bytes_max} bytes once unpacked")
-        if not frame.eof:
-            raise BrokenOff("the data breaks off")
-        data = frame.unused_data
-        if not data:
-            return plain
+        member = begin()
+        while not member.eof:
+            chunk = packed[place : place + _CHUNK_BYTES]
+            if not chunk:
+                raise BrokenOff("the data breaks off")
+            try:
+                piece = member.decompress(chunk, room + 1)
+            except fault as error:
+                raise BrokenOff(str(error)) from error
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise TooLong(f"over {bytes_max} bytes once unpacked")
+            place += len(chunk) - len(member.unused_data)
+        if place == len(packed):
+            return b"".join(pieces)
 
 
 def _zstd() -> Any:
