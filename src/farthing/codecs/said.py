@@ -13,7 +13,7 @@ from farthing.call import Endpoint
 from farthing.codecs import json_edit
 from farthing.codecs.prompt import NULL, Message
 
-__all__ = ["Demands", "Said", "demands_of", "head_of", "said_in", "with_effort"]
+__all__ = ["Demands", "Said", "demands_of", "head_of", "said_in", "texts_in", "with_effort"]
 
 _EMPTY: Final = msgspec.Raw(b"")
 _IMAGES: Final = (b'"image_url"', b'"input_image"', b'"image"')
@@ -104,7 +104,7 @@ def head_of(body: bytes, characters: int) -> str:
     for raw in (request.system, *(message.content for message in request.messages)):
         if room <= 0:
             break
-        part = _text_of(msgspec.json.decode(raw)) if raw not in (_EMPTY, NULL) else ""
+        part = "\n".join(texts_in(msgspec.json.decode(raw))) if raw not in (_EMPTY, NULL) else ""
         if part:
             parts.append(part[:room])
             room -= len(part)
@@ -140,14 +140,14 @@ def _is_there(raw: msgspec.Raw) -> bool:
     return bytes(raw) not in (b"", b"null", b"[]")
 
 
-def _text_of(content: Any) -> str:
+def texts_in(content: Any) -> list[str]:
+    """The texts of a content: itself, or those of its blocks."""
     if isinstance(content, str):
-        return content
+        return [content]
     if not isinstance(content, list):
-        return ""
-    blocks = [cast("Any", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
-    texts = [block.get("text") for block in blocks]
-    return "\n".join(text for text in texts if isinstance(text, str))
+        return []
+    blocks = [cast("dict[str, Any]", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
+    return [text for block in blocks if isinstance(text := block.get("text"), str)]
 
 
 def _chat(answer: dict[str, Any]) -> Said:
@@ -157,7 +157,7 @@ def _chat(answer: dict[str, Any]) -> Said:
     if message.get("function_call"):
         calls.append(message["function_call"])
     return Said(
-        text=_text_of(message.get("content")),
+        text="\n".join(texts_in(message.get("content"))),
         calls=tuple((str(c["name"]), _one_form(c.get("arguments"))) for c in calls),
         is_cut=choice.get("finish_reason") == "length",
         is_refusal=bool(message.get("refusal")),

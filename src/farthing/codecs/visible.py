@@ -12,6 +12,7 @@ from farthing.codecs import json_edit
 from farthing.codecs.anthropic_replay import whole_message
 from farthing.codecs.openai_replay import whole_chat
 from farthing.codecs.recording import NotReplayable
+from farthing.codecs.said import texts_in
 
 __all__ = ["Shown", "asked_text", "question_body", "shown", "unstreamed", "with_tier"]
 
@@ -66,13 +67,7 @@ def _of_message(answer: dict[str, Any]) -> Shown:
 
 
 def _text(content: Any) -> str:
-    """The text of a content: itself, or that of its blocks."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    blocks = [cast("dict[str, Any]", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
-    return "".join(text for b in blocks if isinstance(text := b.get("text"), str))
+    return "".join(texts_in(content))
 
 
 def asked_text(body: bytes) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from farthing.call import Attribution, Call, Conversation, Endpoint
 from farthing.clock import Clock
-from farthing.codecs import codec_for, question_body, shown, unstreamed
+from farthing.codecs import codec_for, question_body, shown
 from farthing.errors import FarthingError
 from farthing.evidence.settings import EvidenceSettings
 from farthing.evidence.store import EvidenceStore
@@ -229,9 +229,7 @@ class _Asker:
     async def ask(
         self, inbound: Inbound, model: str, *, lever: str, why: str, body: bytes | None = None
     ) -> AsideAnswer:
-        body = body or (
-            unstreamed(inbound.body) if inbound.view.is_streamed else bytes(inbound.body)
-        )
+        body = body or inbound.whole_body
         made = self._inbound(inbound, inbound.codec.endpoint, model, body, (lever, why))
         return await self._asked(made, model, lever)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from farthing.call import UNATTRIBUTED
 from farthing.clock import Clock
-from farthing.codecs import Shown, shown, unstreamed, with_tier
+from farthing.codecs import Shown, shown, with_tier
 from farthing.errors import ProviderError
 from farthing.evidence import (
     REPEATS,
@@ -264,7 +264,7 @@ class Comparer:
         self, asker: Asker, inbound: Inbound, lever: str, model: str, why: str
     ) -> AsideAnswer:
         """A second answer, at the tier of the configuration where its provider has that."""
-        body = unstreamed(inbound.body) if inbound.view.is_streamed else bytes(inbound.body)
+        body = inbound.whole_body
         tiered = with_tier(inbound.codec.endpoint, body, self._settings.service_tier)
         answer = await asker.ask(inbound, model, lever=lever, why=why, body=tiered)
         if answer.status in _UNFIT and tiered != body:  # not for this model, or not at this tier

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from farthing.call import Call
-from farthing.codecs import Codec, RequestView
+from farthing.codecs import Codec, RequestView, unstreamed
 from farthing.gateway.caller import Caller
 from farthing.gateway.headers import Headers
 from farthing.gateway.settlement import Settlement
@@ -33,6 +33,11 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
     is_body_decoded: bool = False
     asked: Asked | None = None
+
+    @property
+    def whole_body(self) -> bytes:
+        """The request's JSON, as one to be answered whole."""
+        return unstreamed(self.body) if self.view.is_streamed else bytes(self.body)
 
 
 class Outcome(msgspec.Struct, kw_only=True):

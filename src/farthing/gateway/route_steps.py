@@ -14,7 +14,7 @@ import msgspec
 
 from farthing.call import AttemptStatus
 from farthing.clock import Clock
-from farthing.codecs import NotReplayable, replayed, said_in, unstreamed, with_effort
+from farthing.codecs import NotReplayable, replayed, said_in, with_effort
 from farthing.errors import CallerError
 from farthing.gateway.cost_comment import cost_comment, is_cost_told
 from farthing.gateway.escrow import OverBudget
@@ -91,7 +91,7 @@ class StepRunner:
 
     async def _vote(self, move: Ask, inbound: Inbound, proceed: Proceed) -> list[_Voted]:
         """Ask all of them at the same time; answers are whole, whatever the client asked for."""
-        body = unstreamed(inbound.body) if inbound.view.is_streamed else inbound.body
+        body = inbound.whole_body
         view = msgspec.structs.replace(
             inbound.view, is_streamed=False, wants_usage=False, has_stream_options=False
         )
