@@ -140,6 +140,14 @@ def test_why_tells_class_step_policy_and_money(folder):
     assert (told["policy"], told["saved_usd"], told["propensity"]) == ("abc", "0.000009", 0.25)
 
 
+def test_why_is_a_command_of_its_own_too(folder):
+    choice = Choice(pool="auto", name="easy", arm="incumbent", step="gpt-4o", reason="no policy")
+    kept(write_choice(choice))
+    found = CliRunner().invoke(cli, ["why", "call_1"])
+    assert found.exit_code == 0, found.output
+    assert found.stdout == run("why", "call_1").stdout
+
+
 def test_why_says_that_a_call_was_not_routed(folder):
     kept("")
     assert "was not routed" in str(run("why", "call_1").exception)

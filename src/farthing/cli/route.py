@@ -84,7 +84,8 @@ def audit(
     out.print(shown)
     out.print(
         "Each row looks at its model alone; the verdict's model was picked on one half of the "
-        "prompts and measured on the other."
+        "prompts and measured on the other. Intervals hold at both ends and at any number of "
+        "prompts, so a floor can be shown that they do not exclude."
     )
     print_notes(found, made)
 

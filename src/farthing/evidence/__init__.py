@@ -47,6 +47,7 @@ from farthing.evidence.planner import (
     comparisons_needed,
     days_needed,
     evidence_price,
+    labels_needed,
     margin_needed,
 )
 from farthing.evidence.schema import schema
@@ -112,6 +113,7 @@ __all__ = [
     "family_of",
     "fields",
     "interval",
+    "labels_needed",
     "judged_of",
     "lower_bound",
     "margin_needed",

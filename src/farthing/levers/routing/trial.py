@@ -15,16 +15,16 @@ Source: Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021, secti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
-from farthing.evidence import comparisons_needed
+from farthing.evidence import labels_needed, margin_needed
 from farthing.levers.routing.ladder import Ladder
-from farthing.levers.routing.paired import is_shown
+from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
 from farthing.levers.routing.table import Floats, Ints, Table
 
 __all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder"]
@@ -146,14 +146,14 @@ def _fault(
     slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
     both = count + ladder.labels
     pooled = (count * mean + ladder.labels * slack) / both
-    quantile = NormalDist().inv_cdf(demand.confidence)
-    wanted = quantile * spread * (1 / both + 1 / demand.horizon) ** 0.5
+    wanted = margin_needed(spread, both, confidence=demand.confidence, horizon=demand.horizon)
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
-        return f"{told}{demand.horizon:,} calls", _needed(pooled, spread, demand)
+        needed = _needed(seen, pooled, spread, demand, both / count)
+        return f"{told}{demand.horizon:,} calls", needed
     if not _is_shown(seen, demand.floor, demand.alpha):
         told = f"the margin {mean:+.4f} over {count:,} labels is not shown to be above 0"
-        return told, _needed(mean, spread, demand)
+        return told, _needed(seen, mean, spread, demand, both / count)
     for index, floor in demand.class_floors.items():
         here = labels[table.classes[labels] == index]
         if ladder.choices[row][index] == 0:
@@ -168,7 +168,15 @@ def _is_shown(seen: Beside, floor: float, alpha: float) -> bool:
     return is_shown(seen.score, seen.reference, seen.weight, floor=floor, alpha=alpha)
 
 
-def _needed(margin: float, spread: float, demand: Demand) -> int | None:
-    """Labels in all after which this margin would be shown, half of them for choosing."""
-    count = comparisons_needed(margin, spread, confidence=demand.confidence)
-    return None if count is None else 2 * count
+def _needed(
+    seen: Beside, margin: float, spread: float, demand: Demand, parts: float
+) -> int | None:
+    """Labels in all after which this margin would pass, one in `parts` of them to certify."""
+    counted = is_counted(seen.score, seen.reference, seen.weight)
+    tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
+    seen_to = labels_needed(
+        margin, spread, confidence=demand.confidence, horizon=demand.horizon
+    )
+    if tested is None or seen_to is None:
+        return None
+    return max(math.ceil(parts * tested), seen_to)
