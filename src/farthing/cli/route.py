@@ -9,6 +9,7 @@ import click
 from farthing.cli.output import console, print_json, table, usd
 from farthing.cli.route_compile import compile_
 from farthing.cli.route_eval import eval_
+from farthing.cli.route_explored import explored
 from farthing.cli.route_files import (
     CONFIDENCE,
     FILE,
@@ -37,7 +38,7 @@ def route() -> None:
     """
 
 
-for _command in (compile_, eval_, why, status, resume):
+for _command in (compile_, eval_, why, status, resume, explored):
     route.add_command(_command)
 
 

@@ -43,6 +43,11 @@ __all__ = ["compile_"]
     help="Calls to come over which the floor should be seen to hold, besides in the long run.",
 )
 @click.option("--class-floor", "class_floors", multiple=True, help="Hard floor: CLASS=0.99.")
+@click.option(
+    "--explore",
+    is_flag=True,
+    help="Also certify further steps of each class, for explore_share to choose among.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the signed policy here.")
 @SEED
 @JSON
@@ -57,6 +62,7 @@ def compile_(
     labels: int | None,
     horizon: int,
     class_floors: tuple[str, ...],
+    explore: bool,
     out: str | None,
     seed: int,
     as_json: bool,
@@ -79,6 +85,7 @@ def compile_(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         data_hash=found.content_hash,
         prices=prices,
+        explores=explore,
     )
     policy, trial = certify(made, terms)
     if out is not None:

@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
@@ -111,7 +112,9 @@ def status(config_path: str | None, data_dir: str | None, *, as_json: bool) -> N
     config = _config(config_path, data_dir)
     clock = SystemClock()
     book = PriceBook.load(config.pricing_settings())
-    board = RouteBoard(config, Targets(config), {}, book, clock, route_secret(), is_watching=True)
+    board = RouteBoard(
+        config, Targets(config), {}, book, clock, route_secret(), Random(0), is_watching=True
+    )  # it draws nothing
     events = Trail(routing_folder(config)).refresh()
     pools = [
         {

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import msgspec
@@ -63,6 +64,7 @@ class RouteBoard:
         book: PriceBook,
         clock: Clock,
         secret: bytes,
+        random: Random,
         *,
         is_watching: bool = False,
     ) -> None:
@@ -94,6 +96,7 @@ class RouteBoard:
                 pool_shelf(name, settings, folder, secret),
                 self._trail,
                 self._price_of,
+                random,
                 is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()

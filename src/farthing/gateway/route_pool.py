@@ -11,12 +11,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import msgspec
 
 from farthing.levers.routing.classes import Classes
 from farthing.levers.routing.drift import Chart
+from farthing.levers.routing.explorer import Explorer
 from farthing.levers.routing.facts import is_snapshot_of
 from farthing.levers.routing.policy import Facts, Policy, models, voids
 from farthing.levers.routing.serving import Standing, strictest
@@ -54,13 +56,14 @@ class _Watched(msgspec.Struct):
 class RoutePool:
     """One pool."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, at start
         self,
         name: str,
         settings: PoolSettings,
         shelf: Shelf,
         trail: Trail,
         price_of: PriceOf,
+        random: Random,
         *,
         is_watching: bool = False,
     ) -> None:
@@ -69,6 +72,7 @@ class RoutePool:
         `is_watching`: it only looks, and notes and tells nothing.
         """
         self._is_watching = is_watching
+        self.explorer = Explorer(random, settings.explore_share)
         self.name = name
         self.settings = settings
         self.counts: Counter[str] = Counter()

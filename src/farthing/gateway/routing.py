@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -160,7 +161,10 @@ class Routing:
             if terms.mode != "off":
                 terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
             return choose_on_day_one(terms, small, asked, kind, unfit)
-        return choose(terms, standing, asked, unfit)
+        draw = None
+        if standing is not None and pool.settings.explore_share:
+            draw = partial(pool.explorer.draw, (standing.mark, name))
+        return choose(terms, standing, asked, unfit, draw)
 
 
 def _is_granted(inbound: Inbound) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from farthing.errors import CallerError
 from farthing.levers.routing.classes import Classes
@@ -79,7 +81,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The step of each class; a class that is not named is the incumbent's.
 
     Without a certificate every class is the incumbent's, and `reason` says why. `expected` tells
-    what the labels were like, for a watch on drift.
+    what the labels were like, for a watch on drift. `further` are steps that are certified to
+    serve a class beside its own, in any mixture.
     """
 
     incumbent: str
@@ -90,6 +93,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     expected: dict[str, Expected] = {}
     version: int = _VERSION
+    # Not written where it is not there: a file keeps the mark it had before there was such a thing.
+    further: dict[str, tuple[Step, ...]] | UnsetType = UNSET
+
+    def beside(self, name: str) -> tuple[Step, ...]:
+        """The steps that may serve a class besides its own."""
+        return () if self.further is UNSET else self.further.get(name, ())
 
     @property
     def classes(self) -> Classes:
@@ -195,7 +204,9 @@ def policy_mark(policy: Policy) -> str:
 
 def models(policy: Policy) -> tuple[str, ...]:
     """Every model that the policy may ask, the incumbent among them, by name."""
-    asked = {model for step in policy.steps.values() for model in models_of(step)}
+    further = () if policy.further is UNSET else itertools.chain(*policy.further.values())
+    steps = (*policy.steps.values(), *further)
+    asked = {model for step in steps for model in models_of(step)}
     return tuple(sorted({policy.incumbent, *asked}))
 
 

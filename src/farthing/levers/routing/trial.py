@@ -25,9 +25,9 @@ import numpy as np
 from farthing.evidence import labels_needed, margin_needed
 from farthing.levers.routing.ladder import Ladder
 from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
-from farthing.levers.routing.table import Floats, Ints, Table
+from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
-__all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder"]
+__all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
 
 _RUNGS_MOST: Final = 40
 _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
@@ -85,13 +85,17 @@ def beside(table: Table, ladder: Ladder, row: int, where: Ints) -> Beside:
     steps = ladder.choices[row][table.classes[where]]
     known = ladder.arms.known[steps, where]
     score, reference = ladder.arms.scores[steps, where], table.scores[table.reference, where]
+    return Beside(score[known], reference[known], weights_of(table, known, where)[known])
+
+
+def weights_of(table: Table, known: Bools, where: Ints) -> Floats:
+    """How much each prompt weighs, so that means over the known ones are over all of them."""
     if known.all():
-        return Beside(score, reference, np.ones(len(where)))
+        return np.ones(len(where))
     classes, count = table.classes[where], len(table.class_names)
     there = np.bincount(classes, weights=known, minlength=count)
     whole = np.bincount(classes, minlength=count)
-    weight = (whole / np.maximum(there, 1))[classes]
-    return Beside(score[known], reference[known], weight[known])
+    return (whole / np.maximum(there, 1))[classes]
 
 
 def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Trial:
