@@ -48,6 +48,11 @@ __all__ = ["compile_"]
     is_flag=True,
     help="Also certify further steps of each class, for explore_share to choose among.",
 )
+@click.option(
+    "--learn",
+    type=click.Choice(["hashed"]),
+    help="Also try steps by a learned score of the prompt, from this encoder's features.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the signed policy here.")
 @SEED
 @JSON
@@ -63,6 +68,7 @@ def compile_(
     horizon: int,
     class_floors: tuple[str, ...],
     explore: bool,
+    learn: str | None,
     out: str | None,
     seed: int,
     as_json: bool,
@@ -86,6 +92,7 @@ def compile_(
         data_hash=found.content_hash,
         prices=prices,
         explores=explore,
+        learns=learn or "",
     )
     policy, trial = certify(made, terms)
     if out is not None:

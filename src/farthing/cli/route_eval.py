@@ -37,6 +37,11 @@ _FLOORS = (0.95, 0.98, 1.0)
 @LABELS
 @click.option("--splits", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @SEED
+@click.option(
+    "--learn",
+    type=click.Choice(["hashed"]),
+    help="Also try steps by a learned score of the prompt, from this encoder's features.",
+)
 @JSON
 @click.pass_obj
 def eval_(
@@ -49,6 +54,7 @@ def eval_(
     labels: int | None,
     splits: int,
     seed: int,
+    learn: str | None,
     as_json: bool,
 ) -> None:
     """Measure the compiler on random partings of OUTCOMES, beside simpler routers.
@@ -57,7 +63,9 @@ def eval_(
     are 60 %, at most 2,000.
     """
     found, made, _ = read_table(config_path, outcomes, reference)
+    from farthing.levers.routing.encoder import encoder_named  # noqa: PLC0415
     from farthing.levers.routing.evaluate import evaluate, labels_used  # noqa: PLC0415 - numpy
+    from farthing.levers.routing.learned import Reader  # noqa: PLC0415 - numpy
 
     measured = evaluate(
         made,
@@ -66,6 +74,7 @@ def eval_(
         splits=splits,
         seed=seed,
         confidence=confidence,
+        reader=Reader(encoder_named(learn), made.texts) if learn else None,
     )
     if as_json:
         print_json({**msgspec.to_builtins(measured), **bad_lines(found, made)})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,9 +17,12 @@ from farthing.levers.routing.compiler import (
     measure,
     read_class_floors,
 )
+from farthing.levers.routing.encoder import encoder_named
 from farthing.levers.routing.expected import expected
+from farthing.levers.routing.learned import Reader
 from farthing.levers.routing.mixture import further_steps
 from farthing.levers.routing.policy import Certificate, Policy, models
+from farthing.levers.routing.scorer import Scorer, scores_named
 from farthing.levers.routing.step import Step
 from farthing.levers.routing.table import Table
 from farthing.levers.routing.trial import Demand, Trial
@@ -32,6 +36,7 @@ class Terms:
     """What is asked for, and the facts that the certificate will name.
 
     `explores`: also certify further steps per class; then each of the two has half of the error.
+    `learns`: the encoder for learned scores; empty: none are tried.
     """
 
     floor: float
@@ -44,6 +49,7 @@ class Terms:
     data_hash: str
     prices: Mapping[str, str]
     explores: bool = False
+    learns: str = ""
 
 
 def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
@@ -51,7 +57,8 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
     random = np.random.default_rng(terms.seed)
     labels = random.permutation(table.size)[: terms.labels]
     floors = read_class_floors(table, terms.class_floors)
-    compiled = compile_ladder(table, labels, random, frozenset(floors))
+    reader = Reader(encoder_named(terms.learns), table.texts) if terms.learns else None
+    compiled = compile_ladder(table, labels, random, frozenset(floors), reader)
     demand = Demand(
         floor=terms.floor,
         confidence=(1 + terms.confidence) / 2 if terms.explores else terms.confidence,
@@ -73,12 +80,26 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
         reason=trial.reason,
         expected=expected(table, steps, labels),
         further=further,
+        scores=_scores(compiled, (*steps.values(), *_all(further))),
     )
     if trial.row is not None:
         found = measure(table, compiled.ladder, trial.row, compiled.certified)
         proof = _certificate(terms, models(policy), found, compiled)
         policy = msgspec.structs.replace(policy, certificate=proof)
     return policy, trial
+
+
+def _all(further: dict[str, tuple[Step, ...]] | UnsetType) -> Iterator[Step]:
+    if further is not UNSET:
+        yield from itertools.chain(*further.values())
+
+
+def _scores(compiled: Compiled, steps: Sequence[Step]) -> dict[str, Scorer] | UnsetType:
+    """The learned scores that these steps look at, where any does."""
+    names = {name for step in steps for name in scores_named(step)}
+    if compiled.learned is None or not names:
+        return UNSET
+    return {name: compiled.learned.scorers[name] for name in sorted(names)}
 
 
 def _certificate(

@@ -23,6 +23,7 @@ from farthing.levers.routing.baselines import (
     oracle,
 )
 from farthing.levers.routing.compiler import Compiled, compile_ladder, measure
+from farthing.levers.routing.learned import Reader
 from farthing.levers.routing.policy import Share
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand
@@ -98,8 +99,12 @@ def evaluate(
     splits: int,
     seed: int,
     confidence: float = 0.95,
+    reader: Reader | None = None,
 ) -> Evaluation:
-    """Compile and measure over `splits` random partings; the same seed gives the same figures."""
+    """Compile and measure over `splits` random partings; the same seed gives the same figures.
+
+    With a `reader`, learned scores are tried too.
+    """
     near = neighbours(table.texts)
     ours: list[list[Ratio]] = []
     switched = np.zeros(len(floors))
@@ -112,7 +117,7 @@ def evaluate(
         random = np.random.default_rng([seed, number])
         shuffled = random.permutation(table.size)
         chosen, test = shuffled[:labels], shuffled[labels:]
-        compiled = compile_ladder(table, chosen, random)
+        compiled = compile_ladder(table, chosen, random, reader=reader)
         rows = _rows(table, compiled, floors, confidence, len(test))
         switched += [row is not None for row in rows]
         found = [measure(table, compiled.ladder, row, test) for row in rows]

@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from farthing.errors import CallerError
 from farthing.levers.routing.classes import Classes
+from farthing.levers.routing.scorer import Scorer
 from farthing.levers.routing.step import Single, Step, describe, models_of
 from farthing.money import Money
 
@@ -82,7 +83,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     Without a certificate every class is the incumbent's, and `reason` says why. `expected` tells
     what the labels were like, for a watch on drift. `further` are steps that are certified to
-    serve a class beside its own, in any mixture.
+    serve a class beside its own, in any mixture. `scores` are what its `route` steps look at.
     """
 
     incumbent: str
@@ -95,6 +96,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     version: int = _VERSION
     # Not written where it is not there: a file keeps the mark it had before there was such a thing.
     further: dict[str, tuple[Step, ...]] | UnsetType = UNSET
+    scores: dict[str, Scorer] | UnsetType = UNSET
 
     def beside(self, name: str) -> tuple[Step, ...]:
         """The steps that may serve a class besides its own."""
@@ -107,10 +109,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is so now: the snapshot that each model name serves, and the card that prices it."""
+    """What is so now: the snapshot that each model name serves, and the card that prices it.
+
+    `encoders` are the identities of the encoders that can be had.
+    """
 
     snapshots: Mapping[str, str]
     prices: Mapping[str, str]
+    encoders: frozenset[str] = frozenset()
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -133,6 +139,11 @@ def voids(policy: Policy, facts: Facts) -> list[str]:
             for model, told in sorted(then.items())
             if now.get(model) != told
         ]
+    scores = {} if policy.scores is UNSET else policy.scores
+    for name, scorer in sorted(scores.items()):
+        if scorer.encoder not in facts.encoders:
+            had = ", ".join(sorted(facts.encoders)) or "none"
+            found.append(f"the encoder of {name} was {scorer.encoder}, and there is {had}")
     return found
 
 
