@@ -89,7 +89,7 @@ def _print_evaluation(measured: Evaluation) -> None:
     shown = table(
         f"Beside {measured.reference}: {measured.splits} splits of {measured.prompts:,} prompts, "
         f"{measured.labels:,} labels, {measured.test:,} test",
-        *("router", "floor", "quality", "cost", "cheaper", "floor missed", "held"),
+        *("router", "floor", "quality", "cost", "cheaper", "floor missed (95 % interval)", "held"),
     )
     for name, rows in (
         ("farthing", measured.floors),
@@ -110,11 +110,12 @@ def _print_evaluation(measured: Evaluation) -> None:
 
 
 def _cells(row: Row) -> list[str]:
+    low, high = row.violation_interval.low, row.violation_interval.high
     return [
         f"{row.floor:g}",
         f"{row.quality_ratio:.1%}",
         f"{row.cost_ratio:.1%}",
         f"{row.times_cheaper:.1f}x",
-        f"{row.violation_rate:.0%} of splits",
+        f"{row.violation_rate:.0%} ({low:.0%} to {high:.0%})",
         "yes" if row.held else "no",
     ]

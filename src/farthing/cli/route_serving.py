@@ -67,6 +67,7 @@ def _told(entry: Entry, choice: Choice) -> dict[str, Any]:
         "would": choice.would,
         "policy": choice.policy,
         "escalated": choice.escalated,
+        "scores": choice.scores,
         "attempts": [
             {"model": a.model, "status": a.status.value, "cost_usd": a.cost} for a in entry.attempts
         ],
@@ -87,6 +88,8 @@ def _show(entry: Entry, choice: Choice) -> None:
         lines.append(f"policy {choice.policy}, certified for a floor of {choice.floor:g}.")
     if choice.would:
         lines.append(f"the policy's own step would have been {choice.would}.")
+    for name, value in choice.scores.items():
+        lines.append(f"its score {name} is {value:.3f}.")
     if choice.propensity < 1:
         lines.append(f"calls like it go this way with a probability of {choice.propensity:g}.")
     if choice.escalated:

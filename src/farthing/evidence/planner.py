@@ -76,7 +76,7 @@ def _suffices(
 
 
 def margin_needed(
-    spread: float, count: int, *, confidence: float = 0.95, horizon: int | None = None
+    spread: float, count: float, *, confidence: float = 0.95, horizon: int | None = None
 ) -> float:
     """The mean margin over `count` comparisons that shows the floor is held.
 

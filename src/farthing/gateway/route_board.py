@@ -21,6 +21,7 @@ from farthing.gateway.inbound import Inbound
 from farthing.gateway.route_pool import RoutePool, pool_shelf
 from farthing.gateway.targets import NoTarget, Target, Targets, card_of, protocol_of
 from farthing.gateway.upstreams import Upstream
+from farthing.levers.routing.encoder import Encoder, Hashed, identity_of
 from farthing.levers.routing.facts import lacks, price_mark
 from farthing.levers.routing.settings import ModelFacts
 from farthing.levers.routing.trail import Trail
@@ -89,6 +90,8 @@ class RouteBoard:
                     f"routing.pools.{name}: a pool's name must not hold a colon, an @, a slash or a "
                     "space. Nothing was started."
                 )
+        hashed = Hashed()
+        encoders: dict[str, Encoder] = {identity_of(hashed): hashed}
         self.pools = {
             name: RoutePool(
                 name,
@@ -97,6 +100,7 @@ class RouteBoard:
                 self._trail,
                 self._price_of,
                 random,
+                encoders,
                 is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()

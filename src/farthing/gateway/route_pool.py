@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from farthing.levers.routing.classes import Classes
 from farthing.levers.routing.drift import Chart
+from farthing.levers.routing.encoder import Encoder
 from farthing.levers.routing.explorer import Explorer
 from farthing.levers.routing.facts import is_snapshot_of
 from farthing.levers.routing.policy import Facts, Policy, models, voids
+from farthing.levers.routing.scorer import score
 from farthing.levers.routing.serving import Standing, strictest
 from farthing.levers.routing.settings import PoolSettings
 from farthing.levers.routing.shelf import Filed, Shelf
@@ -64,10 +67,12 @@ class RoutePool:
         trail: Trail,
         price_of: PriceOf,
         random: Random,
+        encoders: Mapping[str, Encoder],
         *,
         is_watching: bool = False,
     ) -> None:
         """`price_of` gives the mark of the card that prices a model now; empty: it has none.
+        `encoders` are those that can be had, by identity.
 
         `is_watching`: it only looks, and notes and tells nothing.
         """
@@ -82,6 +87,7 @@ class RoutePool:
         self._shelf = shelf
         self._trail = trail
         self._price_of = price_of
+        self._encoders = encoders
         self._watched: dict[str, _Watched] = {}
         self._pins: OrderedDict[tuple[str, ...], Pin] = OrderedDict()
         self._keys: dict[str, list[int]] = {}
@@ -145,7 +151,8 @@ class RoutePool:
         now = {model: self._price_of(model) for model in certificate.prices}
         if not kept.prices:
             self._note(now_us, "begun", mark, "", now)
-        void = voids(policy, Facts(certificate.snapshots, self._certified(policy, kept, now)))
+        prices = self._certified(policy, kept, now)
+        void = voids(policy, Facts(certificate.snapshots, prices, frozenset(self._encoders)))
         return f"its certificate is void: {void[0]}" if void else kept.stopped
 
     def _certified(self, policy: Policy, kept: Kept, now: dict[str, str]) -> dict[str, str]:
@@ -161,6 +168,16 @@ class RoutePool:
             then = kept.prices.get(model, mark) if certified == "outcomes" else certified
             found[model] = certified if _rates(mark) == _rates(then) else mark or "not known"
         return found
+
+    def scores(self, mark: str, names: Sequence[str], text: str) -> dict[str, float]:
+        """The learned scores of a text by these names, as far as the policy has them."""
+        policy = self.standings[mark].policy
+        scorers = {} if policy.scores is UNSET else policy.scores
+        return {
+            name: round(score(scorers[name], self._encoders[scorers[name].encoder], text), 6)
+            for name in names
+            if name in scorers
+        }
 
     # -- what is watched
 

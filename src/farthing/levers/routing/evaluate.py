@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from farthing.errors import CallerError
+from farthing.evidence import Interval, binomial_interval
 from farthing.levers.routing.baselines import (
     BASELINES,
     Ratio,
@@ -34,13 +35,15 @@ LABELS_SHARE: Final = 0.75  # of the prompts at most become labels, so that enou
 _LABELS_DEFAULT: Final = 0.6
 _LABELS_MOST: Final = 2_000
 _PROMPTS_LEAST: Final = 20
+_ALPHA: Final = 0.05
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One floor, over all splits: mean ratios to the reference, and how often it was missed.
 
     `times_cheaper` is 1 over the mean cost ratio. `switched` is the share of splits in which
-    anything but the incumbent came out.
+    anything but the incumbent came out. `violation_interval` is the exact 95 % interval of the rate
+    that very many splits would show.
     """
 
     floor: float
@@ -48,6 +51,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cost_ratio: Share
     held: bool
     violation_rate: float
+    violation_interval: Interval
     times_cheaper: float
     switched: float
 
@@ -177,7 +181,8 @@ def _summary(
     rows: list[Row] = []
     for index, floor in enumerate(floors):
         quality, cost = values[:, index, 0], float(values[:, index, 1].mean())
-        missed = float((quality < floor - 1e-9).mean())
+        misses = int((quality < floor - 1e-9).sum())
+        missed = misses / len(quality)
         rows.append(
             Row(
                 floor=floor,
@@ -185,6 +190,7 @@ def _summary(
                 cost_ratio=cost,
                 held=missed <= 1 - confidence + 1e-9,
                 violation_rate=missed,
+                violation_interval=binomial_interval(misses, len(quality), alpha=_ALPHA),
                 times_cheaper=1 / cost if cost else float("inf"),
                 switched=1.0 if switched is None else float(switched[index]),
             )

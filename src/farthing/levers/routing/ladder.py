@@ -20,7 +20,7 @@ from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Ladder", "by_class", "make_ladder"]
 
-_SHRINK: Final = 10.0  # labels' worth of trust in a step's regret over all classes
+_SHRINK: Final = 5.0  # labels' worth of trust in a step's regret over all classes
 _DOUBTS: Final = (0.0, 0.5, 1.0, 1.5, 2.0)  # standard errors held against a step
 _SCATTERS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PRICES: Final = np.geomspace(0.02, 50, 40)  # of quality, in incumbents' costs

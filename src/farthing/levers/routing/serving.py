@@ -79,7 +79,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `arm` is `policy`, `pinned`, `day-one` or `incumbent`; `propensity` the probability with which a call like
     it gets this arm. `would` is the step that was not taken, and `served` the model that answered.
     `escalated`: the cheap answers did not do. `explores`: the step was drawn among several that are
-    certified for the class, and `propensity` is that of this step.
+    certified for the class, and `propensity` is that of this step. `scores` are the learned ones
+    that the step looked at.
     """
 
     pool: str
@@ -95,6 +96,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: tuple[str, ...] = ()
     escalated: bool = False
     explores: bool = False
+    scores: dict[str, float] = {}
 
 
 Draw = Callable[[Sequence[Step]], tuple[Step, float]]

@@ -31,6 +31,8 @@ __all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
 
 _RUNGS_MOST: Final = 40
 _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
+_FLATTERED: Final = 0.5  # what a label that chose the rungs counts, for they were chosen to please it
+_AHEAD_SHARE: Final = 0.8  # of alpha, for the calls to come: that part is an approximation
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -51,6 +53,11 @@ class Demand:
     def alpha(self) -> float:
         """The accepted probability of being wrong."""
         return 1 - self.confidence
+
+    @property
+    def confidence_ahead(self) -> float:
+        """That the calls to come hold the floor."""
+        return 1 - _AHEAD_SHARE * self.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,16 +155,20 @@ def _fault(
     mean = float((weight * margin).sum()) / whole
     spread = float(np.sqrt((weight * (margin - mean) ** 2).sum() / whole))
     slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
-    both = count + ladder.labels
-    pooled = (count * mean + ladder.labels * slack) / both
-    wanted = margin_needed(spread, both, confidence=demand.confidence, horizon=demand.horizon)
+    whole_labels = count + ladder.labels
+    chose = _FLATTERED * ladder.labels
+    both = count + chose
+    pooled = (count * mean + chose * slack) / both
+    wanted = margin_needed(
+        spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon
+    )
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
-        needed = _needed(seen, pooled, spread, demand, both / count)
+        needed = _needed(seen, pooled, spread, demand, whole_labels / count)
         return f"{told}{demand.horizon:,} calls", needed
     if not _is_shown(seen, demand.floor, demand.alpha):
         told = f"the margin {mean:+.4f} over {count:,} labels is not shown to be above 0"
-        return told, _needed(seen, mean, spread, demand, both / count)
+        return told, _needed(seen, mean, spread, demand, whole_labels / count)
     for index, floor in demand.class_floors.items():
         here = labels[table.classes[labels] == index]
         if ladder.choices[row][index] == 0:
@@ -178,9 +189,10 @@ def _needed(
     """Labels in all after which this margin would pass, one in `parts` of them to certify."""
     counted = is_counted(seen.score, seen.reference, seen.weight)
     tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
-    seen_to = labels_needed(
-        margin, spread, confidence=demand.confidence, horizon=demand.horizon
+    ahead = labels_needed(
+        margin, spread, confidence=demand.confidence_ahead, horizon=demand.horizon
     )
-    if tested is None or seen_to is None:
+    if tested is None or ahead is None:
         return None
-    return max(math.ceil(parts * tested), seen_to)
+    counts = 1 / parts + _FLATTERED * (1 - 1 / parts)  # what a label counts, on average
+    return math.ceil(max(parts * tested, ahead / counts))
