@@ -16,7 +16,8 @@ from farthing.call import Attempt, AttemptStatus, Endpoint
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.route_board import RouteBoard
-from farthing.gateway.route_pool import Pin, RoutePool
+from farthing.gateway.route_pins import Pin
+from farthing.gateway.route_pool import RoutePool
 from farthing.gateway.route_steps import Served
 from farthing.gateway.settlement import Settlement
 from farthing.gateway.targets import NoTarget, Target
