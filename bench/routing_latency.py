@@ -62,7 +62,7 @@ async def stage_times(folder: Path, rounds: int) -> dict[str, float]:
     targets, book = Targets(config), PriceBook.load(config.pricing_settings())
     upstreams = make_upstreams(config, {})
     pricer = Pricer(config, book)
-    board = RouteBoard(config, targets, upstreams, book, clock, b"", Random(0))
+    board = RouteBoard(config, targets, upstreams, book, clock, b"", random=Random(0))
     desk = Desk(_Nowhere(), clock)
     ids = CallIds(b"12345678")
     evidence = wire_evidence(config, _answer, desk, targets, pricer, ids)

@@ -17,8 +17,8 @@ from farthing.evidence import (
     comparisons_needed,
     exceeds,
     interval,
-    lower_bound,
     labels_needed,
+    lower_bound,
     margin_needed,
 )
 

@@ -66,7 +66,7 @@ class RecordedProvider:
         return [served.model for served in self.simulator.log]
 
 
-def policy(  # noqa: PLR0913 - each has a default
+def policy(
     steps, *, floor=0.98, expected=None, prices=None, snapshots=None, incumbent=STRONG, **more
 ):
     names = {incumbent, STRONG, CHEAP, OTHER}

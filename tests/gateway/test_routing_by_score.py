@@ -24,15 +24,15 @@ def scored(identity=""):
     weights = [0.0] * 257
     (place,) = set(Hashed().features("theorem")) - {256}
     weights[place] = 2.0
-    return policy(
-        STEPS, scores={NAME: scorer_of(identity or identity_of(Hashed()), 0.0, weights)}
-    )
+    return policy(STEPS, scores={NAME: scorer_of(identity or identity_of(Hashed()), 0.0, weights)})
 
 
-@pytest.mark.parametrize(("prompt", "model"), [("add 40 and 2", CHEAP), ("prove the theorem", STRONG)])
+@pytest.mark.parametrize(
+    ("prompt", "model"), [("add 40 and 2", CHEAP), ("prove the theorem", STRONG)]
+)
 def test_the_score_of_the_prompt_decides_and_stands_in_the_entry(routed, prompt, model):
     async def scenario(gateway, provider, mark):
-        status, headers, _ = await gateway.post(CHAT, ask(prompt))
+        status, _, _ = await gateway.post(CHAT, ask(prompt))
         assert status == 200
         assert provider.asked == [model]
         (entry,) = await gateway.settled()

@@ -20,7 +20,10 @@ from farthing.levers.routing.scorer import score, scorer_of, scores_named
 from farthing.levers.routing.table import make_table
 
 HASHED = Hashed()
-TOPICS = {"sums": "add the numbers in this list and tell", "proofs": "prove the theorem that for all"}
+TOPICS = {
+    "sums": "add the numbers in this list and tell",
+    "proofs": "prove the theorem that for all",
+}
 
 
 def told_apart(count, seed=1):
@@ -95,7 +98,7 @@ def test_the_labels_that_teach_are_scored_by_fits_that_have_not_seen_them(tmp_pa
 
 
 def test_what_serves_scores_as_what_was_certified(tmp_path):
-    table, policy, _ = certified(tmp_path, told_apart(1500), learns="hashed")
+    table, _, _ = certified(tmp_path, told_apart(1500))
     reader = Reader(HASHED, table.texts)
     learned = learn(table, reader.features, HASHED, np.arange(800))
     for name, scorer in learned.scorers.items():

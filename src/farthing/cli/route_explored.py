@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from farthing.cli.ledger_folder import open_ledger, query_options, read_query
 from farthing.cli.output import console, print_json, table, usd
 from farthing.ledger import CallStatus
-from farthing.levers.routing.explorer import Drawn, weighted
+from farthing.levers.routing.explorer import Drawn, Weighted, weighted
 from farthing.levers.routing.serving import read_choice
 
 __all__ = ["explored"]
@@ -41,20 +42,9 @@ def explored(
                 continue
             drawn = Drawn(choice.step, choice.propensity, entry.cost)
             found[choice.pool, choice.policy, choice.name].append(drawn)
-    rows = [
-        {
-            "pool": pool,
-            "policy": policy,
-            "class": name,
-            "step": one.step,
-            "calls": one.calls,
-            "cost_usd_per_call": one.cost,
-        }
-        for (pool, policy, name), drawn in sorted(found.items())
-        for one in weighted(drawn)
-    ]
+    rows = [(*scope, one) for scope, drawn in sorted(found.items()) for one in weighted(drawn)]
     if as_json:
-        print_json({"explored": rows})
+        print_json({"explored": [_told(*row) for row in rows]})
         return
     if not rows:
         console().print(
@@ -67,7 +57,17 @@ def explored(
         *("pool", "policy", "class", "step", "calls", "cost a call"),
         numeric=4,
     )
-    for row in rows:
-        cells = (row["pool"], row["policy"], row["class"], row["step"])
-        shown.add_row(*map(str, cells), f"{row['calls']:,}", usd(row["cost_usd_per_call"]))
+    for pool, policy, name, one in rows:
+        shown.add_row(pool, policy, name, one.step, f"{one.calls:,}", usd(one.cost))
     console().print(shown)
+
+
+def _told(pool: str, policy: str, name: str, one: Weighted) -> dict[str, Any]:
+    return {
+        "pool": pool,
+        "policy": policy,
+        "class": name,
+        "step": one.step,
+        "calls": one.calls,
+        "cost_usd_per_call": one.cost,
+    }

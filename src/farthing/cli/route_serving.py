@@ -115,9 +115,9 @@ def status(config_path: str | None, data_dir: str | None, *, as_json: bool) -> N
     config = _config(config_path, data_dir)
     clock = SystemClock()
     book = PriceBook.load(config.pricing_settings())
-    board = RouteBoard(
-        config, Targets(config), {}, book, clock, route_secret(), Random(0), is_watching=True
-    )  # it draws nothing
+    random = Random(0)  # noqa: S311 - nothing is drawn
+    targets, secret = Targets(config), route_secret()
+    board = RouteBoard(config, targets, {}, book, clock, secret, random=random, is_watching=True)
     events = Trail(routing_folder(config)).refresh()
     pools = [
         {

@@ -128,7 +128,9 @@ class RouteAccount:
         choice = self.choice
         costs = [attempt.cost for attempt in attempts if attempt.cost is not None]
         if choice.explores and len(costs) == len(attempts) and not served.note:
-            self._pool.explorer.learn((choice.policy, choice.name), choice.step, total(tuple(costs)))
+            self._pool.explorer.learn(
+                (choice.policy, choice.name), choice.step, total(tuple(costs))
+            )
 
     def _incumbent_targets(self) -> frozenset[tuple[str, str]]:
         endpoint = self._inbound.call.endpoint

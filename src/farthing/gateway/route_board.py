@@ -56,6 +56,15 @@ def virtual_models(config: Config) -> list[str]:
     return [PREFIX + name for name in dict.fromkeys([AUTO, *pools])] if pools else []
 
 
+def _check_names(config: Config) -> None:
+    for name in config.routing.pools:
+        if set(name) & set(":@/ "):
+            raise ConfigError(
+                f"routing.pools.{name}: a pool's name must not hold a colon, an @, a slash or a "
+                "space. Nothing was started."
+            )
+
+
 class RouteBoard:
     """The pools, and what is needed to see whether a model can serve a call."""
 
@@ -67,8 +76,8 @@ class RouteBoard:
         book: PriceBook,
         clock: Clock,
         secret: bytes,
-        random: Random,
         *,
+        random: Random,
         is_watching: bool = False,
     ) -> None:
         """`secret` signs the policy files; empty: their hash alone. `is_watching`: nothing is noted.
@@ -86,12 +95,7 @@ class RouteBoard:
         folder = routing_folder(config)
         self._trail = Trail(folder)
         self._trail.refresh()
-        for name in config.routing.pools:
-            if set(name) & set(":@/ "):
-                raise ConfigError(
-                    f"routing.pools.{name}: a pool's name must not hold a colon, an @, a slash or a "
-                    "space. Nothing was started."
-                )
+        _check_names(config)
         is_shared = config.gateway.workers > 1 and not is_watching
         self._news = News(folder) if is_shared else None
         pins = shared_pins(folder) if is_shared else None
@@ -104,9 +108,9 @@ class RouteBoard:
                 pool_shelf(name, settings, folder, secret),
                 self._trail,
                 self._price_of,
-                random,
-                encoders,
-                pins,
+                random=random,
+                encoders=encoders,
+                pins=pins,
                 is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()

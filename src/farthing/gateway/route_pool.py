@@ -59,15 +59,15 @@ class RoutePool:
         shelf: Shelf,
         trail: Trail,
         price_of: PriceOf,
+        *,
         random: Random,
         encoders: Mapping[str, Encoder],
         pins: SharedPins | None,
-        *,
         is_watching: bool = False,
     ) -> None:
         """`price_of` gives the mark of the card that prices a model now; empty: it has none.
-        `encoders` are those that can be had, by identity; `pins` those of all workers.
 
+        `encoders` are those that can be had, by identity; `pins` those of all workers.
         `is_watching`: it only looks, and notes and tells nothing.
         """
         self._is_watching = is_watching

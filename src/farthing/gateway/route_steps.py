@@ -35,8 +35,9 @@ _LOST: Final = frozenset({AttemptStatus.TIMEOUT, AttemptStatus.CUT, AttemptStatu
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a call before it is answered: for validators, the JSON schema that it asks
-    for, and the learned scores that its step looks at.
+    """What is known of a call before it is answered.
+
+    `schema` is the JSON schema that it asks for, for validators; `scores` are learned.
     """
 
     schema: object = None
@@ -80,7 +81,7 @@ class StepRunner:
         """
         answers: dict[str, Answered] = {}
         voted: dict[str, _Voted] = {}
-        scores = _scores(inbound) | known.scores
+        scores = {**_scores(inbound), **known.scores}
         while True:
             move = decide(step, answers, scores)
             if isinstance(move, Accept):

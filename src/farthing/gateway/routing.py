@@ -169,7 +169,6 @@ class Routing:
             draw = partial(pool.explorer.draw, (standing.mark, name))
         return choose(terms, standing, asked, unfit, draw)
 
-
     def _known(
         self,
         pool: RoutePool,

@@ -208,7 +208,7 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
         return None, None
     secret = environ.get("FARTHING_ROUTE_SECRET", "").encode()
     random = Random()  # noqa: S311 - it spreads calls, and keeps no secret
-    board = RouteBoard(config, targets, upstreams, book, clock, secret, random)
+    board = RouteBoard(config, targets, upstreams, book, clock, secret, random=random)
     runner = StepRunner(
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )

@@ -73,7 +73,6 @@ def audit(table: Table, *, floor: float, confidence: float, seed: int) -> Audit:
     ranked = sorted(others, key=lambda m: _mean_cost(table, m))
     best = _pick(table, ranked, picking, testing, floor, confidence)
     found = None if best is None else _replacement(table, best, testing, floor, confidence)
-    everything = np.arange(table.size)
     hopeful = _hopeful(table, ranked, floor, None if found is None or not found.is_shown else best)
     needed = None if hopeful is None else _needed(table, hopeful, floor, confidence)
     return Audit(

@@ -95,7 +95,7 @@ def labels_used(prompts: int, asked: int | None) -> int:
     return min(asked, most)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - each by its name
     table: Table,
     floors: Sequence[float],
     *,
@@ -105,10 +105,7 @@ def evaluate(
     confidence: float = 0.95,
     reader: Reader | None = None,
 ) -> Evaluation:
-    """Compile and measure over `splits` random partings; the same seed gives the same figures.
-
-    With a `reader`, learned scores are tried too.
-    """
+    """Compile and measure over `splits` partings, by `seed`; with a `reader`, learned scores too."""
     near = neighbours(table.texts)
     ours: list[list[Ratio]] = []
     switched = np.zeros(len(floors))
@@ -127,9 +124,8 @@ def evaluate(
         found = [measure(table, compiled.ladder, row, test) for row in rows]
         ours.append([(one.quality_ratio, one.cost_ratio) for one in found])
         split = Split(table, chosen, test, near)
-        for name, baseline in BASELINES.items():
+        for name, baseline in (*BASELINES.items(), ("oracle", oracle)):
             beside[name].append(baseline(split, floors))
-        beside["oracle"].append(oracle(split, floors))
         alone = split.singles(test)
         curve = _curve(table, compiled, test)
         curves.append(_areas(curve, alone))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -114,7 +114,8 @@ def _fitted(
     best = ((unseen - y) ** 2).sum(axis=1).argmin(axis=0)
     fits = _ridge(x, y)
     found: list[tuple[Floats, Scorer]] = []
-    for column, row in enumerate(best.tolist()):
+    for column, chosen in enumerate(best):
+        row = int(chosen)
         weights, bias = fits[row]
         scorer = scorer_of(identity, float(bias[column]), weights[:, column].tolist())
         served = np.frombuffer(scorer.weights, dtype="<f4").astype(np.float64)
@@ -130,6 +131,6 @@ def _ridge(x: Floats, y: Floats) -> list[tuple[Floats, Floats]]:
     square, product = (x - middle).T @ (x - middle), (x - middle).T @ (y - mean)
     found: list[tuple[Floats, Floats]] = []
     for ridge in _RIDGES:
-        weights = np.linalg.solve(square + ridge * np.eye(len(square)), product)
-        found.append((weights, mean - middle @ weights))
+        weights = cast("Floats", np.linalg.solve(square + ridge * np.eye(len(square)), product))
+        found.append((weights, np.asarray(mean - middle @ weights, dtype=np.float64)))
     return found

@@ -31,7 +31,9 @@ __all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
 
 _RUNGS_MOST: Final = 40
 _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
-_FLATTERED: Final = 0.5  # what a label that chose the rungs counts, for they were chosen to please it
+_FLATTERED: Final = (
+    0.5  # what a label that chose the rungs counts, for they were chosen to please it
+)
 _AHEAD_SHARE: Final = 0.8  # of alpha, for the calls to come: that part is an approximation
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
@@ -159,9 +161,7 @@ def _fault(
     chose = _FLATTERED * ladder.labels
     both = count + chose
     pooled = (count * mean + chose * slack) / both
-    wanted = margin_needed(
-        spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon
-    )
+    wanted = margin_needed(spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon)
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
         needed = _needed(seen, pooled, spread, demand, whole_labels / count)
@@ -183,9 +183,7 @@ def _is_shown(seen: Beside, floor: float, alpha: float) -> bool:
     return is_shown(seen.score, seen.reference, seen.weight, floor=floor, alpha=alpha)
 
 
-def _needed(
-    seen: Beside, margin: float, spread: float, demand: Demand, parts: float
-) -> int | None:
+def _needed(seen: Beside, margin: float, spread: float, demand: Demand, parts: float) -> int | None:
     """Labels in all after which this margin would pass, one in `parts` of them to certify."""
     counted = is_counted(seen.score, seen.reference, seen.weight)
     tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
