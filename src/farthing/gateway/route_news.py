@@ -98,6 +98,7 @@ class News:
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)  # what SQLite writes beside it has the same mode
             db = sqlite3.connect(
                 self._path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
             )
@@ -105,7 +106,6 @@ class News:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = OFF")  # what a power cut takes is a minute of counts
             db.execute(_SCHEMA)
-            self._path.chmod(0o600)
             (self._heard,) = db.execute("SELECT coalesce(max(id), 0) FROM news").fetchone()
         return self._db
 
