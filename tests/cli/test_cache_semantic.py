@@ -48,7 +48,9 @@ async def played(folder, fakes, *texts):
 @pytest.fixture
 def filled(tmp_path, gateway_fakes):
     """A data folder in which a question was asked in two wordings, and answered in two."""
-    assert asyncio.run(played(tmp_path, gateway_fakes, FIRST, LIKE)) == ["miss", "miss"]
+    assert (
+        asyncio.run(played(tmp_path, gateway_fakes, FIRST, LIKE)) == ["miss; semantic=assisted"] * 2
+    )
     config = tmp_path / "farthing.toml"
     config.write_text(
         f'[ledger]\ndata_dir = "{tmp_path}"\n[cache]\nmode = "on"\n[cache.semantic]\n'

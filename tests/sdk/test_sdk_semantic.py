@@ -55,7 +55,7 @@ def test_an_openai_stream(gateway):
                 return told, [event.to_dict() for event in response.parse()]
 
         told, live = events(FIRST)
-        assert told == "miss"
+        assert told == "miss; semantic=nothing-near"
         wait_for_questions(path, 1)
         told, replayed = events(LIKE)
         assert told == "hit-semantic"
@@ -78,7 +78,7 @@ def test_an_anthropic_stream(gateway):
                 return told, [event.to_dict() for event in response.parse()]
 
         told, live = events(FIRST)
-        assert told == "miss"
+        assert told == "miss; semantic=nothing-near"
         wait_for_questions(path, 2)
         told, replayed = events(LIKE)
         assert told == "hit-semantic"

@@ -24,7 +24,7 @@ from farthing.ledger import Entry
 from farthing.levers.cache import Answers, Asked, Stored
 from farthing.levers.cache.semantic import Decision
 from farthing.levers.cache.semantic_settings import SemanticSettings
-from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables
+from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables, WordingRow
 from farthing.money import ZERO, Money
 
 __all__ = ["LEVER", "After", "Pending"]
@@ -48,21 +48,23 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     is_drawn: bool
 
 
+class _Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the thread found out about two answers; `marks` stand for what they say."""
+
+    verdict: bool | None
+    fresh: str
+    stored: str
+    marks: tuple[bytes, bytes]
+
+
 class _Word(msgspec.Struct, frozen=True):
     """What a judge said: whether the answers are the same (None: it could not tell)."""
 
     verdict: bool | None
     judge: str
     propensity: float
+    compared: _Compared
     cost: Money = ZERO
-
-
-class _Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """What the thread found out about two answers."""
-
-    verdict: bool | None
-    fresh: str
-    stored: str
 
 
 class After:
@@ -126,11 +128,11 @@ class After:
         found = await pending.looking
         compared = await self._compare(pending, found, entry, stored)
         plan = pending.plan
-        mark = answer_mark(compared.fresh)
-        self._desk.later(partial(self._desk.reader.keep, plan, found, mark))
+        self._desk.later(partial(self._desk.reader.keep, plan, found, compared.marks[0]))
         decision = _near(found, self._settings.near_min)
         if found is None or decision is None:
             return
+        self._alike(plan, found, (b"", b""))
         if decision.would_serve or (decision.comparison and decision.comparison.is_clear):
             self._count(plan, {"would_hits": 1, "would_save_nd": entry.cost.nanodollars})
         propensity = self._propensity(pending, decision)
@@ -140,7 +142,7 @@ class After:
             self._ask(pending, found, decision, compared, propensity)
             return
         judge = "nobody" if compared.verdict is None else "cheap"
-        word = _Word(compared.verdict, judge, propensity)
+        word = _Word(compared.verdict, judge, propensity, compared)
         self._judged(pending, found, decision, word)
 
     async def _compare(
@@ -148,15 +150,16 @@ class After:
     ) -> _Compared:
         """Read both answers, in the thread: large ones take a while."""
         chosen = None if found is None or found.looked is None else found.looked.chosen
-        other = None
+        other, keys = None, pending.plan.keys
         if chosen is not None and _near(found, self._settings.near_min) is not None:
-            keys, now_us = pending.plan.keys, self._clock.now_us()
-            other = self._answers.find_key(chosen.entry, keys, now_us)
+            other = self._answers.find_key(chosen.entry, keys, self._clock.now_us())
 
         def read() -> _Compared:
             fresh = said_of(entry.endpoint, stored)
             old = "" if other is None else said_of(entry.endpoint, other.stored)
-            return _Compared(verdict=cheap_verdict(fresh, old), fresh=fresh, stored=old)
+            marks = answer_mark(keys, fresh), answer_mark(keys, old)
+            verdict = cheap_verdict(fresh, old)
+            return _Compared(verdict=verdict, fresh=fresh, stored=old, marks=marks)
 
         return await self._desk.run(read)
 
@@ -196,7 +199,8 @@ class After:
                     return  # it failed or said something else: no verdict, whatever is true
                 if words[-1] == "DIFFERENT":
                     break
-            word = _Word(words == ["SAME", "SAME"], model, propensity, cost)
+            verdict = words == ["SAME", "SAME"]
+            word = _Word(verdict, model, propensity, compared, cost)
             self._judged(pending, found, decision, word)
 
         if not self._aside.offer(job, lever=LEVER, feature=plan.course.feature):
@@ -221,22 +225,34 @@ class After:
         word = {True: "same", False: "different", None: "nobody could tell"}[said.verdict]
         entry = bytes.fromhex(decision.entry or "")
         tenant = plan.keys.tenant_mark
+        writer = found.looked.chosen.writer if found.looked and found.looked.chosen else None
+        is_label = decision.barred != "other words"  # such a pair is never served: it tells nothing
+        if said.verdict and is_label:
+            self._alike(plan, found, said.compared.marks)
 
         def write(answers: Any) -> None:
             tables = SemanticTables(answers)
-            tables.add_label(label)
+            if is_label:
+                tables.add_label(label)
             tables.tell_verdict(call_id, word, said.judge)
             if said.verdict and plan.mode in ("assisted", "serve"):
-                tables.approve(plan.key, entry, tenant, said.judge, now_us)
+                wording = WordingRow(0, plan.key, entry, said.judge, writer)
+                tables.approve(wording, tenant, now_us)
             elif said.verdict is False:
                 tables.part(plan.key, entry, tenant, now_us)
 
         self._desk.note(partial(self._answers.write, write))
-        amounts = {"labels": 1, "judge_nd": said.cost.nanodollars}
+        amounts = {"labels": int(is_label), "judge_nd": said.cost.nanodollars}
         amounts["judged"] = int(said.cost > ZERO)
         amounts["wrong"] = int(said.verdict is False)
         amounts["checks"] = int(pending.is_check and decision.action == "serve")
         self._count(plan, amounts)
+
+    def _alike(self, plan: Plan, found: Found, answers: tuple[bytes, bytes]) -> None:
+        """Have it noted that a question was near another one, and whether their answers agree."""
+        other = None if found.looked is None else found.looked.chosen
+        if other is not None:
+            self._desk.later(partial(self._desk.reader.asked_alike, plan, other, answers))
 
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
         self._desk.note(partial(self._desk.reader.count, plan, amounts))
