@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from farthing.call import Endpoint
 from farthing.clock import Clock
 from farthing.gateway.aside import Aside, Asker
 from farthing.gateway.inbound import Inbound
@@ -21,7 +22,7 @@ from farthing.gateway.semantic_desk import SemanticDesk
 from farthing.gateway.semantic_judge import answer_mark, cheap_verdict, judge_question, said_of
 from farthing.gateway.semantic_plan import Found, Plan
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked, Stored
+from farthing.levers.cache import Answers, Asked, Stored, TenantKeys
 from farthing.levers.cache.semantic import Decision
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables, WordingRow
@@ -98,8 +99,11 @@ class After:
 
     def kept(self, entry: Entry, asked: Asked, stored: Stored) -> None:
         """The answer to a call was stored: see what it tells of the one that was near."""
-        del asked
         pending = self._pending.pop(entry.call_id, None)
+        if pending is None and asked.prints is not None and asked.keys is not None:
+            keys = asked.keys  # asked for afresh: it may be another answer than was confirmed
+            mark = partial(_mark_of, keys, entry.endpoint, stored)
+            self._desk.later(partial(self._desk.reader.replace, asked.prints.key, keys, mark))
         if pending is None or len(self._tasks) >= _TASKS_MAX:
             return
         task = asyncio.get_running_loop().create_task(self._follow(pending, entry, stored))
@@ -256,6 +260,10 @@ class After:
 
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
         self._desk.note(partial(self._desk.reader.count, plan, amounts))
+
+
+def _mark_of(keys: TenantKeys, endpoint: Endpoint, stored: Stored) -> bytes:
+    return answer_mark(keys, said_of(endpoint, stored))
 
 
 def _near(found: Found | None, near_min: float) -> Decision | None:

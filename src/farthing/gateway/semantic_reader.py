@@ -164,16 +164,22 @@ class SemanticReader:
         held = Held(plan.key, plan.text, plan.writer, answer)
         if self._shelf.state(plan.space) is not None:
             self._shelf.add(plan.space, held, vector)
-        sealed = self._sealer.seal(
-            plan.keys.payload_key,
-            msgspec.msgpack.encode(
-                Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
-            ),
-            QUESTION_PLACE + plan.key,
-        )
-        row = QuestionRow(0, plan.key, plan.keys.tenant_mark, plan.space, sealed)
-        identity = self._embedder.identity
-        self._write(lambda answers: SemanticTables(answers).keep_question(row, identity))
+        row = QuestionRow(0, plan.key, plan.keys.tenant_mark, plan.space, b"")
+        said = Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
+        self._keep(row, plan.keys, said)
+
+    def _keep(self, row: QuestionRow, keys: TenantKeys, question: Question) -> None:
+        plain, place = msgspec.msgpack.encode(question), QUESTION_PLACE + row.entry
+        sealed = self._sealer.seal(keys.payload_key, plain, place)
+        kept, identity = msgspec.structs.replace(row, sealed=sealed), self._embedder.identity
+        self._write(lambda answers: SemanticTables(answers).keep_question(kept, identity))
+
+    def replace(self, entry: bytes, keys: TenantKeys, mark: Callable[[], bytes]) -> None:
+        """Another answer, for which `mark` stands, came to a stored question without a look-up."""
+        row = self._tables.question(entry, self._embedder.identity)
+        question = None if row is None else self._opened(row, keys)
+        if row is not None and question is not None and question.answer != (answer := mark()):
+            self._keep(row, keys, msgspec.structs.replace(question, answer=answer))
 
     def drop(self, entry: bytes) -> None:
         """Forget a question whose answer is gone."""
@@ -235,14 +241,20 @@ class SemanticReader:
         return False
 
     def _put(self, row: QuestionRow, keys: TenantKeys) -> None:
-        try:
-            plain = self._sealer.open(keys.payload_key, row.sealed, QUESTION_PLACE + row.entry)
-            question = msgspec.msgpack.decode(plain, type=Question)
-        except (BadSeal, msgspec.DecodeError):
-            return  # its key is gone, or it is not ours
+        question = self._opened(row, keys)
+        if question is None:
+            return
         held = Held(row.entry, question.text, question.writer, question.answer)
         if self._shelf.held(row.entry) != held:  # it may have another answer, another asker now
             self._shelf.add(row.space, held, unpacked(question.vector))
+
+    def _opened(self, row: QuestionRow, keys: TenantKeys) -> Question | None:
+        """A stored question; None where its key is gone, or it is not ours."""
+        try:
+            plain = self._sealer.open(keys.payload_key, row.sealed, QUESTION_PLACE + row.entry)
+            return msgspec.msgpack.decode(plain, type=Question)
+        except (BadSeal, msgspec.DecodeError):
+            return None
 
     # Following what all workers write.
 

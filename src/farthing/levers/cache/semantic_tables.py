@@ -266,6 +266,15 @@ class SemanticTables:
         )
         return [QuestionRow(*row) for row in rows]
 
+    def question(self, entry: bytes, embedder: str) -> QuestionRow | None:
+        """The question of an entry."""
+        row = self._db.execute(
+            "SELECT id, entry, tenant, space, sealed FROM questions"
+            " WHERE entry = ? AND embedder = ?",
+            (entry, embedder),
+        ).fetchone()
+        return None if row is None else QuestionRow(*row)
+
     def new_questions(self, embedder: str, after: int, most: int) -> list[QuestionRow]:
         """Questions that came after an id."""
         rows = self._db.execute(
