@@ -139,6 +139,8 @@ class After:
         self._alike(plan, found, (b"", b""))
         if decision.would_serve or (decision.comparison and decision.comparison.is_clear):
             self._count(plan, {"would_hits": 1, "would_save_nd": entry.cost.nanodollars})
+        if decision.is_held_back:
+            self._count(plan, {"held_back": 1})
         propensity = self._propensity(pending, decision)
         if propensity is None or not compared.stored:
             return

@@ -142,7 +142,7 @@ class Decision:
 
     `would_serve` says what `serve` mode would have done. `score` is None where there was nothing
     to score. `judge`: call upstream now, compare the answers afterwards. `barred` is why an entry
-    that is good enough may not be served all the same. `told` is the reason in a word, for the
+    may not be served even if it is good enough, `is_held_back` that it is. `told` is the reason in a word, for the
     caller: it tells of no other principal's question that he might not be served from.
     """
 
@@ -150,6 +150,7 @@ class Decision:
     reason: str
     told: str = ""
     barred: Bar = ""
+    is_held_back: bool = False
     entry: str | None = None
     would_serve: bool = False
     score: float | None = None
@@ -243,7 +244,8 @@ def _decided(
         lookup.signature, chosen.signature, comparison
     ):
         barred = "other words"
-    if may_serve and barred:
+    is_held_back = may_serve and bool(barred)
+    if barred and is_held_back:
         reason, may_serve = _BARRED[barred], False
     action: Action = "miss"
     if may_serve and rules.mode == "serve":
@@ -257,6 +259,7 @@ def _decided(
         reason=reason,
         told=told or ("" if may_serve else "nothing-near"),
         barred=barred,
+        is_held_back=is_held_back,
         entry=chosen.neighbour.entry,
         would_serve=may_serve,
         score=score,
