@@ -27,5 +27,5 @@ def test_the_node_sdks_see_no_difference_when_a_like_question_is_served(tmp_path
                 assert replayed[name]["told"] == kind
                 assert plain(replayed[name]["events"]) == plain(live[name]["events"])
         assert len(behind.log) == before
-    assert live["openai"]["told"] == "miss; semantic=nothing-near"
+    assert live["openai"]["told"].startswith("miss; semantic=")
     assert live["openai"]["events"][0]["id"] != replayed["openai"]["events"][0]["id"]

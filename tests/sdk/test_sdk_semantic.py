@@ -55,7 +55,7 @@ def test_an_openai_stream(gateway):
                 return told, [event.to_dict() for event in response.parse()]
 
         told, live = events(FIRST)
-        assert told == "miss; semantic=nothing-near"
+        assert told.startswith("miss; semantic=")
         wait_for_questions(path, 1)
         for kind in ("hit-semantic", "hit-alias"):
             told, replayed = events(LIKE)
@@ -79,7 +79,7 @@ def test_an_anthropic_stream(gateway):
                 return told, [event.to_dict() for event in response.parse()]
 
         told, live = events(FIRST)
-        assert told == "miss; semantic=nothing-near"
+        assert told.startswith("miss; semantic=")
         wait_for_questions(path, 2)
         for kind in ("hit-semantic", "hit-alias"):
             told, replayed = events(LIKE)

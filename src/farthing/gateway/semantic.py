@@ -145,7 +145,8 @@ class SemanticCache:
         await asyncio.wait((looking,), timeout=self._settings.wait_ms_max / 1000)
         if not looking.done():
             return "too-slow"
-        return (None if looking.cancelled() else looking.result()) or "unavailable"
+        found = None if looking.cancelled() else looking.result()
+        return found or ("unavailable" if self.desk.is_ready else "warming-up")
 
     def _hit(self, inbound: Inbound, asked: Asked, plan: Plan, found: Found | str) -> Outcome | str:
         """The answer to a like question; else in a word why not. It tells of nobody else's."""
