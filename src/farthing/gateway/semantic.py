@@ -159,7 +159,7 @@ class SemanticCache:
         if looked.chosen is None or evidence is None or looked.decision.action != "serve":
             return looked.decision.told
         if evidence.cosine < self._settings.near_min:
-            return "far"
+            return "nothing-near"
         entry = looked.chosen.entry
         given = self._give(inbound, asked, plan, entry, _SEMANTIC)
         if isinstance(given, str):

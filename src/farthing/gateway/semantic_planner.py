@@ -79,8 +79,8 @@ class Planner:
         reasons = (
             (asked.directives.is_exact_only, "exact-asked"),
             (request.has_tool_turns, "tools"),
-            (not request.is_first_turn, "history"),
             (not request.has_slot, "no-text"),
+            (not request.is_first_turn, "history"),
             (bool(asked.verdict.why_not_kept), "not-kept"),
             (len(request.slot) > self._settings.text_chars_max, "long"),
         )

@@ -36,6 +36,7 @@ Mode = Literal["off", "shadow", "assisted", "serve"]
 Action = Literal["serve", "judge", "miss", "bypass"]
 Bar = Literal["", "other words", "unconfirmed", "asked once"]
 COMPARED = 5
+_NOTHING = "nothing-near"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,19 +189,19 @@ def _barred(lookup: Lookup, candidate: Near) -> Bar:
 
 def _proposed(lookup: Lookup, usable: Sequence[Near], rules: Rules) -> Decision:
     if not usable:
-        return Decision(
-            action="miss", reason="nothing is stored near this question", told="nothing-near"
-        )
+        return Decision(action="miss", reason="nothing is stored near this question", told=_NOTHING)
+    is_near = usable[0].neighbour.cosine >= rules.grey_cosine_min
     chosen, comparison = _nearest_unvetoed(lookup.signature, usable, rules)
     if chosen is None:
         return Decision(
             action="miss",
             reason=_told("vetoed", comparison),
-            told=f"guard:{_guard(comparison)}",
+            told=f"guard:{_guard(comparison)}" if is_near else _NOTHING,
             comparison=comparison,
         )
     evidence = evidence_of(chosen.neighbour, [one.neighbour for one in usable], comparison)
-    return _decided(lookup, chosen, comparison, evidence, rules)
+    decision = _decided(lookup, chosen, comparison, evidence, rules)
+    return decision if is_near or decision.would_serve else replace(decision, told=_NOTHING)
 
 
 def _nearest_unvetoed(
@@ -257,7 +258,7 @@ def _decided(
     return Decision(
         action=action,
         reason=reason,
-        told=told or ("" if may_serve else "nothing-near"),
+        told=told or ("" if may_serve else _NOTHING),
         barred=barred,
         is_held_back=is_held_back,
         entry=chosen.neighbour.entry,
@@ -280,7 +281,7 @@ def _verdict(
         verb = "vetoed" if comparison.is_vetoed else "doubted"
         return _told(verb, comparison), f"guard:{_guard(comparison)}"
     if evidence.cosine < rules.cosine_min:
-        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", "far"
+        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", _NOTHING
     if 0 <= evidence.margin < rules.margin_min and evidence.features[2] < 1:
         return f"another answer is as near: margin {evidence.margin:.3f}", "two-answers"
     if not rules.is_uncertified_allowed:
