@@ -137,7 +137,8 @@ class After:
         if found is None or decision is None:
             return
         self._alike(plan, found, (b"", b""))
-        if decision.would_serve or (decision.comparison and decision.comparison.is_clear):
+        is_clear = decision.comparison is not None and decision.comparison.is_clear
+        if decision.would_serve or (is_clear and not decision.barred):
             self._count(plan, {"would_hits": 1, "would_save_nd": entry.cost.nanodollars})
         if decision.is_held_back:
             self._count(plan, {"held_back": 1})
