@@ -34,7 +34,7 @@ _VERSION: Final = "hits"  # what is judged of it
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"openai-version"})
 
 Kept = Callable[[Entry, Asked, Stored], None]
-Given = Callable[[Inbound, Asked], None]
+Given = Callable[[Inbound, Asked, Stored], None]
 
 
 class NotCached(CallerError):
@@ -95,7 +95,7 @@ class ExactCache:
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
         if found.is_same_text:
             for hear in self.given:
-                hear(inbound, asked)
+                hear(inbound, asked, found.answer.stored)
         plain = "" if found.is_same_text else "plain"
         self._answers.count(asked.feature, "hit-exact", plain, now_us)
         if self.comparer is None:

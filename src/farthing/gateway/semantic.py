@@ -25,7 +25,7 @@ from farthing.gateway.semantic_plan import Found, Plan, Position
 from farthing.gateway.semantic_planner import Planner
 from farthing.gateway.semantic_principal import principal_of
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked
+from farthing.levers.cache import Answers, Asked, Stored
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
@@ -61,7 +61,7 @@ class SemanticCache:
         self._clock = clock
         self._board = board
         self._random = random
-        self._heard: set[tuple[bytes, str, str]] = set()
+        self._heard: set[tuple[str, str, str]] = set()  # of whom it was noted already
         self.pause: Pause = asyncio.sleep
         self.desk = desk
         self.after = after
@@ -79,13 +79,13 @@ class SemanticCache:
             return _telling(proceed(inbound), asked, "stopped")
         return self._served(inbound, proceed, asked, plan, position)
 
-    def heard(self, inbound: Inbound, asked: Asked) -> None:
+    def heard(self, inbound: Inbound, asked: Asked, stored: Stored) -> None:
         """Somebody was served an exact answer: he asks what its first asker did."""
         keys, prints, key = asked.keys, asked.prints, inbound.caller.key
         if keys is None or prints is None or not self._planner.is_on(asked.feature):
             return
         user = inbound.call.attribution.user
-        known = (prints.key, "" if key is None else key.id, user)
+        known = (stored.call_id, "" if key is None else key.id, user)
         if known in self._heard:
             return
         if len(self._heard) >= _HEARD_MAX:
