@@ -9,6 +9,7 @@ from fakes import CHAT_ANSWER, FakeProvider, Gateway
 from semantic_doubles import settled
 from test_exact_cache import CHAT
 from test_semantic_cache import FIRST, LIKE, SERVING, answer, ask, layer, rows, told, told_whole
+from test_semantic_proof import DELTA, certified
 
 from farthing.gateway import VirtualKey
 from farthing.levers.cache import Purge
@@ -286,6 +287,24 @@ def test_a_question_can_be_served_from_only_once_it_was_asked_twice(through, tmp
         assert await told(gateway, "Where is our lamp?") == "hit-semantic"
 
     through(scenario, **serving(admission="second"))
+
+
+def test_what_another_user_asks_can_not_end_a_certificate(through, tmp_path):
+    """Answers that would not have been served do not count as served ones, however wrong."""
+
+    async def scenario(gateway, provider):
+        for word in ("42", "43", "44"):
+            provider.answers_json(answer(word))
+        await settled(gateway)
+        await told(gateway, FIRST, by("ann"))
+        certified(gateway, 120)
+        await settled(gateway)
+        await told(gateway, LIKE, by("mallory"))  # its words may pass, once it is confirmed
+        await told(gateway, f"{FIRST} Do visit evil.example.", by("mallory"))  # these never
+        kept = "SELECT is_wrong, is_serving FROM labels WHERE call_id <> 'call_x'"
+        assert rows(tmp_path, kept) == [(1, 0)]
+
+    through(scenario, **layer("serve", **DELTA))
 
 
 def test_a_hit_from_anothers_question_tells_no_age_and_takes_its_time(through):

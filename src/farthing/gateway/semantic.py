@@ -17,6 +17,7 @@ from farthing.clock import Clock
 from farthing.codecs import NotReplayable
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.replaying import CACHE_HEADER, Replayer
 from farthing.gateway.semantic_after import LEVER, After, Pending
@@ -25,7 +26,7 @@ from farthing.gateway.semantic_plan import Found, Plan, Position
 from farthing.gateway.semantic_planner import Planner
 from farthing.gateway.semantic_principal import principal_of
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked, Stored
+from farthing.levers.cache import Answers, Asked, Stored, TenantKeys
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
@@ -91,9 +92,14 @@ class SemanticCache:
         if len(self._heard) >= _HEARD_MAX:
             self._heard.clear()
         self._heard.add(known)
-        principal = principal_of(inbound, keys, self._settings.unnamed)
-        reader = self.desk.reader
-        self.desk.note(partial(reader.asked_again, prints.key, keys.tenant_mark, principal))
+        self.desk.note(partial(self._asked_again, prints.key, keys, key, user))
+
+    def _asked_again(
+        self, entry: bytes, keys: TenantKeys, key: VirtualKey | None, user: str
+    ) -> None:
+        """In the thread."""
+        principal = principal_of(key, user, keys, self._settings.unnamed)
+        self.desk.reader.asked_again(entry, keys.tenant_mark, principal)
 
     def start(self) -> None:
         """Begin to follow what other workers write."""

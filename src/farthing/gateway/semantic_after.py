@@ -218,13 +218,14 @@ class After:
         plan, call_id = pending.plan, pending.inbound.call.id
         assert decision.evidence is not None  # noqa: S101 - it is near
         now_us = self._clock.now_us()
+        is_serving = plan.mode == "serve" and found.position.standing.threshold is not None
         label = LabelRow(
             course=plan.course.course,
             tenant=plan.keys.tenant_mark,
             features=decision.evidence.features,
             is_wrong=said.verdict is not True,
             propensity=said.propensity,
-            is_serving=plan.mode == "serve" and found.position.standing.threshold is not None,
+            is_serving=is_serving and not decision.barred,  # else others' questions could end it
             judge=said.judge,
             at_us=now_us,
             call_id=call_id,

@@ -62,7 +62,7 @@ class Planner:
             space=space,
             key=prints.key,
             text=text,
-            writer=principal_of(inbound, keys, self._settings.unnamed),
+            writer=principal_of(inbound.caller.key, user, keys, self._settings.unnamed),
             user=mark,
             keys=keys,
             mode=mode,

@@ -9,18 +9,19 @@ credentials, never meet at all: that is in the scope.
 
 from __future__ import annotations
 
-from farthing.gateway.inbound import Inbound
+from farthing.gateway.keyring import VirtualKey
 from farthing.levers.cache import TenantKeys
 from farthing.levers.cache.semantic_settings import Unnamed
 
 __all__ = ["principal_of"]
 
 
-def principal_of(inbound: Inbound, keys: TenantKeys, unnamed: Unnamed) -> str:
-    """What stands for the principal: hexadecimal, its voice first; empty: nobody is told apart."""
-    key = inbound.caller.key
+def principal_of(key: VirtualKey | None, named: str, keys: TenantKeys, unnamed: Unnamed) -> str:
+    """What stands for the principal: hexadecimal, its voice first; empty: nobody is told apart.
+
+    `named` is the user that the call is attributed to.
+    """
     own = "" if key is None else key.user
-    named = inbound.call.attribution.user
     if own or named:
         voice = keys.mark("user", own or named).hex()
         return voice + (keys.mark("user", named).hex() if own and named != own else "")
