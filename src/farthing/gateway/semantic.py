@@ -99,7 +99,7 @@ class SemanticCache:
     ) -> None:
         """In the thread."""
         principal = principal_of(key, user, keys, self._settings.unnamed)
-        self.desk.reader.asked_again(entry, keys.tenant_mark, principal)
+        self.desk.reader.sharing.asked_again(entry, keys.tenant_mark, principal)
 
     def start(self) -> None:
         """Begin to follow what other workers write."""

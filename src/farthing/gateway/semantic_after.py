@@ -260,7 +260,8 @@ class After:
         """Have it noted that a question was near another one, and whether their answers agree."""
         other = None if found.looked is None else found.looked.chosen
         if other is not None:
-            self._desk.later(partial(self._desk.reader.asked_alike, plan, other, answers))
+            sharing = self._desk.reader.sharing
+            self._desk.later(partial(sharing.asked_alike, plan, other, answers))
 
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
         self._desk.note(partial(self._desk.reader.count, plan, amounts))

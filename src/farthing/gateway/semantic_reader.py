@@ -102,6 +102,7 @@ class SemanticReader:
         self._tables = SemanticTables(self._answers)
         room = self._settings.index_entries_max
         self._shelf = Shelf(self._embedder.dimensions, room, self.sharing.sightings)
+        self.sharing.held = self._shelf.held
         self._embedder.embed(["Warm up."])
         sign("Warm up.")
         self._begin_again()
@@ -184,20 +185,6 @@ class SemanticReader:
     def drop(self, entry: bytes) -> None:
         """Forget a question whose answer is gone."""
         self._shelf.remove(entry)
-
-    def asked_again(self, entry: bytes, tenant: bytes, principal: str) -> None:
-        """Somebody asked in an entry's very words, and was given its answer."""
-        held = self._shelf.held(entry)
-        if held is not None:
-            self.sharing.sighted(held, tenant, principal, held.answer)
-
-    def asked_alike(self, plan: Plan, other: Held, answers: tuple[bytes, bytes]) -> None:
-        """A question was near `other`; `answers`, its own and the other's, agree if not empty."""
-        tenant = plan.keys.tenant_mark
-        self.sharing.sighted(other, tenant, plan.writer, answers[1])
-        own = self._shelf.held(plan.key)
-        if own is not None:
-            self.sharing.sighted(own, tenant, other.writer, answers[0])
 
     # Noting.
 

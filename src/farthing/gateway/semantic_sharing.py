@@ -38,6 +38,7 @@ class Sharing:
         )
         self._floods = Floods(settings.near_inserts_per_hour_max)
         self.wordings: dict[bytes, WordingRow] = {}
+        self.held: Callable[[bytes], Held | None] = _nothing_held  # the shelf's, once there is one
 
     def wording(self, key: bytes, writer: str) -> WordingRow | None:
         """The approved wording under `key`, where this principal may have its answer."""
@@ -61,8 +62,21 @@ class Sharing:
         del self.wordings[key]
         return True
 
-    def sighted(self, held: Held, tenant: bytes, principal: str, answer: bytes) -> None:
-        """A principal asked for what `held` asks; `answer` is empty where his did not agree."""
+    def asked_again(self, entry: bytes, tenant: bytes, principal: str) -> None:
+        """Somebody asked in an entry's very words, and was given its answer."""
+        held = self.held(entry)
+        if held is not None:
+            self._sighted(held, tenant, principal, held.answer)
+
+    def asked_alike(self, plan: Plan, other: Held, answers: tuple[bytes, bytes]) -> None:
+        """A question was near `other`; `answers`, its own and the other's, agree if not empty."""
+        tenant = plan.keys.tenant_mark
+        self._sighted(other, tenant, plan.writer, answers[1])
+        own = self.held(plan.key)
+        if own is not None:
+            self._sighted(own, tenant, other.writer, answers[0])
+
+    def _sighted(self, held: Held, tenant: bytes, principal: str, answer: bytes) -> None:
         if self.sightings.wants(held.entry, principal, answer):
             self.sightings.note(held.entry, principal, answer)
             row = SightingRow(0, held.entry, tenant, principal, answer)
@@ -86,3 +100,7 @@ class Sharing:
     def clear(self) -> None:
         """Forget what is to be read again."""
         self.wordings.clear()
+
+
+def _nothing_held(entry: bytes) -> None:
+    del entry
