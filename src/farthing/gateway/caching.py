@@ -34,6 +34,7 @@ _VERSION: Final = "hits"  # what is judged of it
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"openai-version"})
 
 Kept = Callable[[Entry, Asked, Stored], None]
+Given = Callable[[Inbound, Asked, Stored], None]
 
 
 class NotCached(CallerError):
@@ -53,6 +54,7 @@ class ExactCache:
         self._clock = clock
         self.comparer: Comparer | None = None  # where hits are compared with fresh answers
         self.listeners: list[Kept] = []  # told of each answer that was kept, tool calls apart
+        self.given: list[Given] = []  # told of each call that was served to the very same words
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call from the cache, or from what lies behind.
@@ -91,6 +93,9 @@ class ExactCache:
             told_ = f"miss; stored in another form: {error}"
             return await self._passed(inbound, proceed, asked, told_)
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
+        if found.is_same_text:
+            for hear in self.given:
+                hear(inbound, asked, found.answer.stored)
         plain = "" if found.is_same_text else "plain"
         self._answers.count(asked.feature, "hit-exact", plain, now_us)
         if self.comparer is None:
