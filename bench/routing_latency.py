@@ -6,6 +6,7 @@ import json
 import statistics
 import time
 from pathlib import Path
+from random import Random
 
 from farthing.call import Endpoint
 from farthing.clock import SystemClock
@@ -61,7 +62,7 @@ async def stage_times(folder: Path, rounds: int) -> dict[str, float]:
     targets, book = Targets(config), PriceBook.load(config.pricing_settings())
     upstreams = make_upstreams(config, {})
     pricer = Pricer(config, book)
-    board = RouteBoard(config, targets, upstreams, book, clock, b"")
+    board = RouteBoard(config, targets, upstreams, book, clock, b"", random=Random(0))
     desk = Desk(_Nowhere(), clock)
     ids = CallIds(b"12345678")
     evidence = wire_evidence(config, _answer, desk, targets, pricer, ids)

@@ -140,6 +140,28 @@ def test_why_tells_class_step_policy_and_money(folder):
     assert (told["policy"], told["saved_usd"], told["propensity"]) == ("abc", "0.000009", 0.25)
 
 
+def test_why_is_a_command_of_its_own_too(folder):
+    choice = Choice(pool="auto", name="easy", arm="incumbent", step="gpt-4o", reason="no policy")
+    kept(write_choice(choice))
+    found = CliRunner().invoke(cli, ["why", "call_1"])
+    assert found.exit_code == 0, found.output
+    assert found.stdout == run("why", "call_1").stdout
+
+
+def test_explored_tells_what_each_step_costs_and_else_how_to_explore(folder):
+    choice = Choice(
+        pool="auto", name="easy", arm="policy", step="gpt-4o-mini", reason="certified",
+        policy="abc", propensity=0.25, explores=True,
+    )  # fmt: skip
+    kept(write_choice(choice))
+    none_since = run("explored", "--since", "2026-11-01")
+    assert "No call was explored" in none_since.stdout
+    (told,) = json.loads(run("explored", "--json").stdout)["explored"]
+    assert (told["class"], told["step"], told["calls"]) == ("easy", "gpt-4o-mini", 1)
+    assert told["cost_usd_per_call"] == "0.000001"
+    assert "$0.000001" in run("explored").stdout
+
+
 def test_why_says_that_a_call_was_not_routed(folder):
     kept("")
     assert "was not routed" in str(run("why", "call_1").exception)

@@ -17,6 +17,7 @@ from farthing.evidence import (
     comparisons_needed,
     exceeds,
     interval,
+    labels_needed,
     lower_bound,
     margin_needed,
 )
@@ -175,3 +176,10 @@ def test_answers_that_never_differ_need_as_many_as_bound_what_was_not_seen():
 
 def test_a_horizon_asks_for_a_wider_margin():
     assert margin_needed(0.3, 1000, horizon=500) > margin_needed(0.3, 1000)
+
+
+def test_the_calls_to_come_ask_for_more_labels_and_too_few_of_them_for_more_than_there_are():
+    far, near = labels_needed(0.03, 0.4), labels_needed(0.03, 0.4, horizon=5_000)
+    assert far < near
+    assert labels_needed(0.03, 0.4, horizon=200) is None  # their own chance alone is too much
+    assert labels_needed(-0.01, 0.4) is None

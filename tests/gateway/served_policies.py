@@ -66,7 +66,9 @@ class RecordedProvider:
         return [served.model for served in self.simulator.log]
 
 
-def policy(steps, *, floor=0.98, expected=None, prices=None, snapshots=None, incumbent=STRONG):
+def policy(
+    steps, *, floor=0.98, expected=None, prices=None, snapshots=None, incumbent=STRONG, **more
+):
     names = {incumbent, STRONG, CHEAP, OTHER}
     certificate = Certificate(
         floor=floor,
@@ -92,6 +94,7 @@ def policy(steps, *, floor=0.98, expected=None, prices=None, snapshots=None, inc
         certificate=certificate,
         reason="it passed",
         expected={name: Expected(*counts) for name, counts in (expected or {}).items()},
+        **more,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from pathlib import Path
 
 import msgspec
@@ -207,6 +208,21 @@ def test_the_audit_names_one_replacement_and_its_interval(tmp_path):
     assert found.best.times_cheaper == pytest.approx(10)
     assert found.best.quality_interval.low < found.best.quality < found.best.quality_interval.high
     assert [one.model for one in found.models] == ["tiny", "new"]
+
+
+def test_the_audit_shows_what_the_test_that_certifies_shows(tmp_path):
+    """87 wins, 80 losses of 1,000: a bet does not show this, counting does."""
+    scores = [(1, 0)] * 87 + [(0, 1)] * 80 + [(1, 1)] * 720 + [(0, 0)] * 113
+    random.Random(3).shuffle(scores)
+    rows = [
+        {"task": "a", "prompt": "p", "outcomes": {
+            "new": {"score": new, "cost_usd": 0.1}, "old": {"score": old, "cost_usd": 1},
+        }}
+        for new, old in scores
+    ]  # fmt: skip
+    (row,) = audit(made(tmp_path, rows), floor=0.98, confidence=0.95, seed=0).models
+    assert row.is_shown
+    assert row.quality_interval.low < 0.98
 
 
 def test_the_audit_keeps_an_incumbent_that_nothing_cheaper_matches(tmp_path):

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from farthing.levers.routing.paired import is_shown
+from farthing.levers.routing.paired import is_shown, prompts_needed
 
 
 def pairs(won, lost, both, neither=0):
@@ -59,3 +59,30 @@ def test_prompts_that_weigh_differently_are_tested_by_a_bet():
     score, reference, weight = pairs(300, 100, 500, 100)
     weight[::2] = 0.5
     assert is_shown(score, reference, weight, floor=0.95, alpha=0.05)
+
+
+@pytest.mark.parametrize(("differs", "gain"), [(0.15, 0.0), (0.1, -0.005), (0.3, 0.03)])
+def test_the_prompts_said_to_be_needed_show_it_about_four_times_in_five(differs, gain):
+    floor, right = 0.96, 0.8
+    margin = gain + (1 - floor) * right
+    count = prompts_needed(margin, differs**0.5, confidence=0.95, counted=True)
+    random, shown = np.random.default_rng(5), 0
+    shares = [(differs + gain) / 2, (differs - gain) / 2, right - (differs - gain) / 2]
+    for _ in range(200):
+        won, lost, both, neither = random.multinomial(count, [*shares, 1 - sum(shares)]).tolist()
+        shown += is_shown(*pairs(won, lost, both, neither), floor=floor, alpha=0.05)
+    assert 0.65 <= shown / 200 <= 0.9
+
+
+def test_two_that_never_differ_are_shown_with_the_prompts_said_to_be_needed():
+    count = prompts_needed(0.02 * 0.8, 0.0, confidence=0.95, counted=True)
+    assert is_shown(*pairs(0, 0, round(0.85 * count), round(0.2 * count)), floor=0.98, alpha=0.05)
+    assert not is_shown(*pairs(0, 0, 120, 30), floor=0.98, alpha=0.05)
+
+
+def test_counting_needs_about_half_of_the_prompts_that_a_bet_does():
+    counted, bet = (
+        prompts_needed(0.02, 0.4, confidence=0.95, counted=counted) for counted in (True, False)
+    )
+    assert 0.5 <= counted / bet <= 0.65
+    assert prompts_needed(0.0, 0.4, confidence=0.95, counted=True) is None

@@ -31,6 +31,7 @@ _COMMANDS = MappingProxyType(
         "route": "farthing.cli.route:route",
         "sim": "farthing.cli.sim:sim",
         "up": "farthing.cli.up:up",
+        "why": "farthing.cli.route_serving:why",
     }
 )
 

@@ -9,6 +9,7 @@ import click
 from farthing.cli.output import console, print_json, table, usd
 from farthing.cli.route_compile import compile_
 from farthing.cli.route_eval import eval_
+from farthing.cli.route_explored import explored
 from farthing.cli.route_files import (
     CONFIDENCE,
     FILE,
@@ -37,7 +38,7 @@ def route() -> None:
     """
 
 
-for _command in (compile_, eval_, why, status, resume):
+for _command in (compile_, eval_, why, status, resume, explored):
     route.add_command(_command)
 
 
@@ -84,7 +85,8 @@ def audit(
     out.print(shown)
     out.print(
         "Each row looks at its model alone; the verdict's model was picked on one half of the "
-        "prompts and measured on the other."
+        "prompts and measured on the other. Intervals hold at both ends and at any number of "
+        "prompts, so a floor can be shown that they do not exclude."
     )
     print_notes(found, made)
 

@@ -43,6 +43,16 @@ __all__ = ["compile_"]
     help="Calls to come over which the floor should be seen to hold, besides in the long run.",
 )
 @click.option("--class-floor", "class_floors", multiple=True, help="Hard floor: CLASS=0.99.")
+@click.option(
+    "--explore",
+    is_flag=True,
+    help="Also certify further steps of each class, for explore_share to choose among.",
+)
+@click.option(
+    "--learn",
+    type=click.Choice(["hashed"]),
+    help="Also try steps by a learned score of the prompt, from this encoder's features.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the signed policy here.")
 @SEED
 @JSON
@@ -57,6 +67,8 @@ def compile_(
     labels: int | None,
     horizon: int,
     class_floors: tuple[str, ...],
+    explore: bool,
+    learn: str | None,
     out: str | None,
     seed: int,
     as_json: bool,
@@ -79,6 +91,8 @@ def compile_(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         data_hash=found.content_hash,
         prices=prices,
+        explores=explore,
+        learns=learn or "",
     )
     policy, trial = certify(made, terms)
     if out is not None:

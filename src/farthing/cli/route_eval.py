@@ -37,6 +37,11 @@ _FLOORS = (0.95, 0.98, 1.0)
 @LABELS
 @click.option("--splits", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @SEED
+@click.option(
+    "--learn",
+    type=click.Choice(["hashed"]),
+    help="Also try steps by a learned score of the prompt, from this encoder's features.",
+)
 @JSON
 @click.pass_obj
 def eval_(
@@ -49,6 +54,7 @@ def eval_(
     labels: int | None,
     splits: int,
     seed: int,
+    learn: str | None,
     as_json: bool,
 ) -> None:
     """Measure the compiler on random partings of OUTCOMES, beside simpler routers.
@@ -57,7 +63,9 @@ def eval_(
     are 60 %, at most 2,000.
     """
     found, made, _ = read_table(config_path, outcomes, reference)
+    from farthing.levers.routing.encoder import encoder_named  # noqa: PLC0415
     from farthing.levers.routing.evaluate import evaluate, labels_used  # noqa: PLC0415 - numpy
+    from farthing.levers.routing.learned import Reader  # noqa: PLC0415 - numpy
 
     measured = evaluate(
         made,
@@ -66,6 +74,7 @@ def eval_(
         splits=splits,
         seed=seed,
         confidence=confidence,
+        reader=Reader(encoder_named(learn), made.texts) if learn else None,
     )
     if as_json:
         print_json({**msgspec.to_builtins(measured), **bad_lines(found, made)})
@@ -80,7 +89,7 @@ def _print_evaluation(measured: Evaluation) -> None:
     shown = table(
         f"Beside {measured.reference}: {measured.splits} splits of {measured.prompts:,} prompts, "
         f"{measured.labels:,} labels, {measured.test:,} test",
-        *("router", "floor", "quality", "cost", "cheaper", "floor missed", "held"),
+        *("router", "floor", "quality", "cost", "cheaper", "floor missed (95 % interval)", "held"),
     )
     for name, rows in (
         ("farthing", measured.floors),
@@ -101,11 +110,12 @@ def _print_evaluation(measured: Evaluation) -> None:
 
 
 def _cells(row: Row) -> list[str]:
+    low, high = row.violation_interval.low, row.violation_interval.high
     return [
         f"{row.floor:g}",
         f"{row.quality_ratio:.1%}",
         f"{row.cost_ratio:.1%}",
         f"{row.times_cheaper:.1f}x",
-        f"{row.violation_rate:.0%} of splits",
+        f"{row.violation_rate:.0%} ({low:.0%} to {high:.0%})",
         "yes" if row.held else "no",
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 import msgspec
+from msgspec import UNSET
 
 from farthing.cli.output import console, table, usd
 from farthing.clock import SystemClock
@@ -91,7 +92,8 @@ def document(value: Any) -> Any:
     if isinstance(value, Money):
         return value
     if isinstance(value, msgspec.Struct):
-        fields = {name: document(getattr(value, name)) for name in value.__struct_fields__}
+        held = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        fields = {name: document(one) for name, one in held if one is not UNSET}
         tag = value.__struct_config__.tag
         return {"type": tag, **fields} if tag else fields
     if isinstance(value, dict):
@@ -132,6 +134,13 @@ def print_policy(policy: Policy) -> None:
         shown.add_row(name, describe(step))
     shown.add_row("any other", policy.incumbent)
     out.print(shown)
+    if policy.further is UNSET:
+        return
+    for name, steps in sorted(policy.further.items()):
+        told = "; ".join(describe(step) for step in steps)
+        out.print(f"may be explored in {name}: {told}", markup=False)
+    if not policy.further:
+        out.print("no further step is shown to hold the floor in any mixture: nothing to explore")
 
 
 def print_notes(found: Outcomes, made: Table) -> None:

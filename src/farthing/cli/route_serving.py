@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
@@ -66,6 +67,7 @@ def _told(entry: Entry, choice: Choice) -> dict[str, Any]:
         "would": choice.would,
         "policy": choice.policy,
         "escalated": choice.escalated,
+        "scores": choice.scores,
         "attempts": [
             {"model": a.model, "status": a.status.value, "cost_usd": a.cost} for a in entry.attempts
         ],
@@ -86,6 +88,8 @@ def _show(entry: Entry, choice: Choice) -> None:
         lines.append(f"policy {choice.policy}, certified for a floor of {choice.floor:g}.")
     if choice.would:
         lines.append(f"the policy's own step would have been {choice.would}.")
+    for name, value in choice.scores.items():
+        lines.append(f"its score {name} is {value:.3f}.")
     if choice.propensity < 1:
         lines.append(f"calls like it go this way with a probability of {choice.propensity:g}.")
     if choice.escalated:
@@ -111,7 +115,9 @@ def status(config_path: str | None, data_dir: str | None, *, as_json: bool) -> N
     config = _config(config_path, data_dir)
     clock = SystemClock()
     book = PriceBook.load(config.pricing_settings())
-    board = RouteBoard(config, Targets(config), {}, book, clock, route_secret(), is_watching=True)
+    random = Random(0)  # noqa: S311 - nothing is drawn
+    targets, secret = Targets(config), route_secret()
+    board = RouteBoard(config, targets, {}, book, clock, secret, random=random, is_watching=True)
     events = Trail(routing_folder(config)).refresh()
     pools = [
         {

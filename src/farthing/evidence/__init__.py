@@ -47,6 +47,7 @@ from farthing.evidence.planner import (
     comparisons_needed,
     days_needed,
     evidence_price,
+    labels_needed,
     margin_needed,
 )
 from farthing.evidence.schema import schema
@@ -113,6 +114,7 @@ __all__ = [
     "fields",
     "interval",
     "judged_of",
+    "labels_needed",
     "lower_bound",
     "margin_needed",
     "noise_floor",

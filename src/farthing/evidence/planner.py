@@ -8,7 +8,15 @@ from statistics import NormalDist
 from farthing.evidence.betting import STAKE_MOST
 from farthing.money import Money
 
-__all__ = ["comparisons_needed", "days_needed", "evidence_price", "margin_needed"]
+__all__ = [
+    "comparisons_needed",
+    "days_needed",
+    "evidence_price",
+    "labels_needed",
+    "margin_needed",
+]
+
+_LABELS_MOST = 10**9
 
 
 def comparisons_needed(
@@ -29,8 +37,46 @@ def comparisons_needed(
     return math.ceil(max((width * spread / margin) ** 2, goal / (STAKE_MOST * margin)))
 
 
+def labels_needed(
+    margin: float,
+    spread: float,
+    *,
+    confidence: float = 0.95,
+    power: float = 0.8,
+    horizon: int | None = None,
+) -> int | None:
+    """Labels, all looked at once, after which a true `margin` is shown with probability `power`.
+
+    For a test that counts wins and losses, which asks for about half of what a bet does; with a
+    `horizon`, the mean over that many calls to come is to hold the floor too. An estimate (normal
+    approximation). None where no number would do.
+    """
+    if margin <= 0:
+        return None
+    wide = spread * NormalDist().inv_cdf(power)
+    few, many = 0, 1
+    while many < _LABELS_MOST and not _suffices(many, margin, spread, wide, confidence, horizon):
+        few, many = many, 2 * many
+    if many >= _LABELS_MOST:
+        return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        if _suffices(middle, margin, spread, wide, confidence, horizon):
+            many = middle
+        else:
+            few = middle
+    return many
+
+
+def _suffices(
+    count: int, margin: float, spread: float, wide: float, confidence: float, horizon: int | None
+) -> bool:
+    needed = margin_needed(spread, count, confidence=confidence, horizon=horizon)
+    return margin >= needed + wide / math.sqrt(count)
+
+
 def margin_needed(
-    spread: float, count: int, *, confidence: float = 0.95, horizon: int | None = None
+    spread: float, count: float, *, confidence: float = 0.95, horizon: int | None = None
 ) -> float:
     """The mean margin over `count` comparisons that shows the floor is held.
 

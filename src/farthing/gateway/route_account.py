@@ -16,7 +16,8 @@ from farthing.call import Attempt, AttemptStatus, Endpoint
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.route_board import RouteBoard
-from farthing.gateway.route_pool import Pin, RoutePool
+from farthing.gateway.route_pins import Pin
+from farthing.gateway.route_pool import RoutePool
 from farthing.gateway.route_steps import Served
 from farthing.gateway.settlement import Settlement
 from farthing.gateway.targets import NoTarget, Target
@@ -65,10 +66,11 @@ class RouteAccount:
         settlement.told(note)
         if taken is None:
             return
+        attempts = settlement.ended_attempts
         if served is not None:
             self._heard(served, taken)
             self._remember(served, taken)
-        attempts = settlement.ended_attempts
+            self._learn(served, attempts)
         if len(attempts) == 1 and (taken.provider, taken.model) in own:
             return  # the incumbent alone: nothing moved
         baseline = self._baseline(taken, attempts, own)
@@ -105,7 +107,8 @@ class RouteAccount:
         elif self.choice.reason.startswith("the key's share"):
             self._pool.escalation(self.key, escalated=False)
         if self.choice.policy:
-            voted = escalated if served.has_voted else None
+            is_own = not self.choice.would  # charts know the policy's own step alone
+            voted = escalated if served.has_voted and is_own else None
             name = self.choice.name
             self._pool.watch(self.choice.policy, name, self.now_us, escalated=voted)
 
@@ -119,6 +122,15 @@ class RouteAccount:
         if self.pin_key and taken.status is AttemptStatus.OK:
             tokens = _prompt(taken.usage)
             self._pool.pin(self.pin_key, Pin(served.model, self.begun_us, tokens))
+
+    def _learn(self, served: Served, attempts: tuple[Attempt, ...]) -> None:
+        """What the drawn step cost, where all of it is known."""
+        choice = self.choice
+        costs = [attempt.cost for attempt in attempts if attempt.cost is not None]
+        if choice.explores and len(costs) == len(attempts) and not served.note:
+            self._pool.explorer.learn(
+                (choice.policy, choice.name), choice.step, total(tuple(costs))
+            )
 
     def _incumbent_targets(self) -> frozenset[tuple[str, str]]:
         endpoint = self._inbound.call.endpoint

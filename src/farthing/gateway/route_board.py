@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import msgspec
@@ -17,9 +18,12 @@ from farthing.codecs import Demands
 from farthing.config import Config
 from farthing.errors import CallerError, ConfigError
 from farthing.gateway.inbound import Inbound
+from farthing.gateway.route_news import News, Tally
+from farthing.gateway.route_pins import shared_pins
 from farthing.gateway.route_pool import RoutePool, pool_shelf
 from farthing.gateway.targets import NoTarget, Target, Targets, card_of, protocol_of
 from farthing.gateway.upstreams import Upstream
+from farthing.levers.routing.encoder import Encoder, Hashed, identity_of
 from farthing.levers.routing.facts import lacks, price_mark
 from farthing.levers.routing.settings import ModelFacts
 from farthing.levers.routing.trail import Trail
@@ -52,6 +56,15 @@ def virtual_models(config: Config) -> list[str]:
     return [PREFIX + name for name in dict.fromkeys([AUTO, *pools])] if pools else []
 
 
+def _check_names(config: Config) -> None:
+    for name in config.routing.pools:
+        if set(name) & set(":@/ "):
+            raise ConfigError(
+                f"routing.pools.{name}: a pool's name must not hold a colon, an @, a slash or a "
+                "space. Nothing was started."
+            )
+
+
 class RouteBoard:
     """The pools, and what is needed to see whether a model can serve a call."""
 
@@ -64,6 +77,7 @@ class RouteBoard:
         clock: Clock,
         secret: bytes,
         *,
+        random: Random,
         is_watching: bool = False,
     ) -> None:
         """`secret` signs the policy files; empty: their hash alone. `is_watching`: nothing is noted.
@@ -81,12 +95,12 @@ class RouteBoard:
         folder = routing_folder(config)
         self._trail = Trail(folder)
         self._trail.refresh()
-        for name in config.routing.pools:
-            if set(name) & set(":@/ "):
-                raise ConfigError(
-                    f"routing.pools.{name}: a pool's name must not hold a colon, an @, a slash or a "
-                    "space. Nothing was started."
-                )
+        _check_names(config)
+        is_shared = config.gateway.workers > 1 and not is_watching
+        self._news = News(folder) if is_shared else None
+        pins = shared_pins(folder) if is_shared else None
+        hashed = Hashed()
+        encoders: dict[str, Encoder] = {identity_of(hashed): hashed}
         self.pools = {
             name: RoutePool(
                 name,
@@ -94,6 +108,9 @@ class RouteBoard:
                 pool_shelf(name, settings, folder, secret),
                 self._trail,
                 self._price_of,
+                random=random,
+                encoders=encoders,
+                pins=pins,
                 is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()
@@ -179,13 +196,20 @@ class RouteBoard:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+        if self._news is not None:
+            self._news.close()
 
     async def look(self) -> None:
         """Read what changed on the disk, and work out anew what counts."""
-        await asyncio.to_thread(self._look)
         now_us = self._clock.now_us()
+        told = {} if self._news is None else {n: pool.told() for n, pool in self.pools.items()}
+        heard = await asyncio.to_thread(self._look, told, now_us)
         for pool in self.pools.values():
             pool.stand(now_us)
+        for tallies in heard:
+            for name, tally in tallies.items():
+                if name in self.pools:
+                    self.pools[name].hear(tally, now_us)
 
     async def _tend(self) -> None:
         while True:
@@ -195,10 +219,14 @@ class RouteBoard:
             except OSError:
                 _LOG.exception("the routing policies could not be read again; those known stand")
 
-    def _look(self) -> None:
+    def _look(self, told: dict[str, Tally], now_us: int) -> list[dict[str, Tally]]:
+        """Read the disk; tell other workers, and hear them."""
         self._trail.refresh()
         for pool in self.pools.values():
             pool.look()
+        if self._news is None:
+            return []
+        return self._news.swap({name: tally for name, tally in told.items() if tally}, now_us)
 
     def _price_of(self, model: str) -> str:
         """The mark of the card by which a model is priced now; empty: none."""

@@ -7,41 +7,39 @@ stands in memory.
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
+from farthing.gateway.route_news import Tally
+from farthing.gateway.route_pins import Pin, Pins, SharedPins
 from farthing.levers.routing.classes import Classes
 from farthing.levers.routing.drift import Chart
+from farthing.levers.routing.encoder import Encoder
+from farthing.levers.routing.explorer import Explorer
 from farthing.levers.routing.facts import is_snapshot_of
 from farthing.levers.routing.policy import Facts, Policy, models, voids
+from farthing.levers.routing.scorer import score
 from farthing.levers.routing.serving import Standing, strictest
 from farthing.levers.routing.settings import PoolSettings
 from farthing.levers.routing.shelf import Filed, Shelf
 from farthing.levers.routing.trail import Event, Kept, Kind, Trail
 
-__all__ = ["Pin", "RoutePool", "pool_shelf"]
+__all__ = ["RoutePool", "pool_shelf"]
 
 _LOG = logging.getLogger("farthing")
-_PINS_MAX: Final = 20_000
 _KEYS_MAX: Final = 10_000
 _CAP_LEAST: Final = 50  # calls of a key before its share of escalations says anything
 _CAP_MEMORY: Final = 400  # calls after which the older half of them counts no more
 _OTHER: Final = "(other)"
 
 PriceOf = Callable[[str], str]
-
-
-class Pin(msgspec.Struct, frozen=True):
-    """Who served a session or a tool loop last, when (monotonic), and how long its prompt was."""
-
-    model: str
-    at_us: int
-    prompt_tokens: int
 
 
 class _Watched(msgspec.Struct):
@@ -54,7 +52,7 @@ class _Watched(msgspec.Struct):
 class RoutePool:
     """One pool."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, at start
         self,
         name: str,
         settings: PoolSettings,
@@ -62,13 +60,18 @@ class RoutePool:
         trail: Trail,
         price_of: PriceOf,
         *,
+        random: Random,
+        encoders: Mapping[str, Encoder],
+        pins: SharedPins | None,
         is_watching: bool = False,
     ) -> None:
         """`price_of` gives the mark of the card that prices a model now; empty: it has none.
 
+        `encoders` are those that can be had, by identity; `pins` those of all workers.
         `is_watching`: it only looks, and notes and tells nothing.
         """
         self._is_watching = is_watching
+        self.explorer = Explorer(random, settings.explore_share)
         self.name = name
         self.settings = settings
         self.counts: Counter[str] = Counter()
@@ -78,8 +81,11 @@ class RoutePool:
         self._shelf = shelf
         self._trail = trail
         self._price_of = price_of
+        self._encoders = encoders
         self._watched: dict[str, _Watched] = {}
-        self._pins: OrderedDict[tuple[str, ...], Pin] = OrderedDict()
+        models = (settings.incumbent, *settings.models)
+        self._pins = Pins(name, models, settings.pin_s, pins)
+        self._news = Tally()
         self._keys: dict[str, list[int]] = {}
         self._told: set[str] = set()
 
@@ -141,7 +147,8 @@ class RoutePool:
         now = {model: self._price_of(model) for model in certificate.prices}
         if not kept.prices:
             self._note(now_us, "begun", mark, "", now)
-        void = voids(policy, Facts(certificate.snapshots, self._certified(policy, kept, now)))
+        prices = self._certified(policy, kept, now)
+        void = voids(policy, Facts(certificate.snapshots, prices, frozenset(self._encoders)))
         return f"its certificate is void: {void[0]}" if void else kept.stopped
 
     def _certified(self, policy: Policy, kept: Kept, now: dict[str, str]) -> dict[str, str]:
@@ -157,6 +164,16 @@ class RoutePool:
             then = kept.prices.get(model, mark) if certified == "outcomes" else certified
             found[model] = certified if _rates(mark) == _rates(then) else mark or "not known"
         return found
+
+    def scores(self, mark: str, names: Sequence[str], text: str) -> dict[str, float]:
+        """The learned scores of a text by these names, as far as the policy has them."""
+        policy = self.standings[mark].policy
+        scorers = {} if policy.scores is UNSET else policy.scores
+        return {
+            name: round(score(scorers[name], self._encoders[scorers[name].encoder], text), 6)
+            for name in names
+            if name in scorers
+        }
 
     # -- what is watched
 
@@ -185,20 +202,27 @@ class RoutePool:
 
     def watch(self, mark: str, name: str, now_us: int, *, escalated: bool | None) -> None:
         """Take one call into the charts; `escalated` is None where its step was not served."""
-        standing = self.standings.get(mark)
-        if standing is None or standing.stopped:
-            return
-        watched = self._watched.get(mark)
+        watched = self._charts_of(mark)
         if watched is None:
-            watched = self._watched[mark] = _charts(standing.policy, self.settings.drift_calls)
-        if not watched.mix:
             return
+        if len(self._news.classes.get(mark, ())) < _KEYS_MAX:
+            self._news.call(mark, name, escalated=escalated)
         if self.settings.mix_drift != "off":
             self._watch_mix(watched, mark, name, now_us)
         chart = watched.escalated.get(name) if self.settings.drift != "off" else None
         if chart is not None and escalated is not None and (way := chart.add(is_hit=escalated)):
             told = f"escalations of {name} have {way}"
             self._drifted(self.settings.drift, mark, chart, told, now_us)
+
+    def _charts_of(self, mark: str) -> _Watched | None:
+        """The charts of a policy that counts; None where there is nothing to watch."""
+        standing = self.standings.get(mark)
+        if standing is None or standing.stopped:
+            return None
+        watched = self._watched.get(mark)
+        if watched is None:
+            watched = self._watched[mark] = _charts(standing.policy, self.settings.drift_calls)
+        return watched if watched.mix else None
 
     def _watch_mix(self, watched: _Watched, mark: str, name: str, now_us: int) -> None:
         shown = name if name in watched.mix else _OTHER
@@ -232,17 +256,11 @@ class RoutePool:
 
     def pinned(self, key: tuple[str, ...], now_us: int) -> Pin | None:
         """Who served this before, if that is not too long ago."""
-        pin = self._pins.get(key)
-        if pin is None or now_us - pin.at_us > self.settings.pin_s * 1_000_000:
-            return None
-        return pin
+        return self._pins.get(key, now_us)
 
     def pin(self, key: tuple[str, ...], pin: Pin) -> None:
         """Remember who served."""
-        self._pins[key] = pin
-        self._pins.move_to_end(key)
-        if len(self._pins) > _PINS_MAX:
-            self._pins.popitem(last=False)
+        self._pins.put(key, pin)
 
     def is_capped(self, key: str) -> bool:
         """Whether this key has escalated too often."""
@@ -251,13 +269,54 @@ class RoutePool:
 
     def escalation(self, key: str, *, escalated: bool) -> None:
         """Count a call of a key that could escalate."""
+        self._count(key, 1, int(escalated))
+        if len(self._news.keys) < _KEYS_MAX:
+            self._news.vote(key, escalated=escalated)
+
+    def _count(self, key: str, calls: int, escalated: int) -> None:
         if len(self._keys) >= _KEYS_MAX:
             self._keys.clear()
         tally = self._keys.setdefault(key, [0, 0])
-        tally[0] += 1
+        tally[0] += calls
         tally[1] += escalated
-        if tally[0] >= _CAP_MEMORY:
+        while tally[0] >= _CAP_MEMORY:
             tally[:] = [tally[0] // 2, tally[1] // 2]
+
+    # -- what other workers count
+
+    def told(self) -> Tally:
+        """What was counted here since this was asked last."""
+        told, self._news = self._news, Tally()
+        return told
+
+    def hear(self, tally: Tally, now_us: int) -> None:
+        """Take in what another worker counted."""
+        for key, (calls, escalated) in tally.keys.items():
+            self._count(key, calls, escalated)
+        for mark, classes in tally.classes.items():
+            watched = self._charts_of(mark)
+            if watched is not None:
+                self._watch_sums(watched, mark, classes, now_us)
+
+    def _watch_sums(
+        self, watched: _Watched, mark: str, classes: dict[str, list[int]], now_us: int
+    ) -> None:
+        if self.settings.drift != "off":
+            for name, (_, votes, escalated) in classes.items():
+                chart = watched.escalated.get(name)
+                if chart is not None and votes and (way := chart.add_many(escalated, votes)):
+                    told = f"escalations of {name} have {way}"
+                    self._drifted(self.settings.drift, mark, chart, told, now_us)
+        if self.settings.mix_drift == "off":
+            return
+        calls: Counter[str] = Counter()
+        for name, counts in classes.items():
+            calls[name if name in watched.mix else _OTHER] += counts[0]
+        for name, chart in watched.mix.items():
+            if way := chart.add_many(calls[name], calls.total()):
+                told = f"the share of class {name} has {way}"
+                self._drifted(self.settings.mix_drift, mark, chart, told, now_us)
+                return
 
     # -- telling
 

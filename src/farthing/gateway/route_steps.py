@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -27,10 +28,20 @@ from farthing.levers.routing.step import Accept, Answered, Ask, Single, Step, de
 from farthing.levers.routing.validators import passed_by
 from farthing.wire import close_iterator
 
-__all__ = ["Served", "StepRunner"]
+__all__ = ["Known", "Served", "StepRunner"]
 
 _LOG = logging.getLogger("farthing")
 _LOST: Final = frozenset({AttemptStatus.TIMEOUT, AttemptStatus.CUT, AttemptStatus.CANCELLED})
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a call before it is answered.
+
+    `schema` is the JSON schema that it asks for, for validators; `scores` are learned.
+    """
+
+    schema: object = None
+    scores: Mapping[str, float] = {}
 
 
 class Served(msgspec.Struct, kw_only=True):
@@ -61,18 +72,16 @@ class StepRunner:
         self._retries_lost = retries_lost
 
     async def run(
-        self, step: Step, incumbent: str, inbound: Inbound, proceed: Proceed, schema: object
+        self, step: Step, incumbent: str, inbound: Inbound, proceed: Proceed, known: Known
     ) -> Served:
         """Serve the call by the step; what fails of it, the incumbent serves.
-
-        `schema` is the JSON schema that the request asks for, for validators.
 
         Raises:
             OverBudget: a budget has no room for it.
         """
         answers: dict[str, Answered] = {}
         voted: dict[str, _Voted] = {}
-        scores = _scores(inbound)
+        scores = {**_scores(inbound), **known.scores}
         while True:
             move = decide(step, answers, scores)
             if isinstance(move, Accept):
@@ -87,7 +96,7 @@ class StepRunner:
                 move.models, await self._vote(move, inbound, proceed), strict=True
             ):
                 voted[model] = one
-                answers[model] = _answered(inbound, one, schema)
+                answers[model] = _answered(inbound, one, known.schema)
 
     async def _vote(self, move: Ask, inbound: Inbound, proceed: Proceed) -> list[_Voted]:
         """Ask all of them at the same time; answers are whole, whatever the client asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,8 +26,10 @@ from farthing.gateway.route_account import RouteAccount, plain_choice
 from farthing.gateway.route_board import RouteBoard
 from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_pool import RoutePool
-from farthing.gateway.route_steps import Served, StepRunner
+from farthing.gateway.route_steps import Known, Served, StepRunner
 from farthing.levers.routing.classes import UNKNOWN
+from farthing.levers.routing.encoder import CHARACTERS
+from farthing.levers.routing.scorer import scores_named
 from farthing.levers.routing.serving import Asked, Choice, choose, choose_on_day_one
 from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.task_kinds import kind_of
@@ -103,21 +106,22 @@ class Routing:
         account = RouteAccount(self._board, self._pricer, pool, inbound)
         account.now_us, account.begun_us = self._clock.now_us(), self._clock.monotonic_us()
         step: Step = Single(incumbent)
-        schema: object = None
+        known = Known()
         if inbound.call.endpoint not in _ROUTED:
             account.choice = plain_choice(pool, "not for this endpoint")
         else:
             try:
                 demands = demands_of(inbound.body)
-                schema = demands.schema
                 step, account.choice = self._decided(case, account, inbound, demands)
+                known = self._known(pool, step, account, inbound, demands)
             except Exception as error:  # edge: a router's fault must not cost the call
                 _LOG.exception("call %s: the router failed; the incumbent serves", inbound.call.id)
                 pool.counts["faults"] += 1
                 told = f"the router failed: {type(error).__name__}"
                 account.choice = plain_choice(pool, told)
+                step = Single(incumbent)
         inbound.settlement.closing += (account.book,)
-        served = await self._runner.run(step, incumbent, inbound, proceed, schema)
+        served = await self._runner.run(step, incumbent, inbound, proceed, known)
         account.served = served
         _tell(served, account.choice, inbound)
         return self._modes.follow(inbound, served.outcome, account.choice, pool, served.model)
@@ -160,7 +164,26 @@ class Routing:
             if terms.mode != "off":
                 terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
             return choose_on_day_one(terms, small, asked, kind, unfit)
-        return choose(terms, standing, asked, unfit)
+        draw = None
+        if standing is not None and pool.settings.explore_share:
+            draw = partial(pool.explorer.draw, (standing.mark, name))
+        return choose(terms, standing, asked, unfit, draw)
+
+    def _known(
+        self,
+        pool: RoutePool,
+        step: Step,
+        account: RouteAccount,
+        inbound: Inbound,
+        demands: Demands,
+    ) -> Known:
+        """What the step looks at, and in the choice the scores that it saw."""
+        if isinstance(step, Single) or not (names := tuple(scores_named(step))):
+            return Known(schema=demands.schema)
+        head = head_of(inbound.body, CHARACTERS)
+        scores = pool.scores(account.choice.policy, names, head)
+        account.choice = msgspec.structs.replace(account.choice, scores=scores)
+        return Known(schema=demands.schema, scores=scores)
 
 
 def _is_granted(inbound: Inbound) -> bool:

@@ -207,7 +207,8 @@ def _routing(  # noqa: PLR0913, PLR0917 - the parts it stands on
     if not config.routing.pools:
         return None, None
     secret = environ.get("FARTHING_ROUTE_SECRET", "").encode()
-    board = RouteBoard(config, targets, upstreams, book, clock, secret)
+    random = Random()  # noqa: S311 - it spreads calls, and keeps no secret
+    board = RouteBoard(config, targets, upstreams, book, clock, secret, random=random)
     runner = StepRunner(
         clock, config.gateway.stream_cost, retries_lost=config.retry.retry_ambiguous
     )

@@ -7,13 +7,14 @@ is asked counts: every voter, every escalation.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
-from farthing.levers.routing.step import Agree, Single, Step
+from farthing.levers.routing.step import Agree, Route, Single, Step
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Arms", "candidates", "replay"]
@@ -57,25 +58,42 @@ def candidates(table: Table, models: Sequence[int], labels: Ints) -> list[Step]:
     return steps
 
 
-def replay(table: Table, steps: Sequence[Step]) -> Arms:
-    """What each step would have scored and cost on every prompt."""
+def replay(
+    table: Table, steps: Sequence[Step], values: Mapping[str, Floats] = MappingProxyType({})
+) -> Arms:
+    """What each step would have scored and cost on every prompt.
+
+    `values` are the learned scores of every prompt, by name.
+    """
     place = {model: index for index, model in enumerate(table.models)}
     shape = (len(steps), table.size)
     scores, costs = np.empty(shape), np.empty(shape, dtype=np.int64)
     known = np.empty(shape, dtype=np.bool_)
     for row, step in enumerate(steps):
-        scores[row], costs[row], known[row] = _replay_one(table, step, place)
+        scores[row], costs[row], known[row] = _replay_one(table, step, place, values)
     return Arms(tuple(steps), scores, costs, known)
 
 
-def _replay_one(table: Table, step: Step, place: dict[str, int]) -> tuple[Floats, Ints, Bools]:
+def _replay_one(
+    table: Table, step: Step, place: dict[str, int], values: Mapping[str, Floats]
+) -> tuple[Floats, Ints, Bools]:
     if isinstance(step, Single):
         at = place[step.model]
         return table.scores[at], table.costs[at], table.known[at]
+    if isinstance(step, Route) and step.score in values:
+        is_cheap = values[step.score] < step.threshold
+        cheap, strong = (
+            _replay_one(table, way, place, values) for way in (step.cheap, step.strong)
+        )
+        return (
+            np.where(is_cheap, cheap[0], strong[0]),
+            np.where(is_cheap, cheap[1], strong[1]),
+            np.where(is_cheap, cheap[2], strong[2]),
+        )
     if not isinstance(step, Agree):
         raise TypeError(f"outcomes hold no facts to replay {type(step).__name__} with")
     voters = [place[model] for model in step.models]
-    last = _replay_one(table, step.otherwise, place)
+    last = _replay_one(table, step.otherwise, place, values)
     open_ = np.ones(table.size, dtype=np.bool_)
     scores, costs = np.zeros(table.size), table.costs[voters[0]].copy()
     known = table.known[voters[0]].copy()

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from farthing.evidence import Interval, Observed, comparisons_needed, interval, lower_bound
+from farthing.evidence import Interval, Observed, interval
+from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
 from farthing.levers.routing.table import Floats, Ints, Table
 from farthing.money import Money, round_half_even
 
 __all__ = ["Audit", "Replacement", "audit"]
 
 _PAIRS_LEAST: Final = 20
+_LITTLE: Final = 0.5  # standard errors above what the test needs, for the pick to be likely to pass
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """One model in the incumbent's place; `quality` is its ratio to the incumbent's.
 
-    `is_shown`: a bet on the unseen half shows at least `floor` times the incumbent's quality.
-    Costs are means per call.
+    `is_shown`: the test that certifies policies shows at least `floor` times the incumbent's
+    quality, on its own half of the prompts for the audit's pick. The interval holds at both ends
+    and at any number of prompts, so it is wider. Costs are means per call.
     """
 
     model: str
@@ -69,14 +73,8 @@ def audit(table: Table, *, floor: float, confidence: float, seed: int) -> Audit:
     ranked = sorted(others, key=lambda m: _mean_cost(table, m))
     best = _pick(table, ranked, picking, testing, floor, confidence)
     found = None if best is None else _replacement(table, best, testing, floor, confidence)
-    everything = np.arange(table.size)
     hopeful = _hopeful(table, ranked, floor, None if found is None or not found.is_shown else best)
-    needed = None
-    if hopeful is not None:
-        margin = _margins(table, hopeful, everything, floor)
-        spread = float(margin.std())
-        count = comparisons_needed(float(margin.mean()), spread, confidence=confidence)
-        needed = None if count is None else 2 * count
+    needed = None if hopeful is None else _needed(table, hopeful, floor, confidence)
     return Audit(
         incumbent=table.models[table.reference],
         floor=floor,
@@ -102,7 +100,10 @@ def _pick(
     floor: float,
     confidence: float,
 ) -> int | None:
-    """The cheapest model that should also pass the test, else the likeliest to."""
+    """The cheapest model that should also pass the test, else the likeliest to.
+
+    Counting asks for its quantile in standard errors, a bet for more.
+    """
     chances: list[tuple[float, int]] = []
     for model in ranked:
         if _mean_cost(table, model) >= _mean_cost(table, table.reference):
@@ -112,7 +113,11 @@ def _pick(
             continue
         error = max(float(margin.std()), 1e-9) / math.sqrt(min(len(margin), len(testing)))
         chances.append((float(margin.mean()) / error, model))
-    wanted = 0.5 + math.sqrt(2 * math.log(1 / (1 - confidence)))  # what a bet needs, and a little
+    wanted = _LITTLE + (
+        NormalDist().inv_cdf(confidence)
+        if _is_counted(table)
+        else math.sqrt(2 * math.log(1 / (1 - confidence)))
+    )
     likely = next((model for chance, model in chances if chance >= wanted), None)
     if likely is not None or not chances:
         return likely
@@ -134,8 +139,6 @@ def _replacement(
     alpha = 1 - confidence
     gained = [Observed(value) for value in _margins(table, model, where, 1.0).tolist()]
     bounds = interval(gained, alpha=alpha, bounds=(-1.0, 1.0))
-    margin = [Observed(value) for value in _margins(table, model, where, floor).tolist()]
-    low = lower_bound(margin, alpha=alpha, bounds=(-floor, 1.0), expected=count or None)
     cost, paid = (int(table.costs[m, here].sum()) for m in (model, table.reference))
     scale = reference or 1.0
     quality = float(table.scores[model, here].mean()) / scale if count else 0.0
@@ -148,8 +151,31 @@ def _replacement(
         times_cheaper=paid / max(1, cost),
         cost=Money(round_half_even(cost, max(1, count))),
         compared=count,
-        is_shown=low > 0,
+        is_shown=is_shown(
+            table.scores[model, here],
+            table.scores[table.reference, here],
+            np.ones(count),
+            floor=floor,
+            alpha=alpha,
+        ),
     )
+
+
+def _is_counted(table: Table) -> bool:
+    flat = table.scores.ravel()
+    return is_counted(flat, flat, np.ones(1))
+
+
+def _needed(table: Table, model: int, floor: float, confidence: float) -> int | None:
+    """Prompts, half of them for the pick, after which a model with such a margin would be shown."""
+    margin = _margins(table, model, np.arange(table.size), floor)
+    count = prompts_needed(
+        float(margin.mean()),
+        float(margin.std()),
+        confidence=confidence,
+        counted=_is_counted(table),
+    )
+    return None if count is None else 2 * count
 
 
 def _mean_cost(table: Table, model: int) -> int:

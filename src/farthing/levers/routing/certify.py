@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
-from farthing.levers.routing.compiler import compile_ladder, measure, read_class_floors
+from farthing.levers.routing.compiler import (
+    Compiled,
+    Measured,
+    compile_ladder,
+    measure,
+    read_class_floors,
+)
+from farthing.levers.routing.encoder import encoder_named
 from farthing.levers.routing.expected import expected
-from farthing.levers.routing.policy import Certificate, Policy
-from farthing.levers.routing.step import models_of
+from farthing.levers.routing.learned import Reader
+from farthing.levers.routing.mixture import further_steps
+from farthing.levers.routing.policy import Certificate, Policy, models
+from farthing.levers.routing.scorer import Scorer, scores_named
+from farthing.levers.routing.step import Step
 from farthing.levers.routing.table import Table
 from farthing.levers.routing.trial import Demand, Trial
 from farthing.money import Money, round_half_even
@@ -20,7 +33,11 @@ __all__ = ["Terms", "certify"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is asked for, and the facts that the certificate will name."""
+    """What is asked for, and the facts that the certificate will name.
+
+    `explores`: also certify further steps per class; then each of the two has half of the error.
+    `learns`: the encoder for learned scores; empty: none are tried.
+    """
 
     floor: float
     confidence: float
@@ -31,6 +48,8 @@ class Terms:
     made: str
     data_hash: str
     prices: Mapping[str, str]
+    explores: bool = False
+    learns: str = ""
 
 
 def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
@@ -38,43 +57,67 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
     random = np.random.default_rng(terms.seed)
     labels = random.permutation(table.size)[: terms.labels]
     floors = read_class_floors(table, terms.class_floors)
-    compiled = compile_ladder(table, labels, random, frozenset(floors))
+    reader = Reader(encoder_named(terms.learns), table.texts) if terms.learns else None
+    compiled = compile_ladder(table, labels, random, frozenset(floors), reader)
     demand = Demand(
         floor=terms.floor,
-        confidence=terms.confidence,
+        confidence=(1 + terms.confidence) / 2 if terms.explores else terms.confidence,
         horizon=terms.horizon,
         class_floors=floors,
     )
     trial = compiled.attempt(table, demand)
     steps = compiled.steps(table, trial)
-    incumbent = table.models[table.reference]
-    certificate = None
-    if trial.row is not None:
-        found = measure(table, compiled.ladder, trial.row, compiled.certified)
-        asked = sorted({incumbent, *(m for step in steps.values() for m in models_of(step))})
-        certificate = Certificate(
-            floor=terms.floor,
-            confidence=terms.confidence,
-            horizon=terms.horizon,
-            class_floors=dict(terms.class_floors),
-            labels=len(labels),
-            certified_on=len(compiled.certified),
-            quality_ratio=found.quality_ratio,
-            cost_ratio=found.cost_ratio,
-            cost=Money(round_half_even(found.cost, max(1, found.count))),
-            incumbent_cost=Money(round_half_even(found.reference_cost, max(1, found.count))),
-            made=terms.made,
-            snapshots={model: model for model in asked},
-            prices={model: terms.prices.get(model, "outcomes") for model in asked},
-            data_hash=terms.data_hash,
-        )
+    further: dict[str, tuple[Step, ...]] | UnsetType = UNSET
+    if trial.row is not None and terms.explores:
+        parts = (compiled.selected, compiled.certified)
+        further = dict(further_steps(table, compiled.ladder, trial.row, parts, demand))
     policy = Policy(
-        incumbent=incumbent,
+        incumbent=table.models[table.reference],
         steps=steps,
         templates=table.naming.templates,
         default_class=table.naming.default,
-        certificate=certificate,
+        certificate=None,
         reason=trial.reason,
         expected=expected(table, steps, labels),
+        further=further,
+        scores=_scores(compiled, (*steps.values(), *_all(further))),
     )
+    if trial.row is not None:
+        found = measure(table, compiled.ladder, trial.row, compiled.certified)
+        proof = _certificate(terms, models(policy), found, compiled)
+        policy = msgspec.structs.replace(policy, certificate=proof)
     return policy, trial
+
+
+def _all(further: dict[str, tuple[Step, ...]] | UnsetType) -> Iterator[Step]:
+    if further is not UNSET:
+        yield from itertools.chain(*further.values())
+
+
+def _scores(compiled: Compiled, steps: Sequence[Step]) -> dict[str, Scorer] | UnsetType:
+    """The learned scores that these steps look at, where any does."""
+    names = {name for step in steps for name in scores_named(step)}
+    if compiled.learned is None or not names:
+        return UNSET
+    return {name: compiled.learned.scorers[name] for name in sorted(names)}
+
+
+def _certificate(
+    terms: Terms, asked: Sequence[str], found: Measured, compiled: Compiled
+) -> Certificate:
+    return Certificate(
+        floor=terms.floor,
+        confidence=terms.confidence,
+        horizon=terms.horizon,
+        class_floors=dict(terms.class_floors),
+        labels=len(compiled.selected) + len(compiled.certified),
+        certified_on=len(compiled.certified),
+        quality_ratio=found.quality_ratio,
+        cost_ratio=found.cost_ratio,
+        cost=Money(round_half_even(found.cost, max(1, found.count))),
+        incumbent_cost=Money(round_half_even(found.reference_cost, max(1, found.count))),
+        made=terms.made,
+        snapshots={model: model for model in asked},
+        prices={model: terms.prices.get(model, "outcomes") for model in asked},
+        data_hash=terms.data_hash,
+    )

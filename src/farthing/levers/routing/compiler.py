@@ -10,6 +10,7 @@ import numpy as np
 
 from farthing.errors import CallerError
 from farthing.levers.routing.ladder import Ladder, make_ladder
+from farthing.levers.routing.learned import Learned, Reader, learn
 from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand, Trial, beside, try_ladder
@@ -26,6 +27,7 @@ class Compiled:
     ladder: Ladder
     selected: Ints
     certified: Ints
+    learned: Learned | None = None
 
     def attempt(self, table: Table, demand: Demand) -> Trial:
         """Certify the ladder for a demand."""
@@ -65,12 +67,23 @@ class Measured:
 
 
 def compile_ladder(
-    table: Table, labels: Ints, random: np.random.Generator, hard: frozenset[int] = frozenset()
+    table: Table,
+    labels: Ints,
+    random: np.random.Generator,
+    hard: frozenset[int] = frozenset(),
+    reader: Reader | None = None,
 ) -> Compiled:
-    """Part the labels by chance and make the ladder from the smaller part."""
+    """Part the labels by chance and make the ladder from the first part.
+
+    With a `reader`, scores of calls are learnt from that part too, and steps by them are tried.
+    """
     shuffled = random.permutation(labels)
     cut = max(1, int(len(shuffled) * _SELECT_SHARE))
-    return Compiled(make_ladder(table, shuffled[:cut], hard), shuffled[:cut], shuffled[cut:])
+    selected, certified = shuffled[:cut], shuffled[cut:]
+    learned = None
+    if reader is not None:
+        learned = learn(table, reader.features, reader.encoder, selected)
+    return Compiled(make_ladder(table, selected, hard, learned), selected, certified, learned)
 
 
 def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measured:

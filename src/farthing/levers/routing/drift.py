@@ -47,10 +47,27 @@ class Chart:
         """Take one call; says which way the share has gone once it has drifted, else nothing."""
         self.count += 1
         self.hits += is_hit
-        sums = [
+        self._sums = [
             max(0.0, one + step[is_hit]) for one, step in zip(self._sums, self._steps, strict=True)
         ]
-        self._sums = sums
+        return self._told()
+
+    def add_many(self, hits: int, count: int) -> str:
+        """Take a sum of calls at once, in no order of their own; says what `add` says.
+
+        It is never quicker to alarm than the calls one by one would be.
+        """
+        self.count += count
+        self.hits += hits
+        misses = count - hits
+        self._sums = [
+            max(0.0, one + misses * miss + hits * hit)
+            for one, (miss, hit) in zip(self._sums, self._steps, strict=True)
+        ]
+        return self._told()
+
+    def _told(self) -> str:
+        sums = self._sums
         if max(sums) <= self._threshold:
             return ""
         return "risen" if sums.index(max(sums)) < len(_ODDS) else "fallen"

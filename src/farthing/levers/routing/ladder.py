@@ -14,12 +14,13 @@ from typing import Final
 import numpy as np
 
 from farthing.levers.routing.arms import Arms, candidates, replay
+from farthing.levers.routing.learned import Learned
 from farthing.levers.routing.step import Single
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Ladder", "by_class", "make_ladder"]
 
-_SHRINK: Final = 10.0  # labels' worth of trust in a step's regret over all classes
+_SHRINK: Final = 5.0  # labels' worth of trust in a step's regret over all classes
 _DOUBTS: Final = (0.0, 0.5, 1.0, 1.5, 2.0)  # standard errors held against a step
 _SCATTERS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PRICES: Final = np.geomspace(0.02, 50, 40)  # of quality, in incumbents' costs
@@ -61,10 +62,22 @@ def by_class(values: Floats, classes: Ints, count: int) -> Floats:
     return found
 
 
-def make_ladder(table: Table, labels: Ints, hard: frozenset[int] = frozenset()) -> Ladder:
-    """The ladder that these selection labels suggest; classes in `hard` are held to be critical."""
+def make_ladder(
+    table: Table,
+    labels: Ints,
+    hard: frozenset[int] = frozenset(),
+    learned: Learned | None = None,
+) -> Ladder:
+    """The ladder that these selection labels suggest; classes in `hard` are held to be critical.
+
+    `learned` steps, where there are any, are candidates like the others.
+    """
     models = _worth_trying(table, labels)
-    arms = replay(table, candidates(table, models, labels))
+    steps = candidates(table, models, labels)
+    if learned is None:
+        arms = replay(table, steps)
+    else:
+        arms = replay(table, [*steps, *learned.steps], learned.values)
     known = arms.known[:, labels]
     classes, count = table.classes[labels], len(table.class_names)
     quality = table.scores[table.reference, labels]

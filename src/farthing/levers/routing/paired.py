@@ -22,14 +22,15 @@ from typing import Final
 
 import numpy as np
 
-from farthing.evidence import exceeds
+from farthing.evidence import comparisons_needed, exceeds, labels_needed
 from farthing.levers.routing.table import Floats, Ints
 
-__all__ = ["is_shown"]
+__all__ = ["is_counted", "is_shown", "prompts_needed"]
 
 _BOUNDS_SHARE: Final = 0.01  # of alpha, for each of the bounds that the counting test needs
 _HOPELESS: Final = 1.0  # standard errors below which no test at a usual alpha rejects
 _DIFFERS: Final = 3  # shares of prompts that differ at which the p-value is worked out
+_SELDOM: Final = 1.1  # the reference's share is bounded from below as well
 _BISECTIONS: Final = 40
 _SPREADS: Final = 6.0  # standard deviations that sums go to on either side
 _NIL: Final = 1e-9
@@ -44,15 +45,32 @@ def is_shown(
     """
     if not len(score):
         return False
-    is_plain = bool((weight == weight[0]).all())
-    is_counted = all(bool(((one == 0) | (one == 1)).all()) for one in (score, reference))
-    if is_plain and is_counted and floor <= 1:
+    if floor <= 1 and is_counted(score, reference, weight):
         won, lost = int((score > reference).sum()), int((score < reference).sum())
         right = int(reference.sum())
         return _is_counted_above(won, lost, right, len(score), floor=floor, alpha=alpha)
     margin = (score - floor * reference).tolist()
     relative = (weight / weight.max()).tolist()
     return exceeds(margin, null=0.0, alpha=alpha, bounds=(-floor, 1.0), weights=relative)
+
+
+def is_counted(score: Floats, reference: Floats, weight: Floats) -> bool:
+    """Whether wins and losses are counted: all scores 0 or 1, and all prompts weigh the same."""
+    is_plain = bool((weight == weight[:1]).all())
+    return is_plain and all(bool(((one == 0) | (one == 1)).all()) for one in (score, reference))
+
+
+def prompts_needed(margin: float, spread: float, *, confidence: float, counted: bool) -> int | None:
+    """About how many prompts the test of `is_shown` asks for (estimate); None: no number would do.
+
+    `counted`: wins and losses are counted; else it is a bet.
+    """
+    if not counted or margin <= 0:
+        return comparisons_needed(margin, spread, confidence=confidence)
+    needed = labels_needed(margin, spread, confidence=confidence)
+    # However seldom the two differ, that has to be seen: so many prompts without a loss.
+    seldom = math.log(1 / (_BOUNDS_SHARE * (1 - confidence))) / margin
+    return None if needed is None else max(needed, math.ceil(_SELDOM * seldom))
 
 
 def _is_counted_above(

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from farthing.errors import CallerError
 from farthing.levers.routing.classes import Classes
+from farthing.levers.routing.scorer import Scorer
 from farthing.levers.routing.step import Single, Step, describe, models_of
 from farthing.money import Money
 
@@ -79,7 +82,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The step of each class; a class that is not named is the incumbent's.
 
     Without a certificate every class is the incumbent's, and `reason` says why. `expected` tells
-    what the labels were like, for a watch on drift.
+    what the labels were like, for a watch on drift. `further` are steps that are certified to
+    serve a class beside its own, in any mixture. `scores` are what its `route` steps look at.
     """
 
     incumbent: str
@@ -90,6 +94,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     expected: dict[str, Expected] = {}
     version: int = _VERSION
+    # Not written where it is not there: a file keeps the mark it had before there was such a thing.
+    further: dict[str, tuple[Step, ...]] | UnsetType = UNSET
+    scores: dict[str, Scorer] | UnsetType = UNSET
+
+    def beside(self, name: str) -> tuple[Step, ...]:
+        """The steps that may serve a class besides its own."""
+        return () if self.further is UNSET else self.further.get(name, ())
 
     @property
     def classes(self) -> Classes:
@@ -98,10 +109,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is so now: the snapshot that each model name serves, and the card that prices it."""
+    """What is so now: the snapshot that each model name serves, and the card that prices it.
+
+    `encoders` are the identities of the encoders that can be had.
+    """
 
     snapshots: Mapping[str, str]
     prices: Mapping[str, str]
+    encoders: frozenset[str] = frozenset()
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -124,6 +139,11 @@ def voids(policy: Policy, facts: Facts) -> list[str]:
             for model, told in sorted(then.items())
             if now.get(model) != told
         ]
+    scores = {} if policy.scores is UNSET else policy.scores
+    for name, scorer in sorted(scores.items()):
+        if scorer.encoder not in facts.encoders:
+            had = ", ".join(sorted(facts.encoders)) or "none"
+            found.append(f"the encoder of {name} was {scorer.encoder}, and there is {had}")
     return found
 
 
@@ -195,7 +215,9 @@ def policy_mark(policy: Policy) -> str:
 
 def models(policy: Policy) -> tuple[str, ...]:
     """Every model that the policy may ask, the incumbent among them, by name."""
-    asked = {model for step in policy.steps.values() for model in models_of(step)}
+    further = () if policy.further is UNSET else itertools.chain(*policy.further.values())
+    steps = (*policy.steps.values(), *further)
+    asked = {model for step in steps for model in models_of(step)}
     return tuple(sorted({policy.incumbent, *asked}))
 
 

@@ -6,7 +6,7 @@ Whatever does not fit, is not known or not proven ends at the incumbent, with th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -78,7 +78,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `arm` is `policy`, `pinned`, `day-one` or `incumbent`; `propensity` the probability with which a call like
     it gets this arm. `would` is the step that was not taken, and `served` the model that answered.
-    `escalated`: the cheap answers did not do.
+    `escalated`: the cheap answers did not do. `explores`: the step was drawn among several that are
+    certified for the class, and `propensity` is that of this step. `scores` are the learned ones
+    that the step looked at.
     """
 
     pool: str
@@ -93,14 +95,24 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     served: str = ""
     asked: tuple[str, ...] = ()
     escalated: bool = False
+    explores: bool = False
+    scores: dict[str, float] = {}
+
+
+Draw = Callable[[Sequence[Step]], tuple[Step, float]]
 
 
 def choose(
-    pool: PoolTerms, standing: Standing | None, asked: Asked, unfit: Callable[[str], str]
+    pool: PoolTerms,
+    standing: Standing | None,
+    asked: Asked,
+    unfit: Callable[[str], str],
+    draw: Draw | None = None,
 ) -> tuple[Step, Choice]:
     """The step that serves the call, with the reason.
 
-    `unfit` says why a model can't serve the call; empty: it can.
+    `unfit` says why a model can't serve the call; empty: it can. `draw` takes one of several steps
+    that are certified for the class, and tells its probability; None: the policy's own serves.
     """
     own = Single(pool.incumbent)
     if standing is None:
@@ -121,7 +133,38 @@ def choose(
         if share_of(standing.mark, asked.unit) >= pool.share:
             kept = _kept(pool, standing, asked, "not among the canary's calls", would=would)
             return own, msgspec.structs.replace(kept, propensity=1 - propensity)
-    return _taken(pool, standing, asked, step, propensity)
+    chosen, choice = _taken(pool, standing, asked, step, propensity)
+    if draw is None or choice.arm != "policy" or asked.pinned or asked.is_in_loop:
+        return chosen, choice
+    return _drawn(standing, asked, step, choice, unfit, draw)
+
+
+def _drawn(
+    standing: Standing,
+    asked: Asked,
+    own: Step,
+    choice: Choice,
+    unfit: Callable[[str], str],
+    draw: Draw,
+) -> tuple[Step, Choice]:
+    """One of the steps that the policy certifies for the class, as far as they can serve the call."""
+    incumbent = Single(standing.policy.incumbent)
+    further = [
+        one
+        for one in standing.policy.beside(asked.name)
+        if one == incumbent or not _why_not(one, incumbent, asked, unfit)
+    ]
+    if not further:
+        return own, choice
+    step, probability = draw((own, *further))
+    return step, msgspec.structs.replace(
+        choice,
+        step=describe(step),
+        reason="certified" if step == own else "certified, and drawn to learn what it costs",
+        propensity=choice.propensity * probability,
+        would="" if step == own else describe(own),
+        explores=True,
+    )
 
 
 def choose_on_day_one(
@@ -195,7 +238,8 @@ def _taken(
 ) -> tuple[Step, Choice]:
     """The policy's step, or what the call's session or loop is bound to."""
     chosen, arm, reason = step, "policy", "certified"
-    if asked.pinned and asked.pinned in {*models_of(step), pool.incumbent}:
+    served = {m for one in (step, *standing.policy.beside(asked.name)) for m in models_of(one)}
+    if asked.pinned and asked.pinned in {*served, pool.incumbent}:
         if step != Single(asked.pinned):
             chosen, arm = Single(asked.pinned), "pinned"
             reason = "it goes on with the model that began"

@@ -100,6 +100,15 @@ class PoolSettings(
             "once, so that nobody can make it pay for both.",
         ),
     ] = 0.9
+    explore_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of a class's calls spread evenly over the further steps that its "
+            "policy certifies (`route compile --explore`), to learn which is cheapest; 0: none.",
+        ),
+    ] = 0.0
     region: Annotated[str, Meta(description="Region that models must be in; empty: anywhere.")] = ""
     drift: Annotated[
         Literal["incumbent", "tell", "off"],

@@ -15,22 +15,26 @@ Source: Angelopoulos, Bates, Candes, Jordan, Lei, "Learn then Test", 2021, secti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
-from farthing.evidence import comparisons_needed
+from farthing.evidence import labels_needed, margin_needed
 from farthing.levers.routing.ladder import Ladder
-from farthing.levers.routing.paired import is_shown
-from farthing.levers.routing.table import Floats, Ints, Table
+from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
+from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
-__all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder"]
+__all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
 
 _RUNGS_MOST: Final = 40
 _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will differ some day
+_FLATTERED: Final = (
+    0.5  # what a label that chose the rungs counts, for they were chosen to please it
+)
+_AHEAD_SHARE: Final = 0.8  # of alpha, for the calls to come: that part is an approximation
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -51,6 +55,11 @@ class Demand:
     def alpha(self) -> float:
         """The accepted probability of being wrong."""
         return 1 - self.confidence
+
+    @property
+    def confidence_ahead(self) -> float:
+        """That the calls to come hold the floor."""
+        return 1 - _AHEAD_SHARE * self.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +94,17 @@ def beside(table: Table, ladder: Ladder, row: int, where: Ints) -> Beside:
     steps = ladder.choices[row][table.classes[where]]
     known = ladder.arms.known[steps, where]
     score, reference = ladder.arms.scores[steps, where], table.scores[table.reference, where]
+    return Beside(score[known], reference[known], weights_of(table, known, where)[known])
+
+
+def weights_of(table: Table, known: Bools, where: Ints) -> Floats:
+    """How much each prompt weighs, so that means over the known ones are over all of them."""
     if known.all():
-        return Beside(score, reference, np.ones(len(where)))
+        return np.ones(len(where))
     classes, count = table.classes[where], len(table.class_names)
     there = np.bincount(classes, weights=known, minlength=count)
     whole = np.bincount(classes, minlength=count)
-    weight = (whole / np.maximum(there, 1))[classes]
-    return Beside(score[known], reference[known], weight[known])
+    return (whole / np.maximum(there, 1))[classes]
 
 
 def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Trial:
@@ -144,16 +157,18 @@ def _fault(
     mean = float((weight * margin).sum()) / whole
     spread = float(np.sqrt((weight * (margin - mean) ** 2).sum() / whole))
     slack = (1 - demand.floor) * ladder.quality - float(ladder.regret[row])
-    both = count + ladder.labels
-    pooled = (count * mean + ladder.labels * slack) / both
-    quantile = NormalDist().inv_cdf(demand.confidence)
-    wanted = quantile * spread * (1 / both + 1 / demand.horizon) ** 0.5
+    whole_labels = count + ladder.labels
+    chose = _FLATTERED * ladder.labels
+    both = count + chose
+    pooled = (count * mean + chose * slack) / both
+    wanted = margin_needed(spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon)
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
-        return f"{told}{demand.horizon:,} calls", _needed(pooled, spread, demand)
+        needed = _needed(seen, pooled, spread, demand, whole_labels / count)
+        return f"{told}{demand.horizon:,} calls", needed
     if not _is_shown(seen, demand.floor, demand.alpha):
         told = f"the margin {mean:+.4f} over {count:,} labels is not shown to be above 0"
-        return told, _needed(mean, spread, demand)
+        return told, _needed(seen, mean, spread, demand, whole_labels / count)
     for index, floor in demand.class_floors.items():
         here = labels[table.classes[labels] == index]
         if ladder.choices[row][index] == 0:
@@ -168,7 +183,14 @@ def _is_shown(seen: Beside, floor: float, alpha: float) -> bool:
     return is_shown(seen.score, seen.reference, seen.weight, floor=floor, alpha=alpha)
 
 
-def _needed(margin: float, spread: float, demand: Demand) -> int | None:
-    """Labels in all after which this margin would be shown, half of them for choosing."""
-    count = comparisons_needed(margin, spread, confidence=demand.confidence)
-    return None if count is None else 2 * count
+def _needed(seen: Beside, margin: float, spread: float, demand: Demand, parts: float) -> int | None:
+    """Labels in all after which this margin would pass, one in `parts` of them to certify."""
+    counted = is_counted(seen.score, seen.reference, seen.weight)
+    tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
+    ahead = labels_needed(
+        margin, spread, confidence=demand.confidence_ahead, horizon=demand.horizon
+    )
+    if tested is None or ahead is None:
+        return None
+    counts = 1 / parts + _FLATTERED * (1 - 1 / parts)  # what a label counts, on average
+    return math.ceil(max(parts * tested, ahead / counts))
