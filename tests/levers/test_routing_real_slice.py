@@ -1,7 +1,6 @@
-"""The routing claims on a small slice of real outcomes: floors held, so much saved, truth known.
+"""The routing claims on real outcomes: floors held, so much saved, truth known.
 
-`data/zeroeval-slice.jsonl.gz` holds scores, costs and which answers agree (no texts) of 8 models on
-1,600 prompts of GSM8K, CRUX and MATH, from WildEval/ZeroEval at 8c1485ed (Apache-2.0; the tasks MIT).
+Read are scores, costs and which answers agree, of eight models of one time on GSM8K, CRUX and MATH.
 """
 
 from __future__ import annotations
@@ -19,14 +18,34 @@ from farthing.levers.routing.evaluate import evaluate
 from farthing.levers.routing.table import make_table
 from farthing.levers.routing.trial import Demand
 
-SLICE = Path(__file__).parent / "data" / "zeroeval-slice.jsonl.gz"
+OUTCOMES = Path(__file__).parents[3] / "shared/data/outcomes/zeroeval.dev.jsonl.gz"
 BEST, OLD, DEAR = "claude-3-5-sonnet-20240620", "gpt-4o-2024-05-13", "claude-3-opus-20240229"
 FLOORS = [0.95, 0.98, 1.0]
+MODELS = frozenset(
+    {
+        BEST, OLD, DEAR, "claude-3-haiku-20240307", "gemini-1.5-flash", "gemini-1.5-pro",
+        "gpt-3.5-turbo-0125", "gpt-4o-mini-2024-07-18",
+    }
+)  # fmt: skip
+pytestmark = pytest.mark.skipif(
+    not OUTCOMES.exists(), reason="the real data folder ../shared/data is absent"
+)
 
 
 @cache
 def outcomes():
-    return read_outcomes(SLICE)
+    found = read_outcomes(OUTCOMES)
+    return msgspec.structs.replace(found, prompts=only(found, MODELS))
+
+
+def only(found, models):
+    """The prompts with what these models made of them."""
+    return tuple(
+        msgspec.structs.replace(
+            one, outcomes={m: r for m, r in one.outcomes.items() if m in models}
+        )
+        for one in found.prompts
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,13 +63,8 @@ def test_floors_are_held_on_prompts_that_took_no_part_and_so_much_is_saved(refer
 
 
 def test_where_only_dearer_models_are_offered_the_incumbent_stays():
-    prompts = tuple(
-        msgspec.structs.replace(
-            one, outcomes={m: r for m, r in one.outcomes.items() if m in (BEST, DEAR)}
-        )
-        for one in outcomes().prompts
-    )
-    table = make_table(msgspec.structs.replace(outcomes(), prompts=prompts), BEST)
+    found = msgspec.structs.replace(outcomes(), prompts=only(outcomes(), {BEST, DEAR}))
+    table = make_table(found, BEST)
     measured = evaluate(table, FLOORS, labels=1200, splits=5, seed=3)
     assert measured.verdict.startswith("No saving can be shown")
     assert [row.cost_ratio for row in measured.floors] == [1.0, 1.0, 1.0]
@@ -58,7 +72,7 @@ def test_where_only_dearer_models_are_offered_the_incumbent_stays():
 
 @pytest.mark.parametrize("floor", [0.98, 1.0])
 def test_a_certificate_is_wrong_in_at_most_one_of_twenty_draws_from_known_traffic(floor):
-    """The slice is all the traffic there is; labels are drawn from it anew, so truth is known."""
+    """These prompts are all the traffic there is; labels are drawn from it anew, so truth is known."""
     table = make_table(outcomes(), OLD)
     demand = Demand(floor=floor, confidence=0.95, horizon=10**9, class_floors={})
     everything, wrong, certified = np.arange(table.size), 0, 0
