@@ -38,6 +38,18 @@ def test_what_is_served_is_wrong_within_delta(streams, delta):  # S4
     assert sum(run.hits for run in runs) > 0
 
 
+def test_a_threshold_has_to_be_proven_too(streams):
+    found = [
+        replay_certified(*stream, delta=0.05, seed=seed, is_plain=True)
+        for seed, stream in enumerate(streams)
+    ]
+    assert [run.error <= 0.05 for run in found] == [True] * len(found)
+    assert sum(run.labels for run in found) > 0
+    assert all((run.certified_after is None) == (run.hits == 0) for run in found)
+    ours = [replay_certified(*stream, delta=0.05, seed=at) for at, stream in enumerate(streams)]
+    assert sum(run.hits for run in ours) > sum(run.hits for run in found)
+
+
 def test_nothing_is_served_before_it_is_certified(streams):
     run = replay_certified(*streams[0], delta=0.0005, seed=0)
     assert (run.hits, run.certified_after) == (0, None)

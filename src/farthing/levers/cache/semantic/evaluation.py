@@ -230,6 +230,7 @@ def evaluate_stream(
     signatures = [sign(one.text) for one in chosen]
     hood = Neighbourhood(signatures, [one.answer for one in chosen], vectors)
     ours: dict[float, list[StreamResult]] = {delta: [] for delta in deltas}
+    proven: dict[float, list[StreamResult]] = {delta: [] for delta in deltas}
     plain: dict[float, list[StreamResult]] = {threshold: [] for threshold in _THRESHOLDS}
     guarded: list[StreamResult] = []
     for seed in range(seeds):
@@ -240,12 +241,19 @@ def evaluate_stream(
         shadow = Shadow(hood, order)
         for delta, runs in ours.items():
             runs.append(replay_certified(hood, order, delta=delta, seed=seed, shadow=shadow))
+            proven[delta].append(
+                replay_certified(hood, order, delta=delta, seed=seed, shadow=shadow, is_plain=True)
+            )
     return {
         "lookups": len(hood),
         "seeds": seeds,
         "auc": _nearest_auc(hood),
         "deltas": [
-            {**_stream_row(delta, ours[delta], plain), "guards_only": _guarded_row(guarded)}
+            {
+                **_stream_row(delta, ours[delta], plain),
+                "certified_threshold": _proven_row(delta, proven[delta], ours[delta]),
+                "guards_only": _guarded_row(guarded),
+            }
             for delta in deltas
         ],
     }
@@ -274,6 +282,19 @@ def _stream_row(
         "verdict": "certified" if len(certified) == len(runs) else
         f"cannot certify in {len(runs) - len(certified)} of {len(runs)} runs",
     }  # fmt: skip
+
+
+def _proven_row(
+    delta: float, runs: Sequence[StreamResult], ours: Sequence[StreamResult]
+) -> dict[str, Any]:
+    """One threshold on the cosine, proven from labels as ours is."""
+    served = _hit_rate(runs)
+    return {
+        **_summed(runs),
+        "seeds_held": _held(runs, delta),
+        "seeds_certified": sum(run.certified_after is not None for run in runs),
+        "ratio": _hit_rate(ours) / served if served else None,
+    }
 
 
 def _guarded_row(runs: Sequence[StreamResult]) -> dict[str, Any]:
