@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
 from farthing.levers.cache.semantic.decision import COMPARED, Rules, is_passed
@@ -28,7 +28,9 @@ from farthing.levers.cache.semantic.scorer import (
     fit_scorer,
 )
 
-__all__ = ["Shadow", "StreamResult", "replay_certified", "replay_threshold"]
+__all__ = ["Policy", "Shadow", "StreamResult", "replay_certified", "replay_threshold"]
+
+Policy = Literal["stand", "learnt", "plain"]
 
 NEIGHBOURS = 8
 _SAMPLING = 0.05  # share of what is served that is checked
@@ -131,15 +133,16 @@ class _Run:
     hood: Neighbourhood
     shadow: Shadow
     delta: float
-    is_plain: bool = False
+    policy: Policy
     labelled: list[tuple[Evidence, bool]] = field(default_factory=list[tuple[Evidence, bool]])
     certifier: Certifier | None = None
-    rules: Rules = field(default_factory=lambda: Rules(mode="shadow", is_veto_learnt=True))
+    rules: Rules = field(default_factory=Rules)
     labels: int = 0
     began: int | None = None
 
     def __post_init__(self) -> None:
-        if self.is_plain:
+        self.rules = Rules(mode="shadow", is_veto_learnt=self.policy == "learnt")
+        if self.policy == "plain":
             self._prove(_PLAIN, _PLAIN_THRESHOLDS)
 
     def look(self, question: int, near: Sequence[Near]) -> tuple[int, Evidence] | None:
@@ -149,7 +152,7 @@ class _Run:
             return None
         for entry, cosine in near[:COMPARED]:
             comparison = self.hood.compare(question, entry)
-            if self.is_plain or is_passed(comparison, self.rules):
+            if self.policy == "plain" or is_passed(comparison, self.rules):
                 like = [(near_to, answers[other] == answers[entry]) for other, near_to in near]
                 return entry, evidence_from(cosine, like, comparison)
         return None
@@ -203,16 +206,17 @@ def replay_certified(
     delta: float,
     seed: int,
     shadow: Shadow | None = None,
-    is_plain: bool = False,
+    policy: Policy = "stand",
 ) -> StreamResult:
     """Our policy: shadow, fit, certify, serve what is certified, watch.
 
-    `shadow`, of the same order, may be shared by runs. `is_plain`: the same certificate for the
-    cosine to the nearest entry alone, without guards or a fitted score.
+    `shadow`, of the same order, may be shared by runs of one policy: vetoes `stand`, or are
+    `learnt`; `plain` is the same certificate for the cosine to the nearest entry alone, without
+    guards or a fitted score.
     """
     draws = random.Random(seed)  # noqa: S311 - which hits are checked; seeded for repetition
     shadow = shadow or Shadow(hood, order)
-    run = _Run(hood, shadow, delta, is_plain)
+    run = _Run(hood, shadow, delta, policy)
     held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
     hits = wrong = 0
     for place, question in enumerate(order):
