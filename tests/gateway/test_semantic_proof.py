@@ -20,14 +20,15 @@ DELTA = {"delta": 0.05, "fit_labels": 0, "wait_ms_max": 5000}
 CLEAR = (0.99, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7, 0.0)
 
 
-def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0):
+def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0, **more):
     """Record so many labels for the one course that there is, as a worker does."""
     reader = gateway.wired.caches.semantic.desk.reader
     (course,) = [running.row for running in reader._running.values()]
     label = LabelRow(
         course=course.course,
         tenant=course.tenant,
-        features=CLEAR,
+        features=more.get("features", CLEAR),
+        vetoes=more.get("vetoes", ()),
         is_wrong=wrong,
         propensity=propensity,
         is_serving=serving,
@@ -59,6 +60,29 @@ def test_enough_right_answers_let_it_serve_and_wrong_ones_end_that(through):
         assert await told(gateway, LIKE) == "miss"  # not even by its wording: back in shadow
 
     through(scenario, **layer("serve", **DELTA))
+
+
+@pytest.mark.parametrize(("vetoes", "served"), [("learnt", "hit-semantic"), ("stand", "miss")])
+def test_labels_may_outweigh_a_veto_only_where_that_is_asked_for(through, tmp_path, vetoes, served):
+    far = (0.82, 0.0, 0.2, 0.0, 0.6, 2.0, 0.2, 0.0)
+    held_apart = (0.97, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7, 1.0)
+
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await settled(gateway)
+        await told(gateway, "How do I return 2 orders?")
+        await told(gateway, "How do I return 3 orders?")
+        compared = rows(tmp_path, "SELECT vetoes, is_wrong FROM labels")
+        assert compared == ([('["numbers"]', 0)] if vetoes == "learnt" else [])
+        certified(gateway, 60, features=held_apart, vetoes=("numbers",))
+        certified(gateway, 30, features=far, wrong=True)
+        certified(gateway, 120)
+        certified(gateway, 600, features=held_apart, vetoes=("numbers",))
+        for _ in range(9):  # labels are taken in piece by piece
+            await settled(gateway)
+        assert await told(gateway, "How do I return 4 orders?") == served
+
+    through(scenario, **layer("serve", **DELTA | {"vetoes": vetoes, "fit_labels": 100}))
 
 
 def test_a_certificate_stands_after_a_restart_and_is_void_under_other_terms(tmp_path):

@@ -170,29 +170,26 @@ def _print_stream(stream: dict[str, Any]) -> None:
         numeric=2,
     )
     for row in stream["deltas"]:
-        ours, rival = row["ours"], row["best_global_threshold"]
-        remark = f"{row['verdict']}; {row['labels']} labels"
+        best, proven = row["best_global_threshold"], row["certified_threshold"]
+        kept = row["vetoes_stand"]
+        at = best["threshold"]
+        told = "no threshold holds" if at is None else f"cosine {at:.2f}, by hindsight"
         made.add_row(
             f"{row['delta']:.1%}",
-            "ours",
-            f"{ours['hit_rate']:.1%}",
-            f"{1 - (ours['precision'] if ours['precision'] is not None else 1):.2%}",
-            f"{ours['seeds_held']:.0%}",
-            remark,
+            *("ours", *_rates_told(row["ours"])),
+            f"{row['verdict']}; {row['labels']} labels",
         )
-        threshold = rival["threshold"]
-        told = (
-            "no threshold holds" if threshold is None else f"cosine {threshold:.2f}, by hindsight"
-        )
-        made.add_row(
-            "",
-            "one threshold",
-            f"{rival['hit_rate']:.1%}",
-            f"{1 - (rival['precision'] if rival['precision'] is not None else 1):.2%}",
-            "",
-            told,
-        )
+        for name, other in (("every veto stands", kept), ("one threshold, proven alike", proven)):
+            certified = f"certified in {other['seeds_certified']} of {stream['seeds']} runs"
+            made.add_row("", name, *_rates_told(other), certified)
+        made.add_row("", "one threshold", *_rates_told({**best, "seeds_held": None}), told)
     console().print(made)
+
+
+def _rates_told(row: dict[str, Any]) -> tuple[str, str, str]:
+    wrong = 1 - (row["precision"] if row["precision"] is not None else 1)
+    held = row["seeds_held"]
+    return f"{row['hit_rate']:.1%}", f"{wrong:.2%}", "" if held is None else f"{held:.0%}"
 
 
 def _share(value: float | None) -> str:

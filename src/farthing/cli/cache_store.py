@@ -135,6 +135,7 @@ def _fold(course: Course, labels: Sequence[LabelRow]) -> None:
                 is_wrong=row.is_wrong,
                 propensity=row.propensity,
                 is_serving=row.is_serving,
+                vetoes=row.vetoes,
             )
         )
 

@@ -223,6 +223,7 @@ class After:
             course=plan.course.course,
             tenant=plan.keys.tenant_mark,
             features=decision.evidence.features,
+            vetoes=tuple(sorted(decision.evidence.vetoes)),
             is_wrong=said.verdict is not True,
             propensity=said.propensity,
             is_serving=is_serving and not decision.barred,  # else others' questions could end it

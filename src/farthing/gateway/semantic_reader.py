@@ -149,6 +149,7 @@ class SemanticReader:
             is_uncertified_allowed=plan.rules.is_uncertified_allowed and not standing.breaches,
             cosine_min=self._settings.near_min,
             grey_cosine_min=self._settings.near_min,
+            is_veto_learnt=plan.terms.is_veto_learnt and not standing.is_fitted,
         )
         lookup = Lookup(signature=sign(plan.text), writer=plan.writer)
         looked = self._shelf.look(plan.space, plan.key, lookup, vector, rules)
@@ -312,6 +313,7 @@ class SemanticReader:
                     is_wrong=row.is_wrong,
                     propensity=row.propensity,
                     is_serving=row.is_serving,
+                    vetoes=row.vetoes,
                 )
             )
         if running.waiting:

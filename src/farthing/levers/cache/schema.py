@@ -91,7 +91,7 @@ CREATE TRIGGER entries_end AFTER DELETE ON entries BEGIN
 END;
 """
 
-# Who else asked for an entry, and whose wordings lead to it (version 3).
+# Who else asked for an entry, whose wordings lead to it, and which guards a label speaks of (version 3).
 SIGHTINGS: Final = """
 CREATE TABLE sightings (
     id INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL, tenant BLOB NOT NULL,
@@ -99,6 +99,7 @@ CREATE TABLE sightings (
 );
 CREATE INDEX sightings_by_principal ON sightings (principal);
 ALTER TABLE wordings ADD COLUMN writer BLOB;
+ALTER TABLE labels ADD COLUMN vetoes TEXT NOT NULL DEFAULT '[]';
 DROP TRIGGER entries_end;
 CREATE TRIGGER entries_end AFTER DELETE ON entries BEGIN
     DELETE FROM aliases WHERE entry = OLD.key;

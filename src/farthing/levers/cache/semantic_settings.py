@@ -16,11 +16,13 @@ __all__ = [
     "SemanticRules",
     "SemanticSettings",
     "Unnamed",
+    "Vetoes",
     "semantic_rules",
 ]
 
 Admission = Literal["first", "second"]
 Unnamed = Literal["key", "tenant"]
+Vetoes = Literal["stand", "learnt"]
 SemanticMode = Literal["off", "shadow", "assisted", "serve"]
 _Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -37,6 +39,7 @@ class FeatureSemantic(
     is_uncertified_allowed: Annotated[bool | None, Meta(description="See `[cache.semantic]`.")] = (
         None
     )
+    vetoes: Annotated[Vetoes | None, Meta(description="See `[cache.semantic]`.")] = None
 
 
 class SemanticSettings(
@@ -100,6 +103,15 @@ class SemanticSettings(
             "then nothing is promised."
         ),
     ] = False
+    vetoes: Annotated[
+        Vetoes,
+        Meta(
+            description="Whether a guard's veto (another number, a negation) always `stand`s, or is "
+            "`learnt`: pairs that it holds apart are compared too while the score is learnt, and "
+            "where a guard held apart answers that were mostly the same, its veto becomes a "
+            "feature of the score. What is served is certified either way."
+        ),
+    ] = "stand"
     loss_usd: Annotated[
         str,
         Meta(
@@ -203,6 +215,7 @@ class SemanticRules(msgspec.Struct, frozen=True, kw_only=True):
     loss: Money
     judge_model: str
     is_uncertified_allowed: bool
+    vetoes: Vetoes
 
 
 def semantic_rules(settings: SemanticSettings, feature: str) -> SemanticRules:

@@ -78,6 +78,7 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     judge: str
     at_us: int
     call_id: str
+    vetoes: tuple[str, ...] = ()
 
 
 class CourseRow(msgspec.Struct, frozen=True, gc=False):
@@ -118,7 +119,7 @@ _ASKED: Final = (
     " sealed, verdict, judge, id"
 )
 _LABEL: Final = (
-    "id, course, tenant, features, is_wrong, propensity, is_serving, judge, at_us, call_id"
+    "id, course, tenant, features, is_wrong, propensity, is_serving, judge, at_us, call_id, vetoes"
 )
 
 
@@ -172,10 +173,11 @@ class SemanticTables:
         """Record a comparison; what it proves is derived from all of them in order."""
         self._db.execute(
             "INSERT INTO labels (course, tenant, features, is_wrong, propensity, is_serving, judge,"
-            " at_us, call_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " at_us, call_id, vetoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.course, row.tenant, msgspec.json.encode(row.features).decode(), row.is_wrong,
                 row.propensity, row.is_serving, row.judge, row.at_us, row.call_id,
+                msgspec.json.encode(row.vetoes).decode(),
             ),
         )  # fmt: skip
 
@@ -365,7 +367,7 @@ class SemanticTables:
 def _label(row: Sequence[object]) -> LabelRow:
     told = dict(zip(LabelRow.__struct_fields__, row, strict=True))
     return msgspec.convert(
-        told | {"features": msgspec.json.decode(str(told["features"]))},
+        told | {name: msgspec.json.decode(str(told[name])) for name in ("features", "vetoes")},
         LabelRow,
         strict=False,
         builtin_types=(bytes,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +51,26 @@ def test_a_score_is_learnt_first_where_that_is_asked_for():
     assert not before.is_fitted
     assert after.scorer is not None
     assert after.threshold is not None
+
+
+def test_a_veto_is_outweighed_only_by_labels_and_only_where_that_is_asked_for():
+    terms = msgspec.structs.replace(TERMS, fit_labels=200)
+    learns = msgspec.structs.replace(terms, is_veto_learnt=True)
+    draws = random.Random(4)
+    labels = []
+    for at in range(900):
+        cosine = draws.uniform(0.8, 1.0)
+        plain = label(cosine, wrong=draws.random() < max(0.0, 0.9 - cosine) * 8)
+        guard = (("numbers",), ("negation",), (), ())[at % 4]
+        wrong = guard == ("negation",) or plain.is_wrong
+        labels.append(msgspec.structs.replace(plain, is_wrong=wrong, vetoes=guard))
+    scorer = taken(labels, learns).scorer
+    assert scorer is not None
+    assert scorer.outweighed == {"numbers"}  # negations were never the same
+    kept = taken(labels, terms)
+    assert kept.scorer is not None
+    assert kept.scorer.outweighed == frozenset()
+    assert kept.labels == 450  # those with a veto say nothing
 
 
 def test_served_answers_that_are_wrong_end_serving_and_what_comes_next_must_prove_more():

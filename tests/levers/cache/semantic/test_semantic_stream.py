@@ -12,15 +12,15 @@ from farthing.levers.cache.semantic.stream import replay_certified, replay_thres
 INTENTS, PER_INTENT, NOISE = 40, 60, 1.1
 
 
-def made(seed):
-    """Questions around intents, as vectors with noise; texts that no guard tells apart."""
+def made(seed, texts=("where is my parcel",)):
+    """Questions around intents, as vectors with noise; of one text no guard tells them apart."""
     draws = np.random.default_rng(seed)
     centres = draws.normal(size=(INTENTS, 48))
     labels = draws.permutation(np.repeat(np.arange(INTENTS), PER_INTENT))
     rows = centres[labels] + NOISE * draws.normal(size=(len(labels), 48))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    signature = sign("where is my parcel")
-    hood = Neighbourhood([signature] * len(rows), [str(one) for one in labels], np.float32(rows))
+    words = [sign(texts[at % len(texts)]) for at in range(len(rows))]
+    hood = Neighbourhood(words, [str(one) for one in labels], np.float32(rows))
     return hood, range(len(rows))
 
 
@@ -36,6 +36,26 @@ def test_what_is_served_is_wrong_within_delta(streams, delta):  # S4
     ]
     assert [run.error <= delta for run in runs] == [True] * len(runs)
     assert sum(run.hits for run in runs) > 0
+
+
+def test_a_threshold_has_to_be_proven_too(streams):
+    found = [
+        replay_certified(*stream, delta=0.05, seed=seed, policy="plain")
+        for seed, stream in enumerate(streams)
+    ]
+    assert [run.error <= 0.05 for run in found] == [True] * len(found)
+    assert sum(run.labels for run in found) > 0
+    assert all((run.certified_after is None) == (run.hits == 0) for run in found)
+    ours = [replay_certified(*stream, delta=0.05, seed=at) for at, stream in enumerate(streams)]
+    assert sum(run.hits for run in ours) > sum(run.hits for run in found)
+
+
+def test_what_labels_say_of_vetoes_counts_only_where_they_are_learnt():
+    hood, order = made(3, ["book 2 seats", "book 3 seats", "book 4 seats"])
+    learnt = replay_certified(hood, order, delta=0.05, seed=0, policy="learnt")
+    stand = replay_certified(hood, order, delta=0.05, seed=0, policy="stand")
+    assert learnt.hits > stand.hits
+    assert learnt.error <= 0.05
 
 
 def test_nothing_is_served_before_it_is_certified(streams):

@@ -32,6 +32,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     near_min: float
     embedder: str
     model: str
+    is_veto_learnt: bool = False
 
     @property
     def stamp(self) -> str:
@@ -50,6 +51,7 @@ def terms_of(settings: SemanticSettings, rules: SemanticRules, embedder: str, mo
         near_min=settings.near_min,
         embedder=embedder,
         model=model,
+        is_veto_learnt=rules.vetoes == "learnt" and settings.fit_labels > 0,
     )
 
 
@@ -62,12 +64,14 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     """One look-up whose answers were compared.
 
     `propensity` is the chance with which it was; `is_serving`: the namespace served at that time.
+    `vetoes` are the guards that held the two questions apart.
     """
 
     features: tuple[float, ...]
     is_wrong: bool
     propensity: float
     is_serving: bool
+    vetoes: tuple[str, ...] = ()
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +128,10 @@ class Course:
             return
         if label.is_serving and not self._is_serving:
             return
-        evidence = Evidence(label.features)
+        evidence = Evidence(label.features, frozenset(label.vetoes))
         certifier = self._certifier
+        if not self._may_pass(evidence):
+            return
         self._labels += 1
         self._wrong += label.is_wrong
         if certifier is None:
@@ -155,9 +161,18 @@ class Course:
         if self._scorer is None:
             self._certify(_COSINES)
         else:
-            scores = [self._scorer.score(evidence) for evidence, _ in self._fitting]
+            used = [evidence for evidence, _ in self._fitting if self._may_pass(evidence)]
+            scores = [self._scorer.score(evidence) for evidence in used]
             self._certify(thresholds_of(scores, _SHARES))
         self._fitting = []
+
+    def _may_pass(self, evidence: Evidence) -> bool:
+        """Whether no veto stands: while the score is learnt, vetoed pairs may be looked at too."""
+        if not evidence.vetoes:
+            return True
+        if self._scorer is not None:
+            return evidence.vetoes <= self._scorer.outweighed
+        return self._terms.is_veto_learnt and self._certifier is None
 
     def _certify(self, thresholds: tuple[float, ...]) -> None:
         terms = self._terms

@@ -19,6 +19,7 @@ from farthing.levers.cache.semantic.neighbours import Neighbourhood
 from farthing.levers.cache.semantic.scorer import Neighbour
 from farthing.levers.cache.semantic.signature import Signature, sign
 from farthing.levers.cache.semantic.stream import (
+    Policy,
     Shadow,
     StreamResult,
     replay_certified,
@@ -229,7 +230,9 @@ def evaluate_stream(
     vectors = embedder.embed([one.text for one in chosen])
     signatures = [sign(one.text) for one in chosen]
     hood = Neighbourhood(signatures, [one.answer for one in chosen], vectors)
-    ours: dict[float, list[StreamResult]] = {delta: [] for delta in deltas}
+    ours: dict[Policy, dict[float, list[StreamResult]]] = {
+        policy: {delta: [] for delta in deltas} for policy in ("learnt", "stand", "plain")
+    }
     plain: dict[float, list[StreamResult]] = {threshold: [] for threshold in _THRESHOLDS}
     guarded: list[StreamResult] = []
     for seed in range(seeds):
@@ -237,15 +240,26 @@ def evaluate_stream(
         for threshold, runs in plain.items():
             runs.append(replay_threshold(hood, order, threshold))
         guarded.append(replay_threshold(hood, order, GUARDS_COSINE, is_guarded=True))
-        shadow = Shadow(hood, order)
-        for delta, runs in ours.items():
-            runs.append(replay_certified(hood, order, delta=delta, seed=seed, shadow=shadow))
+        for policy, tried in ours.items():
+            shadow = Shadow(hood, order)
+            for delta, runs in tried.items():
+                run = replay_certified(
+                    hood, order, delta=delta, seed=seed, shadow=shadow, policy=policy
+                )
+                runs.append(run)
     return {
         "lookups": len(hood),
         "seeds": seeds,
         "auc": _nearest_auc(hood),
         "deltas": [
-            {**_stream_row(delta, ours[delta], plain), "guards_only": _guarded_row(guarded)}
+            {
+                **_stream_row(delta, ours["learnt"][delta], plain),
+                "vetoes_stand": _proven_row(delta, ours["stand"][delta], ours["learnt"][delta]),
+                "certified_threshold": _proven_row(
+                    delta, ours["plain"][delta], ours["learnt"][delta]
+                ),
+                "guards_only": _guarded_row(guarded),
+            }
             for delta in deltas
         ],
     }
@@ -274,6 +288,19 @@ def _stream_row(
         "verdict": "certified" if len(certified) == len(runs) else
         f"cannot certify in {len(runs) - len(certified)} of {len(runs)} runs",
     }  # fmt: skip
+
+
+def _proven_row(
+    delta: float, runs: Sequence[StreamResult], ours: Sequence[StreamResult]
+) -> dict[str, Any]:
+    """Another policy that is proven from labels, as ours is; `ratio` is what ours serves to that."""
+    served = _hit_rate(runs)
+    return {
+        **_summed(runs),
+        "seeds_held": _held(runs, delta),
+        "seeds_certified": sum(run.certified_after is not None for run in runs),
+        "ratio": _hit_rate(ours) / served if served else None,
+    }
 
 
 def _guarded_row(runs: Sequence[StreamResult]) -> dict[str, Any]:

@@ -155,15 +155,19 @@ def _exact(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
 
 
 def _numbers(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
+    if one.quantities == other.quantities:
+        return
     if Counter(one.quantities) != Counter(other.quantities):
         yield Finding("numbers", _difference(one.quantities, other.quantities), "veto")
-    elif one.quantities != other.quantities:
+    else:
         yield Finding(
             "order", " ".join(one.quantities) + " / " + " ".join(other.quantities), "veto"
         )
 
 
 def _operators(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
+    if one.operators == other.operators:
+        return
     here, there = Counter(one.operators), Counter(other.operators)
     for name in sorted((here - there) + (there - here)):
         guard = "negation" if name == "!not" else "operator"
@@ -173,6 +177,8 @@ def _operators(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Find
 
 def _links(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     """The same word behind another link: to London, from London; not paid, not shipped."""
+    if one.links == other.links:
+        return
     here, there = dict(_turned(one)), dict(_turned(other))
     for word in sorted(here.keys() & there.keys()):
         if here[word] != there[word] and _conflict(here[word], there[word]):

@@ -32,7 +32,8 @@ class Partition(Generic[Key]):
         self._words = (dimensions + 63) // 64
         self._keys: list[Key] = []
         self._places: dict[Key, int] = {}
-        self._bits: Any = self._numpy.zeros((_FIRST_ROWS, self._words), dtype=self._numpy.uint64)
+        # Word by word, so that each is read in one go for all entries.
+        self._bits: Any = self._numpy.zeros((self._words, _FIRST_ROWS), dtype=self._numpy.uint64)
         self._rows: Any = self._numpy.zeros((_FIRST_ROWS, dimensions), dtype=self._numpy.int8)
         self._scales: Any = self._numpy.zeros(_FIRST_ROWS, dtype=self._numpy.float32)
 
@@ -55,7 +56,7 @@ class Partition(Generic[Key]):
             raise FarthingBug(
                 f"A vector of shape {vector.shape} is no unit vector of this partition"
             )
-        self._bits[place] = self._signs(vector)
+        self._bits[:, place] = self._signs(vector)
         self._rows[place] = self._numpy.rint(vector / scale).astype(self._numpy.int8)
         self._scales[place] = scale
 
@@ -69,8 +70,9 @@ class Partition(Generic[Key]):
         if place != last:
             self._keys[place] = moved
             self._places[moved] = place
-            for table in (self._bits, self._rows, self._scales):
-                table[place] = table[last]
+            self._bits[:, place] = self._bits[:, last]
+            self._rows[place] = self._rows[last]
+            self._scales[place] = self._scales[last]
         return True
 
     def search(self, vector: npt.NDArray[np.float32], count: int) -> list[tuple[Key, float]]:
@@ -80,8 +82,9 @@ class Partition(Generic[Key]):
             return []
         numpy = self._numpy
         if held > _SHORTLIST:
-            apart = numpy.bitwise_count(self._bits[:held] ^ self._signs(vector))
-            distances = apart.sum(axis=1, dtype=numpy.uint16)
+            distances = numpy.zeros(held, dtype=numpy.uint16)
+            for bits, asked in zip(self._bits, self._signs(vector), strict=True):
+                distances += numpy.bitwise_count(bits[:held] ^ asked)
             places = numpy.argpartition(distances, _SHORTLIST)[:_SHORTLIST]
         else:
             places = numpy.arange(held)
@@ -107,8 +110,7 @@ class Partition(Generic[Key]):
     def _make_room(self, rows: int) -> None:
         held = len(self._scales)
         if rows > held:
-            for name in ("_bits", "_rows", "_scales"):
-                table = getattr(self, name)
-                grown = self._numpy.zeros((2 * held, *table.shape[1:]), dtype=table.dtype)
-                grown[:held] = table
-                setattr(self, name, grown)
+            numpy = self._numpy
+            self._bits = numpy.pad(self._bits, ((0, 0), (0, held)))
+            self._rows = numpy.pad(self._rows, ((0, held), (0, 0)))
+            self._scales = numpy.pad(self._scales, (0, held))

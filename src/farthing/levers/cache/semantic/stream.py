@@ -4,7 +4,8 @@ Answers are labels (an intent, a cluster): an answer served is right if it is th
 Every policy sees the same order and the same vectors. Ours begins in shadow, fits its scorer on the
 first labels, certifies on the later ones, then serves with a share of what it serves checked; all
 of that is part of its figures. A global threshold serves from the first request on, and which
-threshold is best is chosen afterwards: it is granted what no real cache can have.
+threshold is best is chosen afterwards: it is granted what no real cache can have. Beside it stands
+the threshold that one can have: the cosine alone, proven by the same certificate from the same labels.
 """
 
 from __future__ import annotations
@@ -12,21 +13,34 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
 from farthing.levers.cache.semantic.decision import COMPARED, Rules, is_passed
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
 from farthing.levers.cache.semantic.neighbours import Near, Neighbourhood
-from farthing.levers.cache.semantic.scorer import Evidence, Scorer, evidence_from, fit_scorer
+from farthing.levers.cache.semantic.scorer import (
+    FEATURES,
+    Evidence,
+    Scorer,
+    evidence_from,
+    fit_scorer,
+)
 
-__all__ = ["Shadow", "StreamResult", "replay_certified", "replay_threshold"]
+__all__ = ["Policy", "Shadow", "StreamResult", "replay_certified", "replay_threshold"]
+
+Policy = Literal["stand", "learnt", "plain"]
 
 NEIGHBOURS = 8
+_SAMPLING = 0.05  # share of what is served that is checked
 _FIT_LABELS = 1300
 _FIT_SKIPPED = 600  # the first labels are of a cache that is still empty: nothing like later ones
 _SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 0.95)
+_PLAIN = Scorer(bias=-34.0, weights=(40.0, *[0.0] * (len(FEATURES) - 1)))  # rises with the cosine
+_PLAIN_THRESHOLDS = tuple(
+    _PLAIN.score(Evidence((at / 100, *_PLAIN.weights[1:]))) for at in range(98, 71, -2)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +133,17 @@ class _Run:
     hood: Neighbourhood
     shadow: Shadow
     delta: float
-    sampling: float
+    policy: Policy
     labelled: list[tuple[Evidence, bool]] = field(default_factory=list[tuple[Evidence, bool]])
     certifier: Certifier | None = None
-    rules: Rules = field(default_factory=lambda: Rules(mode="shadow", is_veto_learnt=True))
+    rules: Rules = field(default_factory=Rules)
     labels: int = 0
     began: int | None = None
+
+    def __post_init__(self) -> None:
+        self.rules = Rules(mode="shadow", is_veto_learnt=self.policy == "learnt")
+        if self.policy == "plain":
+            self._prove(_PLAIN, _PLAIN_THRESHOLDS)
 
     def look(self, question: int, near: Sequence[Near]) -> tuple[int, Evidence] | None:
         """What `propose` would choose of these neighbours, and its evidence."""
@@ -133,7 +152,7 @@ class _Run:
             return None
         for entry, cosine in near[:COMPARED]:
             comparison = self.hood.compare(question, entry)
-            if is_passed(comparison, self.rules):
+            if self.policy == "plain" or is_passed(comparison, self.rules):
                 like = [(near_to, answers[other] == answers[entry]) for other, near_to in near]
                 return entry, evidence_from(cosine, like, comparison)
         return None
@@ -159,15 +178,16 @@ class _Run:
 
     def _begin_proof(self) -> None:
         fitted = self.shadow.fitted(self._fit)
-        if fitted is None:
-            return
-        scorer, thresholds = fitted
+        if fitted is not None:
+            self._prove(*fitted)
+
+    def _prove(self, scorer: Scorer, thresholds: tuple[float, ...]) -> None:
         self.rules = replace(self.rules, scorer=scorer)
         self.certifier = Certifier(
             stamp=Stamp(embedder="stream", guards=GUARDS_VERSION, scorer=scorer.version, model=""),
             delta=self.delta,
             thresholds=thresholds,
-            sampling=self.sampling,
+            sampling=_SAMPLING,
         )
 
     def _fit(self) -> tuple[Scorer, tuple[float, ...]] | None:
@@ -185,16 +205,18 @@ def replay_certified(
     *,
     delta: float,
     seed: int,
-    sampling: float = 0.05,
     shadow: Shadow | None = None,
+    policy: Policy = "stand",
 ) -> StreamResult:
     """Our policy: shadow, fit, certify, serve what is certified, watch.
 
-    `shadow`, of the same order, may be shared by runs.
+    `shadow`, of the same order, may be shared by runs of one policy: vetoes `stand`, or are
+    `learnt`; `plain` is the same certificate for the cosine to the nearest entry alone, without
+    guards or a fitted score.
     """
     draws = random.Random(seed)  # noqa: S311 - which hits are checked; seeded for repetition
     shadow = shadow or Shadow(hood, order)
-    run = _Run(hood, shadow, delta, sampling)
+    run = _Run(hood, shadow, delta, policy)
     held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
     hits = wrong = 0
     for place, question in enumerate(order):
@@ -212,8 +234,8 @@ def replay_certified(
             held[question] = False
             hits += 1
             wrong += not fits
-            if draws.random() < sampling:
-                run.learn(evidence, score, fits=fits, propensity=sampling, at=place)
+            if draws.random() < _SAMPLING:
+                run.learn(evidence, score, fits=fits, propensity=_SAMPLING, at=place)
             continue
         run.learn(evidence, score, fits=fits, propensity=1.0, at=place)
     breached = run.certifier is not None and run.certifier.is_breached

@@ -118,8 +118,8 @@ def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
     for match in _SCAN.finditer(plain):
         kind = match.lastgroup or "word"
         found += _READERS[kind](match.group(), lexicon)
-        if kind == "word" and has_case:
-            found[-1] = replace(found[-1], is_capital=_is_capital(plain, match))
+        if kind == "word" and has_case and _is_capital(plain, match):
+            found[-1] = replace(found[-1], is_capital=True)
     return _classified(_phrased(_amounts(found, lexicon), lexicon), lexicon)
 
 
@@ -359,7 +359,8 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
                 break
         else:
             token = tokens[index]
-            found.append(replace(token, text=roots[index]) if token.kind == "word" else token)
+            is_other = token.kind == "word" and token.text != roots[index]
+            found.append(replace(token, text=roots[index]) if is_other else token)
             index += 1
     return found
 
@@ -380,5 +381,5 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
                 kind = "name"
             elif token.raw in lexicon.filler:
                 kind = "filler"
-        found.append(replace(token, kind=kind))
+        found.append(token if kind == token.kind else replace(token, kind=kind))
     return tuple(found)
