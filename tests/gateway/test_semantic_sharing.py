@@ -90,6 +90,21 @@ def test_answers_to_other_words_confirm_where_they_agree(through):
     through(scenario, **SERVING)
 
 
+def test_a_question_that_tells_who_asks_serves_its_asker_alone(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await settled(gateway)
+        text = "My name is Ann. How do I return an order?"
+        await seen_by(gateway, text, "ann", "bob", "cid", "dan")
+        assert (
+            await told(gateway, "My name is Ann. How can I return an order?", by("eve")) == "miss"
+        )
+        again = "My name is Ann. How can we return an order?"
+        assert await told(gateway, again, by("ann")) == "hit-semantic"
+
+    through(scenario, **SERVING)
+
+
 def test_answers_that_do_not_agree_confirm_nothing(through):
     async def scenario(gateway, provider):
         for word in ("42", "43", "44", "45"):

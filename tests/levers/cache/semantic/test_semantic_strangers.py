@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from farthing.levers.cache.semantic import Lookup, Rules, compare, sign
 from farthing.levers.cache.semantic.flood import Floods
+from farthing.levers.cache.semantic.personal import is_personal
 from farthing.levers.cache.semantic.shelf import Held, Shelf
 from farthing.levers.cache.semantic.sightings import Sightings
 from farthing.levers.cache.semantic.strangers import are_alike
@@ -28,6 +29,52 @@ def test_an_entry_is_shared_once_so_many_voices_agree_with_its_answer(writer, se
         sightings.note(b"e", principal, answer_)
     agreeing = {who for who, said in seen if said == b"yes"} | {writer}
     assert sightings.is_shared(b"e") is (len(agreeing) >= needed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My name is Ann, how do I reset my password?",
+        "my e-mail address is wrong, it was ann@example.org",
+        "Why was ann.b+shop@mail.example.com charged?",
+        "Call me back at +49 (0)30 1234567-8 please",
+        "Where is parcel 003404341612345678?",
+        "Card 4111 1111 1111 1111 was declined",
+        "Transfer to DE89 3704 0044 0532 0130 00 failed",
+        "Hello, I'm Ann Lee from Leeds, can I return it?",
+        "I was born on the third of May, may I join?",
+    ],
+)
+def test_a_question_that_tells_who_asks_is_personal(text):
+    assert is_personal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I change my name?",
+        "What is the password policy?",
+        "Is my address public?",
+        "Did it fail between 2026-11-25 10:00 and 2026-11-26 11:30:00?",
+        "Does 1,250.50 plus 3 % fit into 65536 tokens?",
+        "I am from Leeds, can I return it?",
+        "Does version 3.11.2 run on 192.168.0.1?",
+        "Is this Is?",
+    ],
+)
+def test_a_question_that_anybody_could_ask_is_not(text):
+    assert not is_personal(text)
+
+
+@given(NAMES, st.lists(st.tuples(NAMES, ANSWERS)), st.integers(1, 5))
+def test_what_tells_who_asked_is_shared_by_a_persons_word_alone(writer, seen, needed):
+    sightings = Sightings(confirmations_min=needed, is_second_needed=False)
+    sightings.stored(b"e", writer, b"yes", is_personal=True)
+    for principal, answer_ in seen:
+        sightings.note(b"e", principal, answer_)
+    assert not sightings.is_shared(b"e")
+    sightings.approve(b"e")
+    assert sightings.is_shared(b"e")
 
 
 @given(NAMES, st.lists(NAMES))

@@ -19,6 +19,7 @@ from farthing.levers.cache.semantic.decision import (
 )
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.index import Partition
+from farthing.levers.cache.semantic.personal import is_personal
 from farthing.levers.cache.semantic.scorer import Neighbour
 from farthing.levers.cache.semantic.sightings import Sightings
 from farthing.levers.cache.semantic.signature import Signature, sign
@@ -162,7 +163,9 @@ class Shelf:
         room.partition.add(held.entry, vector)
         room.held[held.entry] = held
         self._places[held.entry] = space
-        self.sightings.stored(held.entry, held.writer, held.answer)
+        self.sightings.stored(
+            held.entry, held.writer, held.answer, is_personal=is_personal(held.text)
+        )
         while len(self._places) > self._entries_max and len(self._spaces) > 1:
             self._drop(next(iter(self._spaces)))
 

@@ -2,7 +2,9 @@
 
 An entry is its writer's until it is shared: a person approved it, or so many principals asked for it
 whose answers agree (who asked in the very same words was given this one). A confirmation is bound
-to the answer that it speaks of; another answer in its place has to be confirmed anew.
+to the answer that it speaks of; another answer in its place has to be confirmed anew. What tells
+who asked it stays its writer's, whoever agrees, until a person approves it: a judge may call two
+answers the same that greet two people.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ class Sightings:
         self._seen: dict[bytes, set[tuple[str, bytes]]] = {}  # entry -> principal, answer
         self._approved: set[bytes] = set()
         self._confirmed: set[bytes] = set()
+        self._personal: set[bytes] = set()
 
     def is_shared(self, entry: bytes) -> bool:
         """Whether others than its writer may have an entry's answer."""
+        if entry in self._approved:
+            return True
         is_open = self._confirmations_min <= 1 or entry in self._confirmed
-        return is_open or entry in self._approved
+        return is_open and entry not in self._personal
 
     def is_admitted(self, entry: bytes) -> bool:
         """Whether an entry was asked for often enough to be served to other words."""
@@ -53,15 +58,20 @@ class Sightings:
         """A person said that its answer may be given."""
         self._approved.add(entry)
 
-    def stored(self, entry: bytes, writer: str, answer: bytes) -> None:
-        """An entry is at hand, with this answer."""
+    def stored(
+        self, entry: bytes, writer: str, answer: bytes, *, is_personal: bool = False
+    ) -> None:
+        """An entry is at hand, with this answer; `is_personal`: it tells who asked."""
         self._stored[entry] = (writer, answer)
+        if is_personal:
+            self._personal.add(entry)
         self._reckon(entry)
 
     def unloaded(self, entry: bytes) -> None:
         """An entry is at hand no more."""
         self._stored.pop(entry, None)
         self._confirmed.discard(entry)  # its answer may be another when it comes back
+        self._personal.discard(entry)
 
     def gone(self, entry: bytes) -> None:
         """An entry is no more."""
@@ -75,6 +85,7 @@ class Sightings:
         self._seen.clear()
         self._approved.clear()
         self._confirmed.clear()
+        self._personal.clear()
 
     def _reckon(self, entry: bytes) -> None:
         stored = self._stored.get(entry)
