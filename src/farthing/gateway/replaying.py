@@ -18,10 +18,13 @@ from farthing.ledger import Entry, LeverMove
 from farthing.levers.cache import AtHand, Stored, Tried
 from farthing.money import ZERO, Money
 
-__all__ = ["CACHE_HEADER", "Replayer", "source_of"]
+__all__ = ["CACHE_HEADER", "Replayer", "in_form", "source_of"]
 
 CACHE_HEADER: Final = b"x-farthing-cache"
 _FORMS: Final = {True: b"text/event-stream; charset=utf-8", False: b"application/json"}
+# What keeps proxies between us and the client from holding a stream back.
+_UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
+_OF_FORM: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
 _REQUEST_ID: Final = {"anthropic": b"request-id", "openai": b"x-request-id"}
 _SHORT_US: Final = 300_000_000
 _LONG_US: Final = 3_600_000_000
@@ -100,14 +103,22 @@ def _repeated(tried: Tried, age_us: int) -> Tried:
     return msgspec.structs.replace(tried, usage=usage)
 
 
+def in_form(headers: Headers, *, is_streamed: bool) -> Headers:
+    """The headers of an answer that was made over into the other form."""
+    kept = [pair for pair in headers if pair[0] not in _OF_FORM]
+    kept.append((b"content-type", _FORMS[is_streamed]))
+    if is_streamed:
+        kept += _UNBUFFERED
+    return kept
+
+
 def _headers(inbound: Inbound, stored: Stored, told: bytes, age_s: int) -> Headers:
     is_streamed = inbound.call.is_streamed
     headers = list(stored.headers)
     if stored.is_stream != is_streamed:
-        headers = [pair for pair in headers if pair[0] != b"content-type"]
-        headers.append((b"content-type", _FORMS[is_streamed]))
-    if is_streamed:
-        headers.append((b"x-accel-buffering", b"no"))
+        headers = in_form(headers, is_streamed=is_streamed)
+    elif is_streamed:
+        headers += _UNBUFFERED
     headers += (
         (_REQUEST_ID[protocol_of(inbound.call.endpoint)], inbound.call.id.encode()),
         (b"age", b"%d" % age_s),
