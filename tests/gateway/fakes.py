@@ -89,6 +89,7 @@ class FakeProvider:
 
     def script_for(self, body):
         """What a request is answered with: the next script; the last serves all that come."""
+        del body
         return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
 
     async def _serve(self, reader, writer):

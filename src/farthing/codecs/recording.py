@@ -9,6 +9,7 @@ import msgspec
 
 __all__ = ["Cut", "NotReplayable", "cut_at_id"]
 
+_MEMBER: Final = b'"created":'
 _CREATED: Final = re.compile(rb'"created":\s*+(\d++)')
 
 
@@ -63,11 +64,14 @@ def cut_at_id(body: bytes, answer_id: str, created: int | None) -> Cut:
 def _without_time(part: bytes, created: int | None) -> list[bytes]:
     pieces: list[bytes] = []
     start = 0
-    for found in _CREATED.finditer(part):
-        if created is not None and int(found[1]) == created and _is_member(part, found.start()):
+    at = part.find(_MEMBER) if created is not None else -1
+    while at >= 0:
+        found = _CREATED.match(part, at)
+        if found is not None and int(found[1]) == created and _is_member(part, at):
             pieces += (part[start : found.start(1)], _TIME)
             start = found.end()
-    pieces.append(part[start:])
+        at = part.find(_MEMBER, at + len(_MEMBER))
+    pieces.append(part[start:] if start else part)
     return pieces
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from farthing.call import Endpoint
 from farthing.codecs import NotCanonical, canonical_request
-from farthing.levers.cache import NeutralHeaders, Vault, prints_of
+from farthing.levers.cache import NeutralHeaders, Vault, marked, prints_of
 from farthing.levers.cache.wording import plainly, volatility_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -48,7 +48,7 @@ def read(request, endpoint=Endpoint.OPENAI_CHAT):
 
 
 def key(request, scope=b"s", *others, endpoint=Endpoint.OPENAI_CHAT):
-    return prints_of(scope, read(request, endpoint), *others, is_canonical=True).key
+    return prints_of(scope, marked(read(request, endpoint)), *others, is_canonical=True).key
 
 
 @given(st.sampled_from(sorted(set(CHAT) - {"messages"})), VALUES)
@@ -92,7 +92,7 @@ def test_another_word_anywhere_in_the_messages_is_another_entry(place, text):
 )
 def test_the_system_prompt_the_history_and_the_roles_count(messages):
     prints = [
-        prints_of(b"s", read(CHAT | {"messages": m}), is_canonical=True)
+        prints_of(b"s", marked(read(CHAT | {"messages": m})), is_canonical=True)
         for m in (messages, CHAT["messages"])
     ]
     assert prints[0].key != prints[1].key

@@ -11,7 +11,8 @@ from farthing.levers.cache.answers import Answers, Found, check_extra, open_vaul
 from farthing.levers.cache.asked import Asked, Verdict, decide
 from farthing.levers.cache.directives import NO_DIRECTIVES, Directives, read_directives
 from farthing.levers.cache.entry import Stored, Tried, tried_of, why_not_keep
-from farthing.levers.cache.fingerprint import NeutralHeaders, Prints, prints_of
+from farthing.levers.cache.fingerprint import NeutralHeaders, Prints, marked, prints_of
+from farthing.levers.cache.known import KnownRequests
 from farthing.levers.cache.memory import AtHand
 from farthing.levers.cache.scope import NoSuchTenant, TenantKeys, Vault
 from farthing.levers.cache.settings import CacheSettings, FeatureCache, Rules, rules_of
@@ -33,6 +34,7 @@ __all__ = [
     "Directives",
     "FeatureCache",
     "Found",
+    "KnownRequests",
     "NeutralHeaders",
     "NoSuchTenant",
     "Prints",
@@ -48,6 +50,7 @@ __all__ = [
     "cache_file",
     "check_extra",
     "decide",
+    "marked",
     "open_vault",
     "prints_of",
     "read_directives",

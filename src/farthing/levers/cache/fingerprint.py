@@ -23,7 +23,7 @@ import msgspec
 from farthing.codecs import Canonical
 from farthing.levers.cache.wording import plainly
 
-__all__ = ["NeutralHeaders", "Prints", "prints_of"]
+__all__ = ["Marked", "NeutralHeaders", "Prints", "marked", "prints_of"]
 
 # Headers that say how a request travels, who traces it, or which library wrote it.
 _NEUTRAL: Final = frozenset(
@@ -75,17 +75,35 @@ class Prints(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     plain_key: bytes = b""
 
 
-def prints_of(scope: bytes, asked: Canonical, *others: bytes, is_canonical: bool) -> Prints:
+class Marked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A request in its one form; `text` and `plain` stand for its last text and its plain wording.
+
+    `plain` is empty where only the very same text asks the same.
+    """
+
+    request: Canonical
+    text: bytes
+    plain: bytes = b""
+
+
+def marked(request: Canonical) -> Marked:
+    """The request with what stands for its last text."""
+    plain = b""
+    if request.has_slot and not request.has_tool_turns:
+        plain = _digest(b"plain", plainly(request.slot).encode("utf-8", "replace"))
+    text = _digest(b"text", request.slot.encode("utf-8", "surrogatepass"))
+    return Marked(request=request, text=text, plain=plain)
+
+
+def prints_of(scope: bytes, asked: Marked, *others: bytes, is_canonical: bool) -> Prints:
     """The prints of a request; `others` is all else that may change its answer."""
-    partition = _digest(scope, asked.shape, *others)
-    plain_key = b""
-    if is_canonical and asked.has_slot and not asked.has_tool_turns:
-        plain_key = _digest(partition, b"plain", plainly(asked.slot).encode("utf-8", "replace"))
+    partition = _digest(scope, asked.request.shape, *others)
+    has_plain = is_canonical and asked.plain
     return Prints(
         scope=scope,
         partition=partition,
-        key=_digest(partition, b"text", asked.slot.encode("utf-8", "surrogatepass")),
-        plain_key=plain_key,
+        key=_digest(partition, asked.text),
+        plain_key=_digest(partition, asked.plain) if has_plain else b"",
     )
 
 
