@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
+from farthing.call import Endpoint
 from farthing.codecs import REPLAYABLE, SAMPLED, Canonical, NotCanonical
 from farthing.config import Config
 from farthing.gateway.caller import Caller
 from farthing.gateway.inbound import Inbound
+from farthing.gateway.route_rights import Decided, Taken, right_of
 from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
 from farthing.levers.cache import (
     NO_DIRECTIVES,
@@ -29,13 +31,29 @@ from farthing.levers.cache import (
     rules_of,
 )
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "Routed"]
 
 _MEMO: Final = "cache"
 _RULES_MAX: Final = 1000
 _TEMPERATURE: Final = b'"temperature"'
 _END_BYTES: Final = 200
 _GIVEN: Final = re.compile(rb'"temperature"\s*:\s*(\d+(?:\.\d+)?)\s*[,}]')
+
+
+class Routed(Protocol):
+    """Who decides by which model a call is served; `farthing.gateway.routing.Routing` is one."""
+
+    def decide(self, inbound: Inbound, /) -> Decided | None:
+        """How the call would be served now; None: it falls to no pool."""
+        ...
+
+    def would_ask(self, decided: Decided, inbound: Inbound, /) -> tuple[tuple[str, str], ...]:
+        """The providers and models that would be asked first."""
+        ...
+
+    def taken_by(self, decided: Decided, endpoint: Endpoint, /) -> Taken | None:
+        """Whose answer a served call got; None where it may not be given again."""
+        ...
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -60,21 +78,28 @@ class Asking:
         self._addresses = {name: p.base_url for name, p in config.providers.items()}
         self._rules: dict[str, Rules] = {}
         self._known = KnownRequests()
+        self.routing: Routed | None = None  # where policies may serve calls
 
     def ask(self, inbound: Inbound, now_us: int) -> Inbound:
         """The same call, with `asked`."""
         if inbound.asked is not None:
             return inbound
-        return msgspec.structs.replace(inbound, asked=self._asked(inbound, now_us))
-
-    def _asked(self, inbound: Inbound, now_us: int) -> Asked:
-        call = inbound.call
-        feature = call.attribution.feature
+        feature = inbound.call.attribution.feature
         rules = self._rules_of(feature)
         head = self._head(inbound.caller)
         never = self._why_never(inbound, rules)
         if never:
-            return _never(rules, feature, never, head.directives)
+            asked = _never(rules, feature, never, head.directives)
+            return msgspec.structs.replace(inbound, asked=asked)
+        routed = None if self.routing is None else self.routing.decide(inbound)
+        asked = self._asked(inbound, now_us, rules, head, routed)
+        return msgspec.structs.replace(inbound, asked=asked, routed=routed)
+
+    def _asked(
+        self, inbound: Inbound, now_us: int, rules: Rules, head: _Head, routed: Decided | None
+    ) -> Asked:
+        call = inbound.call
+        feature = call.attribution.feature
         try:
             read = self._known.read(call.endpoint, inbound.body)
             targets = self._targets.find(call.model, protocol_of(call.endpoint))
@@ -90,9 +115,10 @@ class Asking:
         request = read.request
         verdict = decide(request, rules, head.directives)
         not_shared = self._why_not_shared(request, head.directives)
-        prints = None
+        own = None
+        right = b"" if routed is None else right_of(routed)
         if not (verdict.why_not_served and verdict.why_not_kept and not_shared):
-            prints = prints_of(
+            own = prints_of(
                 self._scope(keys, rules, inbound, head),
                 read,
                 call.endpoint.value.encode(),
@@ -102,11 +128,14 @@ class Asking:
                 "\0".join(head.directives.documents).encode(),
                 is_canonical=rules.is_canonical,
             )
+        prints = own if own is None or not right else own.under(right)
         return Asked(
             verdict=verdict,
             rules=rules,
             directives=head.directives,
             prints=prints,
+            own=own if right else None,
+            would=self._would(routed, inbound) if right else (),
             keys=keys,
             feature=feature,
             target=(targets[0].provider, targets[0].model),
@@ -114,6 +143,11 @@ class Asking:
             marks=() if verdict.why_not_kept else _marks(keys, inbound, head.directives),
             why_not_shared=not_shared,
         )
+
+    def _would(self, routed: Decided | None, inbound: Inbound) -> tuple[tuple[str, str], ...]:
+        if routed is None or self.routing is None:
+            return ()
+        return self.routing.would_ask(routed, inbound)
 
     def _why_never(self, inbound: Inbound, rules: Rules) -> str:
         """Why the caches can't help, told without reading the body whole; empty: they may.

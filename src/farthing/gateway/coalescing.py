@@ -21,8 +21,7 @@ from farthing.call import UNATTRIBUTED
 from farthing.clock import Clock
 from farthing.codecs import NotReplayable, replayed
 from farthing.gateway.asking import Asking
-from farthing.gateway.caching import asking_usage
-from farthing.gateway.cost_comment import cost_comment, is_cost_told
+from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
 from farthing.gateway.headers import Headers
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.replaying import CACHE_HEADER, in_form
@@ -35,6 +34,7 @@ from farthing.gateway.shared_streams import (
     book,
     has_failed,
 )
+from farthing.gateway.usage_asked import asking_usage, is_events, without_usage
 from farthing.ledger import Entry
 from farthing.levers import Broadcast, Flight, Flights
 from farthing.levers.pace import Pace
@@ -53,6 +53,11 @@ class _Shared(msgspec.Struct, frozen=True):
     headers: Headers
     body: bytes | Broadcast
     settlement: Settlement
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream's events, as they come or in one piece."""
+        return is_events(self.headers)
 
 
 class Coalesce:
@@ -132,6 +137,9 @@ class Coalesce:
             await self._handed_over(flight, settlement)
             raise
         if isinstance(outcome.body, bytes):
+            if is_hiding and is_events(outcome.headers):
+                shown = without_usage(inbound, outcome.body)
+                return msgspec.structs.replace(outcome, body=shown)
             return outcome
         self.pace.note(_kind(inbound), self._clock.monotonic_us() - begun_us, is_streamed=True)
         broadcast = self._broadcast(flight, outcome, settlement)
@@ -170,6 +178,10 @@ class Coalesce:
         note = _note(flight)
         headers = [*shared.headers, _TOLD]
         if isinstance(shared.body, bytes):
+            if shared.is_stream:
+                made = self._made_over(inbound, flight, shared, shared.body)
+                if made is not None:
+                    return made
             book(inbound.settlement, shared.settlement.entry, note)
             return Outcome(status=shared.status, headers=headers, body=shared.body)
         reader = None
@@ -197,7 +209,6 @@ class Coalesce:
         if shared is None:
             return None
         body = shared.body
-        is_stream = not isinstance(body, bytes)
         if isinstance(body, Broadcast):
             listener = body.listen()
             try:
@@ -206,15 +217,15 @@ class Coalesce:
                 await listener.aclose()
         if body is None or has_failed(shared.settlement.entry):
             return None
-        return self._made_over(inbound, flight, shared, body, is_stream=is_stream)
+        return self._made_over(inbound, flight, shared, body)
 
     def _made_over(
-        self, inbound: Inbound, flight: Flight, shared: _Shared, body: bytes, *, is_stream: bool
+        self, inbound: Inbound, flight: Flight, shared: _Shared, body: bytes
     ) -> Outcome | None:
         """The whole of an answer in the form that the call asks for; None: it has none."""
         call, view = inbound.call, inbound.view
         try:
-            cut = replayed(inbound.codec, view, body, is_stream=is_stream)
+            cut = replayed(inbound.codec, view, body, is_stream=shared.is_stream)
         except NotReplayable:
             return None
         given = cut.put_together(call.id[5:].encode(), self._clock.now_us() // 1_000_000)
@@ -241,4 +252,7 @@ def _landed(flight: Flight, entry: Entry, settlement: Settlement) -> _Shared | N
     is_good = 200 <= outcome.status < 300 and isinstance(outcome.body, bytes)
     if not is_good or has_failed(entry):
         return None
-    return _Shared(outcome.status, list(outcome.headers), cast("bytes", outcome.body), settlement)
+    body = cast("bytes", outcome.body)
+    if is_events(outcome.headers):  # a vote's answer, streamed in one piece
+        body = body.partition(comment_opening(flight.call_id))[0]
+    return _Shared(outcome.status, list(outcome.headers), body, settlement)

@@ -118,6 +118,7 @@ def wire_engine(
     caches = wire_caches(config, targets, pricer, clock, evidence)
     parts = (targets, upstreams, pricer, book)
     board, routing = _routing(config, *parts, clock, environ, evidence)
+    caches.route_by(routing)
     pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
     caches.listen(pages.feedback, clock)
     evidence.listen(pages.feedback)

@@ -10,7 +10,7 @@ C5  Whatever fails in the cache is a miss.
 from farthing.levers.cache.answers import Answers, Found, check_extra, open_vault
 from farthing.levers.cache.asked import Asked, Verdict, decide
 from farthing.levers.cache.directives import NO_DIRECTIVES, Directives, read_directives
-from farthing.levers.cache.entry import Stored, Tried, tried_of, why_not_keep
+from farthing.levers.cache.entry import Stored, Tried, place_in, taken_of, tried_of, why_not_keep
 from farthing.levers.cache.fingerprint import NeutralHeaders, Prints, marked, prints_of
 from farthing.levers.cache.known import KnownRequests
 from farthing.levers.cache.memory import AtHand
@@ -52,9 +52,11 @@ __all__ = [
     "decide",
     "marked",
     "open_vault",
+    "place_in",
     "prints_of",
     "read_directives",
     "rules_of",
+    "taken_of",
     "tried_of",
     "why_not_keep",
 ]

@@ -7,6 +7,7 @@ fingerprint  endpoint, targets (provider, address, model), the canonical request
 partition    scope and fingerprint without the last user text: what must be equal for any kind of
              hit
 key          partition and that text; canonical key: partition and its plain wording
+right        where a policy serves by others than the incumbent, its step is in all of them
 
 Change anything of these and it is another entry; two tenants never meet, for their secrets differ.
 """
@@ -73,6 +74,15 @@ class Prints(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     partition: bytes
     key: bytes
     plain_key: bytes = b""
+
+    def under(self, right: bytes) -> Prints:
+        """The prints of answers that may be given by a right of their own."""
+        return Prints(
+            scope=self.scope,
+            partition=_digest(self.partition, b"right", right),
+            key=_digest(self.key, b"right", right),
+            plain_key=_digest(self.plain_key, b"right", right) if self.plain_key else b"",
+        )
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
