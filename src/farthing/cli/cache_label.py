@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def label(
         with labels.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
     read = _read(labels)
+    document = _proven(read, delta)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _proven(read: Sequence[_Label], delta: float) -> dict[str, Any]:
+    """What the labels prove, band by band."""
     floor = min((one.propensity for one in read), default=1.0)
     spoken = [one.judged for one in read if one.person is not None]
     found = calibrated(spoken)
@@ -93,7 +103,7 @@ def label(
     for one in read:
         is_wrong = not one.same or one.person is False
         certifier.observe(one.score, is_wrong=is_wrong, propensity=one.propensity, is_serving=False)
-    document: dict[str, Any] = {
+    return {
         "delta": delta,
         "labels": len(read),
         "certified_from": certifier.threshold,
@@ -111,10 +121,6 @@ def label(
             for band in certifier.report()
         ],
     }
-    if as_json:
-        print_json(document)
-    else:
-        _print(document)
 
 
 def _say(
