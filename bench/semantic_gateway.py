@@ -126,7 +126,7 @@ async def filled(folder: Path, port: int, embedder: str) -> Wired:
     await drained(engine)
     for number in range(ROUNDS):
         reply = await engine.engine.handle(request_for(question(number), "help"))
-        assert told(reply) == "miss", told(reply)
+        assert told(reply).startswith("miss"), told(reply)
     await drained(engine)
     assert engine.caches.semantic is not None
     shelf = engine.caches.semantic.desk.reader._shelf  # noqa: SLF001 - filled by hand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from farthing.cli.root import cli
+from farthing.levers.cache import SqliteAnswers, cache_file
+from farthing.levers.cache.semantic_tables import SemanticTables
 
 sys.path.append(str(Path(__file__).parent.parent / "gateway"))
 
@@ -48,7 +51,9 @@ async def played(folder, fakes, *texts):
 @pytest.fixture
 def filled(tmp_path, gateway_fakes):
     """A data folder in which a question was asked in two wordings, and answered in two."""
-    assert asyncio.run(played(tmp_path, gateway_fakes, FIRST, LIKE)) == ["miss", "miss"]
+    assert (
+        asyncio.run(played(tmp_path, gateway_fakes, FIRST, LIKE)) == ["miss; semantic=assisted"] * 2
+    )
     config = tmp_path / "farthing.toml"
     config.write_text(
         f'[ledger]\ndata_dir = "{tmp_path}"\n[cache]\nmode = "on"\n[cache.semantic]\n'
@@ -87,6 +92,17 @@ def test_stats_tell_what_a_namespace_has_proven_and_needs(filled):
     assert (told["lookups"], told["would_hits"], told["hits"]) == (2, 1, 0)
     assert told["would_save_usd"] == "0.0035"
     assert "would have saved $0.0035 on 1 calls" in run(filled, "stats", "--days", "36500").output
+
+
+def test_stats_tell_what_was_held_back_between_users_and_in_a_flood(filled, tmp_path):
+    assert (account(filled)["held_back"], account(filled)["not_indexed"]) == (0, 0)
+    with contextlib.closing(SqliteAnswers(cache_file(tmp_path))) as answers:
+        tables = SemanticTables(answers)
+        (course,) = tables.courses()
+        tables.count("2026-11-25", course, {"held_back": 1200, "not_indexed": 7})
+    told = run(filled, "stats", "--days", "36500").output
+    assert "faq: 1,200 calls were not served because another user's question" in told
+    assert "faq: 7 questions are found in the same words only" in told
 
 
 def test_an_approved_pair_becomes_a_wording_and_its_label_right(filled):

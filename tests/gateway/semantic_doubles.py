@@ -39,3 +39,25 @@ async def settled(gateway):
     semantic.desk.follow()
     await semantic.desk.settled()
     await semantic.desk.settled()
+
+
+def broken(row):
+    """Makes an embedder that gives `row` for every text."""
+    return lambda: SuppliedEmbedder(
+        lambda texts: np.array([row for _ in texts]), identity="broken-1", dimensions=DIMENSIONS
+    )
+
+
+one_direction = broken([1.0] * DIMENSIONS)
+zeros = broken([0.0] * DIMENSIONS)
+not_finite = broken([float("nan")] * DIMENSIONS)
+another_length = broken([1.0] * (DIMENSIONS + 1))
+
+
+def sums():
+    """An embedder whose rows are far from unit length: long texts seem near to all."""
+    return SuppliedEmbedder(
+        lambda texts: np.array([_row(text) * len(text) for text in texts]),
+        identity="sums-1",
+        dimensions=DIMENSIONS,
+    )

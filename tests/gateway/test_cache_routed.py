@@ -190,6 +190,26 @@ def test_where_the_policy_s_model_fails_the_incumbent_s_answer_is_kept_as_its_ow
     routed(scenario, policy(SINGLE), rules=(failing,), retry={"retries_max": 0}, **CACHED)
 
 
+def test_in_shadow_an_answer_of_the_policy_s_model_does_not_take_the_incumbent_s_place(
+    routed, tmp_path
+):
+    async def scenario(gateway, provider, mark):
+        await gateway.post(CHAT, ASKED)
+        refile(gateway, tmp_path, policy(SINGLE))
+        _, headers, _ = await gateway.post(CHAT, ASKED)
+        assert cached(headers) == "miss; shadow would have hit"
+        gateway.wired.caches.answers.flush()
+        refile(gateway, tmp_path, None)
+        tables = {"routing": {"pools": {"auto": pool()}}, "price": PRICE, **CACHED}
+        async with Gateway(tmp_path, provider, **tables) as serving:
+            _, headers, _ = await serving.post(CHAT, ASKED)
+        assert cached(headers) == "hit-exact"
+        assert headers["x-farthing-model"] == f"openai/{STRONG}"
+        assert provider.asked == [STRONG, CHEAP]
+
+    routed(scenario, None, cache={"mode": "shadow", "temperature_max": 1.0})
+
+
 def test_a_policy_that_overrides_the_incumbent_s_own_name_counts_too(routed):
     async def scenario(gateway, provider, mark):
         asked = ask("question 1", STRONG)

@@ -18,7 +18,7 @@ from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.cache.semantic.calibration import Judged, calibrated
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp
-from farthing.levers.cache.semantic_tables import SemanticTables
+from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
 __all__ = ["label"]
 
@@ -159,7 +159,9 @@ def _told(config_path: str | None, number: int, *, is_same: bool) -> dict[str, A
         with answers.transaction():
             if is_same:
                 tables.reunite(row.key, row.entry)
-                tables.approve(row.key, row.entry, row.tenant, "person", now_us)
+                tables.approve(
+                    WordingRow(0, row.key, row.entry, "person", None), row.tenant, now_us
+                )
             else:
                 tables.part(row.key, row.entry, row.tenant, now_us)
             tables.tell_verdict(row.call_id, "same" if is_same else "different", "person")

@@ -118,6 +118,8 @@ def semantic_accounts(
                 "hits": account.hits,
                 "alias_hits": account.alias_hits,
                 "checks": account.checks,
+                "held_back": counts.get("held_back", 0),
+                "not_indexed": counts.get("not_indexed", 0),
                 "would_hits": counts.get("would_hits", 0),
                 "would_save_usd": Money(counts.get("would_save_nd", 0)),
                 "saved_usd": account.saved,
@@ -164,7 +166,20 @@ def print_semantic(told: Sequence[dict[str, Any]], days: int) -> None:
     out = console()
     out.print(made)
     for row in told:
-        out.print(f"{row['feature'] or 'unattributed'}: {_in_words(row)}", markup=False)
+        name = row["feature"] or "unattributed"
+        out.print(f"{name}: {_in_words(row)}", markup=False)
+        if row["held_back"]:
+            out.print(
+                f"{name}: {row['held_back']:,} calls were not served because another user's question "
+                "was not confirmed yet, or asked once only",
+                markup=False,
+            )
+        if row["not_indexed"]:
+            out.print(
+                f"{name}: {row['not_indexed']:,} questions are found in the same words only: one "
+                "user or key asked many that say nearly the same",
+                markup=False,
+            )
     out.print()
 
 

@@ -44,6 +44,7 @@ _VERSION: Final = "hits"  # what is judged of it
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"openai-version"})
 
 Kept = Callable[[Entry, Asked, Stored], None]
+Given = Callable[[Inbound, Asked, Stored], None]
 
 
 class NotCached(CallerError):
@@ -63,6 +64,7 @@ class ExactCache:
         self._clock = clock
         self.comparer: Comparer | None = None  # where hits are compared with fresh answers
         self.listeners: list[Kept] = []  # told of each answer that was kept, tool calls apart
+        self.given: list[Given] = []  # told of each call that was served to the very same words
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call from the cache, or from what lies behind.
@@ -78,14 +80,14 @@ class ExactCache:
         if reason:
             self._answers.count(asked.feature, "bypass", _class_of(reason), now_us)
             return self._passed(inbound, proceed, asked, f"bypass; {reason}")
-        found, asked = self._find(asked, now_us)
+        found, as_found = self._find(asked, now_us)
         if found is None:
             self._answers.count(asked.feature, "miss", "", now_us)
             return self._passed(inbound, proceed, asked, "miss")
         if asked.rules.mode == "shadow" or not self._may_serve(asked):
             self._answers.count(asked.feature, "shadow", "", now_us)
             return self._passed(inbound, proceed, asked, "miss; shadow would have hit")
-        return self._served(inbound, proceed, asked, found)
+        return self._served(inbound, proceed, as_found, found)
 
     def _find(self, asked: Asked, now_us: int) -> tuple[Found | None, Asked]:
         """What may be served, and the call as it was found by.
@@ -111,8 +113,11 @@ class ExactCache:
         except NotReplayable as error:
             self._answers.count(asked.feature, "miss", "another form", now_us)
             told_ = f"miss; stored in another form: {error}"
-            return await self._passed(inbound, proceed, asked, told_)
+            return await self._passed(inbound, proceed, inbound.asked or asked, told_)
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
+        if found.is_same_text:
+            for hear in self.given:
+                hear(inbound, asked, found.answer.stored)
         plain = "" if found.is_same_text else "plain"
         self._answers.count(asked.feature, "hit-exact", plain, now_us)
         if self.comparer is None:

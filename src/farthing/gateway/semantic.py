@@ -2,34 +2,41 @@
 
 In shadow nothing waits for it: the look-up runs beside the call, and the answers are compared when
 the real one is there. A call waits (at most `wait_ms_max`) only where something may be served.
+A miss says in the header in a word why nothing was.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 from typing import Final
 
 from farthing.clock import Clock
 from farthing.codecs import NotReplayable
+from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.modes import ModesBoard
-from farthing.gateway.replaying import Replayer
+from farthing.gateway.replaying import CACHE_HEADER, Replayer
 from farthing.gateway.semantic_after import LEVER, After, Pending
 from farthing.gateway.semantic_desk import SemanticDesk
 from farthing.gateway.semantic_plan import Found, Plan, Position
 from farthing.gateway.semantic_planner import Planner
+from farthing.gateway.semantic_principal import principal_of
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked
+from farthing.levers.cache import Answers, Asked, Stored, TenantKeys
 from farthing.levers.cache.semantic_settings import SemanticSettings
-from farthing.levers.cache.semantic_tables import SemanticTables
+from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
 __all__ = ["SemanticCache"]
 
 _ALIAS: Final = b"hit-alias"
 _SEMANTIC: Final = b"hit-semantic"
+_HEARD_MAX: Final = 20_000
+
+Pause = Callable[[float], Awaitable[None]]
 
 
 class SemanticCache:
@@ -55,19 +62,44 @@ class SemanticCache:
         self._clock = clock
         self._board = board
         self._random = random
+        self._heard: set[tuple[str, str, str]] = set()  # of whom it was noted already
+        self.pause: Pause = asyncio.sleep
         self.desk = desk
         self.after = after
 
     def __call__(self, inbound: Inbound, proceed: Proceed) -> Awaitable[Outcome]:
         """Serve the call from a like question's answer, or from what lies behind."""
         asked = inbound.asked
-        plan = None if asked is None else self._planner.plan(inbound, asked)
-        if asked is None or plan is None or self._board.is_stopped:
+        if asked is None:
             return proceed(inbound)
+        plan = self._planner.plan(inbound, asked)
+        if plan is None:
+            return _telling(proceed(inbound), asked, self._planner.why_not(asked))
         position = self.desk.position(plan.course.course)
-        if position.stopped:
-            return proceed(inbound)
+        if position.stopped or self._board.is_stopped:
+            return _telling(proceed(inbound), asked, "stopped")
         return self._served(inbound, proceed, asked, plan, position)
+
+    def heard(self, inbound: Inbound, asked: Asked, stored: Stored) -> None:
+        """Somebody was served an exact answer: he asks what its first asker did."""
+        keys, prints, key = asked.keys, asked.prints, inbound.caller.key
+        if keys is None or prints is None or not self._planner.is_on(asked.feature):
+            return
+        user = inbound.call.attribution.user
+        known = (stored.call_id, "" if key is None else key.id, user)
+        if known in self._heard:
+            return
+        if len(self._heard) >= _HEARD_MAX:
+            self._heard.clear()
+        self._heard.add(known)
+        self.desk.note(partial(self._asked_again, prints.key, keys, key, user))
+
+    def _asked_again(
+        self, entry: bytes, keys: TenantKeys, key: VirtualKey | None, user: str
+    ) -> None:
+        """In the thread."""
+        principal = principal_of(key, user, keys, self._settings.unnamed)
+        self.desk.reader.sharing.asked_again(entry, keys.tenant_mark, principal)
 
     def start(self) -> None:
         """Begin to follow what other workers write."""
@@ -85,65 +117,85 @@ class SemanticCache:
         standing = position.standing
         is_back = standing.breaches > 0 and standing.threshold is None
         if plan.mode != "shadow" and not is_check and not is_back:
-            entry = self.desk.wording(plan.key)
-            outcome = None if entry is None else self._give(inbound, asked, plan, entry, _ALIAS)
-            if outcome is not None:
+            row = self.desk.wording(plan)
+            given = None if row is None else self._give(inbound, asked, plan, row.entry, _ALIAS)
+            if row is not None and isinstance(given, Outcome):
                 self._note(plan, inbound, None, "hit-alias")
-                return outcome
+                return await self._paused(inbound, given, is_own=row.writer == plan.writer)
         looking = self.desk.look(plan)
-        if _may_serve(plan, position) and not is_check:
+        why = _why_not_waited(plan, position, is_back=is_back)
+        if not why and is_check:
+            why = "checked"
+        elif not why:
             found = await self._waited(looking)
-            outcome = self._hit(inbound, asked, plan, found)
-            if outcome is not None:
-                return outcome
-        return await self._passed(inbound, proceed, plan, looking, is_check=is_check)
+            given = self._hit(inbound, asked, plan, found)
+            if isinstance(given, Outcome):
+                is_own = _writer_of(found) == plan.writer
+                return await self._paused(inbound, given, is_own=is_own)
+            why = given
+        going = self._passed(inbound, proceed, plan, looking, is_check=is_check)
+        return await _telling(going, asked, why)
 
-    async def _waited(self, looking: asyncio.Future[Found | None]) -> Found | None:
+    async def _paused(self, inbound: Inbound, outcome: Outcome, *, is_own: bool) -> Outcome:
+        """A hit; from another's question it takes a while, and does not say how old it is."""
+        if is_own:
+            return outcome
+        outcome.headers = [pair for pair in outcome.headers if pair[0] != b"age"]
+        if least_ms := self._settings.shared_hit_ms_min:
+            spent_us = self._clock.now_us() - inbound.call.started_us
+            await self.pause(max(0.0, least_ms / 1000 - spent_us / 1_000_000))
+        return outcome
+
+    async def _waited(self, looking: asyncio.Future[Found | None]) -> Found | str:
         """What the look-up found, if it is there in time; it goes on if not."""
         await asyncio.wait((looking,), timeout=self._settings.wait_ms_max / 1000)
-        return looking.result() if looking.done() and not looking.cancelled() else None
+        if not looking.done():
+            return "too-slow"
+        found = None if looking.cancelled() else looking.result()
+        return found or ("unavailable" if self.desk.is_ready else "warming-up")
 
-    def _hit(
-        self, inbound: Inbound, asked: Asked, plan: Plan, found: Found | None
-    ) -> Outcome | None:
-        looked = None if found is None else found.looked
-        if looked is None or looked.chosen is None or looked.decision.action != "serve":
-            return None
+    def _hit(self, inbound: Inbound, asked: Asked, plan: Plan, found: Found | str) -> Outcome | str:
+        """The answer to a like question; else in a word why not. It tells of nobody else's."""
+        if isinstance(found, str):
+            return found
+        looked = found.looked
+        if looked is None:
+            return found.why_not.replace(" ", "-")
         evidence = looked.decision.evidence
-        if evidence is None or evidence.cosine < self._settings.near_min:
-            return None
+        if looked.chosen is None or evidence is None or looked.decision.action != "serve":
+            return looked.decision.told
+        if evidence.cosine < self._settings.near_min:
+            return "nothing-near"
         entry = looked.chosen.entry
-        outcome = self._give(inbound, asked, plan, entry, _SEMANTIC)
-        if outcome is None:
-            self.desk.later(partial(self.desk.reader.drop, entry))
-            return None
+        given = self._give(inbound, asked, plan, entry, _SEMANTIC)
+        if isinstance(given, str):
+            if given == "gone":
+                self.desk.later(partial(self.desk.reader.drop, entry))
+            return given
         now_us = self._clock.now_us()
         tenant = plan.keys.tenant_mark
-        self._answers.write(
-            lambda answers: SemanticTables(answers).approve(
-                plan.key, entry, tenant, "semantic", now_us
-            )
-        )
-        self.desk.note_wording(plan.key, entry)
+        row = WordingRow(0, plan.key, entry, "semantic", looked.chosen.writer)
+        self._answers.write(lambda answers: SemanticTables(answers).approve(row, tenant, now_us))
+        self.desk.note_wording(row)
         self._note(plan, inbound, found, "hit-semantic")
-        return outcome
+        return given
 
     def _give(
         self, inbound: Inbound, asked: Asked, plan: Plan, entry: bytes, told: bytes
-    ) -> Outcome | None:
-        """The answer that stands under `entry`; None where there is none that may be given."""
+    ) -> Outcome | str:
+        """The answer that stands under `entry`; else in a word why it may not be given."""
         now_us = self._clock.now_us()
         answer = self._answers.find_key(entry, plan.keys, now_us)
         if answer is None:
-            return None
+            return "gone"
         age_s_max = asked.directives.age_s_max
         age_us = now_us - answer.stored.created_us
         if age_s_max is not None and age_us > age_s_max * 1_000_000:
-            return None
+            return "too-old"
         try:
             outcome = self._replayer.give(inbound, answer, lever=LEVER, told=told, now_us=now_us)
         except NotReplayable:
-            return None
+            return "another-form"
         self._answers.used(entry, now_us)
         self._answers.count(asked.feature, told.decode(), "", now_us)
         name = "hits" if told is _SEMANTIC else "alias_hits"
@@ -220,3 +272,26 @@ def _result(found: Found | None, *, is_check: bool) -> str:
     if decision.entry is None:
         return "vetoed" if decision.comparison is not None else "nothing near"
     return "near" if decision.action == "judge" else "apart"
+
+
+async def _telling(going: Awaitable[Outcome], asked: Asked, why: str) -> Outcome:
+    """What comes, with the reason why this layer served nothing, unless more was said already."""
+    outcome = await going
+    is_miss = why and asked.rules.mode == "on" and not asked.verdict.why_not_served
+    if is_miss and first(outcome.headers, CACHE_HEADER) is None:
+        outcome.headers.append((CACHE_HEADER, f"miss; semantic={why}".encode("latin-1", "replace")))
+    return outcome
+
+
+def _why_not_waited(plan: Plan, position: Position, *, is_back: bool) -> str:
+    """Why a call waits for no look-up, in a word; empty: it does."""
+    if plan.mode != "serve":
+        return plan.mode
+    if is_back:
+        return "back-in-shadow"
+    return "" if _may_serve(plan, position) else "uncertified"
+
+
+def _writer_of(found: Found | str) -> str | None:
+    chosen = None if isinstance(found, str) or found.looked is None else found.looked.chosen
+    return None if chosen is None else chosen.writer

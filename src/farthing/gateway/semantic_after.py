@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from farthing.call import Endpoint
 from farthing.clock import Clock
 from farthing.gateway.aside import Aside, Asker
 from farthing.gateway.inbound import Inbound
@@ -21,10 +22,10 @@ from farthing.gateway.semantic_desk import SemanticDesk
 from farthing.gateway.semantic_judge import answer_mark, cheap_verdict, judge_question, said_of
 from farthing.gateway.semantic_plan import Found, Plan
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked, Stored
+from farthing.levers.cache import Answers, Asked, Stored, TenantKeys
 from farthing.levers.cache.semantic import Decision
 from farthing.levers.cache.semantic_settings import SemanticSettings
-from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables
+from farthing.levers.cache.semantic_tables import LabelRow, SemanticTables, WordingRow
 from farthing.money import ZERO, Money
 
 __all__ = ["LEVER", "After", "Pending"]
@@ -48,21 +49,23 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     is_drawn: bool
 
 
+class _Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the thread found out about two answers; `marks` stand for what they say."""
+
+    verdict: bool | None
+    fresh: str
+    stored: str
+    marks: tuple[bytes, bytes]
+
+
 class _Word(msgspec.Struct, frozen=True):
     """What a judge said: whether the answers are the same (None: it could not tell)."""
 
     verdict: bool | None
     judge: str
     propensity: float
+    compared: _Compared
     cost: Money = ZERO
-
-
-class _Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """What the thread found out about two answers."""
-
-    verdict: bool | None
-    fresh: str
-    stored: str
 
 
 class After:
@@ -96,8 +99,11 @@ class After:
 
     def kept(self, entry: Entry, asked: Asked, stored: Stored) -> None:
         """The answer to a call was stored: see what it tells of the one that was near."""
-        del asked
         pending = self._pending.pop(entry.call_id, None)
+        if pending is None and asked.prints is not None and asked.keys is not None:
+            keys = asked.keys  # asked for afresh: it may be another answer than was confirmed
+            mark = partial(_mark_of, keys, entry.endpoint, stored)
+            self._desk.later(partial(self._desk.reader.replace, asked.prints.key, keys, mark))
         if pending is None or len(self._tasks) >= _TASKS_MAX:
             return
         task = asyncio.get_running_loop().create_task(self._follow(pending, entry, stored))
@@ -126,13 +132,16 @@ class After:
         found = await pending.looking
         compared = await self._compare(pending, found, entry, stored)
         plan = pending.plan
-        mark = answer_mark(compared.fresh)
-        self._desk.later(partial(self._desk.reader.keep, plan, found, mark))
+        self._desk.later(partial(self._desk.reader.keep, plan, found, compared.marks[0]))
         decision = _near(found, self._settings.near_min)
         if found is None or decision is None:
             return
-        if decision.would_serve or (decision.comparison and decision.comparison.is_clear):
+        self._alike(plan, found, (b"", b""))
+        is_clear = decision.comparison is not None and decision.comparison.is_clear
+        if decision.would_serve or (is_clear and not decision.barred):
             self._count(plan, {"would_hits": 1, "would_save_nd": entry.cost.nanodollars})
+        if decision.is_held_back:
+            self._count(plan, {"held_back": 1})
         propensity = self._propensity(pending, decision)
         if propensity is None or not compared.stored:
             return
@@ -140,7 +149,7 @@ class After:
             self._ask(pending, found, decision, compared, propensity)
             return
         judge = "nobody" if compared.verdict is None else "cheap"
-        word = _Word(compared.verdict, judge, propensity)
+        word = _Word(compared.verdict, judge, propensity, compared)
         self._judged(pending, found, decision, word)
 
     async def _compare(
@@ -148,15 +157,16 @@ class After:
     ) -> _Compared:
         """Read both answers, in the thread: large ones take a while."""
         chosen = None if found is None or found.looked is None else found.looked.chosen
-        other = None
+        other, keys = None, pending.plan.keys
         if chosen is not None and _near(found, self._settings.near_min) is not None:
-            keys, now_us = pending.plan.keys, self._clock.now_us()
-            other = self._answers.find_key(chosen.entry, keys, now_us)
+            other = self._answers.find_key(chosen.entry, keys, self._clock.now_us())
 
         def read() -> _Compared:
             fresh = said_of(entry.endpoint, stored)
             old = "" if other is None else said_of(entry.endpoint, other.stored)
-            return _Compared(verdict=cheap_verdict(fresh, old), fresh=fresh, stored=old)
+            marks = answer_mark(keys, fresh), answer_mark(keys, old)
+            verdict = cheap_verdict(fresh, old)
+            return _Compared(verdict=verdict, fresh=fresh, stored=old, marks=marks)
 
         return await self._desk.run(read)
 
@@ -196,7 +206,8 @@ class After:
                     return  # it failed or said something else: no verdict, whatever is true
                 if words[-1] == "DIFFERENT":
                     break
-            word = _Word(words == ["SAME", "SAME"], model, propensity, cost)
+            verdict = words == ["SAME", "SAME"]
+            word = _Word(verdict, model, propensity, compared, cost)
             self._judged(pending, found, decision, word)
 
         if not self._aside.offer(job, lever=LEVER, feature=plan.course.feature):
@@ -207,13 +218,14 @@ class After:
         plan, call_id = pending.plan, pending.inbound.call.id
         assert decision.evidence is not None  # noqa: S101 - it is near
         now_us = self._clock.now_us()
+        is_serving = plan.mode == "serve" and found.position.standing.threshold is not None
         label = LabelRow(
             course=plan.course.course,
             tenant=plan.keys.tenant_mark,
             features=decision.evidence.features,
             is_wrong=said.verdict is not True,
             propensity=said.propensity,
-            is_serving=plan.mode == "serve" and found.position.standing.threshold is not None,
+            is_serving=is_serving and not decision.barred,  # else others' questions could end it
             judge=said.judge,
             at_us=now_us,
             call_id=call_id,
@@ -221,25 +233,42 @@ class After:
         word = {True: "same", False: "different", None: "nobody could tell"}[said.verdict]
         entry = bytes.fromhex(decision.entry or "")
         tenant = plan.keys.tenant_mark
+        writer = found.looked.chosen.writer if found.looked and found.looked.chosen else None
+        is_label = decision.barred != "other words"  # such a pair is never served: it tells nothing
+        if said.verdict and is_label:
+            self._alike(plan, found, said.compared.marks)
 
         def write(answers: Any) -> None:
             tables = SemanticTables(answers)
-            tables.add_label(label)
+            if is_label:
+                tables.add_label(label)
             tables.tell_verdict(call_id, word, said.judge)
             if said.verdict and plan.mode in ("assisted", "serve"):
-                tables.approve(plan.key, entry, tenant, said.judge, now_us)
+                wording = WordingRow(0, plan.key, entry, said.judge, writer)
+                tables.approve(wording, tenant, now_us)
             elif said.verdict is False:
                 tables.part(plan.key, entry, tenant, now_us)
 
         self._desk.note(partial(self._answers.write, write))
-        amounts = {"labels": 1, "judge_nd": said.cost.nanodollars}
+        amounts = {"labels": int(is_label), "judge_nd": said.cost.nanodollars}
         amounts["judged"] = int(said.cost > ZERO)
         amounts["wrong"] = int(said.verdict is False)
         amounts["checks"] = int(pending.is_check and decision.action == "serve")
         self._count(plan, amounts)
 
+    def _alike(self, plan: Plan, found: Found, answers: tuple[bytes, bytes]) -> None:
+        """Have it noted that a question was near another one, and whether their answers agree."""
+        other = None if found.looked is None else found.looked.chosen
+        if other is not None:
+            sharing = self._desk.reader.sharing
+            self._desk.later(partial(sharing.asked_alike, plan, other, answers))
+
     def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
         self._desk.note(partial(self._desk.reader.count, plan, amounts))
+
+
+def _mark_of(keys: TenantKeys, endpoint: Endpoint, stored: Stored) -> bytes:
+    return answer_mark(keys, said_of(endpoint, stored))
 
 
 def _near(found: Found | None, near_min: float) -> Decision | None:

@@ -16,6 +16,7 @@ from farthing.gateway.semantic_reader import SemanticReader
 from farthing.levers.cache import Answers
 from farthing.levers.cache.semantic import Embedder
 from farthing.levers.cache.semantic_settings import SemanticSettings
+from farthing.levers.cache.semantic_tables import WordingRow
 
 __all__ = ["SemanticDesk"]
 
@@ -62,13 +63,13 @@ class SemanticDesk:
         """Where a course stands; nothing is proven of one that nobody has asked in yet."""
         return self.reader.positions.get(course, _NOWHERE)
 
-    def wording(self, key: bytes) -> bytes | None:
-        """The entry whose answer an approved wording has."""
-        return self.reader.wordings.get(key)
+    def wording(self, plan: Plan) -> WordingRow | None:
+        """The approved wording that a call uses, where its principal may have that answer."""
+        return self.reader.sharing.wording(plan.key, plan.writer)
 
-    def note_wording(self, key: bytes, entry: bytes) -> None:
+    def note_wording(self, row: WordingRow) -> None:
         """Know of an approved wording before it comes back from the store."""
-        self.reader.wordings[key] = entry
+        self.reader.sharing.wordings[row.key] = row
 
     def look(self, plan: Plan) -> asyncio.Future[Found | None]:
         """Look a question up; None: no time for it, or it failed."""

@@ -6,13 +6,12 @@ two answers are the same only if it says so in both orders.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from farthing.call import Endpoint
 from farthing.codecs import shown
 from farthing.evidence import fields, normalised, numeric, parses
-from farthing.levers.cache import Stored
+from farthing.levers.cache import Stored, TenantKeys
 
 __all__ = ["answer_mark", "cheap_verdict", "judge_question", "said_of"]
 
@@ -45,11 +44,9 @@ def said_of(endpoint: Endpoint, stored: Stored) -> str:
     return shown(endpoint, stored.body, is_stream=stored.is_stream).text
 
 
-def answer_mark(said: str) -> bytes:
-    """What stands for what an answer says: the same for answers that differ in form alone."""
-    return hashlib.sha256(" ".join(said.split()).casefold().encode("utf-8", "replace")).digest()[
-        :16
-    ]
+def answer_mark(keys: TenantKeys, said: str) -> bytes:
+    """What stands for what an answer says, within its tenant: the same where form alone differs."""
+    return keys.mark("answer", " ".join(said.split()).casefold())
 
 
 def cheap_verdict(one: str, other: str) -> bool | None:

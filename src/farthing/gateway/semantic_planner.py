@@ -8,6 +8,7 @@ from typing import Final
 from farthing.codecs import Canonical
 from farthing.gateway.inbound import Inbound
 from farthing.gateway.semantic_plan import Plan
+from farthing.gateway.semantic_principal import principal_of
 from farthing.levers.cache import Asked, TenantKeys
 from farthing.levers.cache.semantic import Template
 from farthing.levers.cache.semantic.course import Terms, course_id, terms_of
@@ -61,7 +62,7 @@ class Planner:
             space=space,
             key=prints.key,
             text=text,
-            writer="" if mark is None else mark.hex(),
+            writer=principal_of(inbound.caller.key, user, keys, self._settings.unnamed),
             user=mark,
             keys=keys,
             mode=mode,
@@ -69,6 +70,25 @@ class Planner:
             terms=terms,
             course=course,
         )
+
+    def why_not(self, asked: Asked) -> str:
+        """Why there is no plan for a call that the exact cache looked up, in a word; for the header."""
+        request = asked.request
+        if request is None or asked.verdict.why_not_served or not self.is_on(asked.feature):
+            return ""
+        reasons = (
+            (asked.directives.is_exact_only, "exact-asked"),
+            (request.has_tool_turns, "tools"),
+            (not request.has_slot, "no-text"),
+            (not request.is_first_turn, "history"),
+            (bool(asked.verdict.why_not_kept), "not-kept"),
+            (len(request.slot) > self._settings.text_chars_max, "long"),
+        )
+        return next((reason for applies, reason in reasons if applies), "no-text")
+
+    def is_on(self, feature: str) -> bool:
+        """Whether it looks at calls of a feature at all."""
+        return self._rules_of(feature).mode != "off"
 
     def _slot(self, partition: bytes, slot: str) -> tuple[bytes, str]:
         """What must be equal, typed variables of a template included, and what is compared."""

@@ -20,6 +20,7 @@ import msgspec
 from farthing.clock import Clock
 from farthing.gateway.semantic_log import asked_row
 from farthing.gateway.semantic_plan import Found, Plan, Position
+from farthing.gateway.semantic_sharing import Sharing
 from farthing.levers.cache import CacheStoreError, SqliteAnswers, TenantKeys, Vault, cache_file
 from farthing.levers.cache.seal import BadSeal, Sealer
 from farthing.levers.cache.semantic import Embedder, Lookup, sign
@@ -89,9 +90,10 @@ class SemanticReader:
         self._sealer = Sealer()
         self._running: dict[bytes, _Running] = {}
         self.positions: dict[bytes, Position] = {}  # read by the event loop
-        self.wordings: dict[bytes, bytes] = {}  # the same
+        self.sharing = Sharing(settings, write)  # what is shared in it, too
         self._counts: dict[bytes, tuple[CourseRow, Counter[str]]] = {}
-        self._marks = [0, 0, 0, 0]  # questions, wordings, apart, labels: what has been read
+        # Questions, wordings, apart, labels, sightings: what has been read.
+        self._marks = [0, 0, 0, 0, 0]
         self._purged = 0
 
     def begin(self) -> None:
@@ -99,7 +101,9 @@ class SemanticReader:
         self._embedder = self._make_embedder()
         self._answers = SqliteAnswers(self._path)
         self._tables = SemanticTables(self._answers)
-        self._shelf = Shelf(self._embedder.dimensions, self._settings.index_entries_max)
+        room = self._settings.index_entries_max
+        self._shelf = Shelf(self._embedder.dimensions, room, self.sharing.sightings)
+        self.sharing.held = self._shelf.held
         self._embedder.embed(["Warm up."])
         sign("Warm up.")
         self._begin_again()
@@ -113,9 +117,9 @@ class SemanticReader:
         """Read afresh: at the start, and after something was purged."""
         self._purged = self._answers.last_purge()
         self._shelf.clear()
-        self.wordings.clear()
+        self.sharing.clear()
         self._marks[0] = self._tables.last_question()
-        self._marks[1] = self._marks[2] = 0
+        self._marks[1] = self._marks[2] = self._marks[4] = 0
         self._marks[3] = self._marks[3] or self._tables.last_label()
         self._follow_wordings()
         room = self._settings.index_entries_max
@@ -154,20 +158,30 @@ class SemanticReader:
 
     def keep(self, plan: Plan, found: Found | None, answer: bytes) -> None:
         """Have a question whose answer was just stored; `answer` stands for what that says."""
+        is_new = self._shelf.held(plan.key) is None
+        if is_new and not self.sharing.may_keep(plan, found, self._clock.now_us()):
+            self.count(plan, {"not_indexed": 1})
+            return
         vector = self._embedder.embed([plan.text])[0] if found is None else found.vector
         held = Held(plan.key, plan.text, plan.writer, answer)
         if self._shelf.state(plan.space) is not None:
             self._shelf.add(plan.space, held, vector)
-        sealed = self._sealer.seal(
-            plan.keys.payload_key,
-            msgspec.msgpack.encode(
-                Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
-            ),
-            QUESTION_PLACE + plan.key,
-        )
-        row = QuestionRow(0, plan.key, plan.keys.tenant_mark, plan.space, sealed)
-        identity = self._embedder.identity
-        self._write(lambda answers: SemanticTables(answers).keep_question(row, identity))
+        row = QuestionRow(0, plan.key, plan.keys.tenant_mark, plan.space, b"")
+        said = Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
+        self._keep(row, plan.keys, said)
+
+    def _keep(self, row: QuestionRow, keys: TenantKeys, question: Question) -> None:
+        plain, place = msgspec.msgpack.encode(question), QUESTION_PLACE + row.entry
+        sealed = self._sealer.seal(keys.payload_key, plain, place)
+        kept, identity = msgspec.structs.replace(row, sealed=sealed), self._embedder.identity
+        self._write(lambda answers: SemanticTables(answers).keep_question(kept, identity))
+
+    def replace(self, entry: bytes, keys: TenantKeys, mark: Callable[[], bytes]) -> None:
+        """Another answer, for which `mark` stands, came to a stored question without a look-up."""
+        row = self._tables.question(entry, self._embedder.identity)
+        question = None if row is None else self._opened(row, keys)
+        if row is not None and question is not None and question.answer != (answer := mark()):
+            self._keep(row, keys, msgspec.structs.replace(question, answer=answer))
 
     def drop(self, entry: bytes) -> None:
         """Forget a question whose answer is gone."""
@@ -215,13 +229,20 @@ class SemanticReader:
         return False
 
     def _put(self, row: QuestionRow, keys: TenantKeys) -> None:
+        question = self._opened(row, keys)
+        if question is None:
+            return
+        held = Held(row.entry, question.text, question.writer, question.answer)
+        if self._shelf.held(row.entry) != held:  # it may have another answer, another asker now
+            self._shelf.add(row.space, held, unpacked(question.vector))
+
+    def _opened(self, row: QuestionRow, keys: TenantKeys) -> Question | None:
+        """A stored question; None where its key is gone, or it is not ours."""
         try:
             plain = self._sealer.open(keys.payload_key, row.sealed, QUESTION_PLACE + row.entry)
-            question = msgspec.msgpack.decode(plain, type=Question)
+            return msgspec.msgpack.decode(plain, type=Question)
         except (BadSeal, msgspec.DecodeError):
-            return  # its key is gone, or it is not ours
-        held = Held(row.entry, question.text, question.writer, question.answer)
-        self._shelf.add(row.space, held, unpacked(question.vector))
+            return None
 
     # Following what all workers write.
 
@@ -245,7 +266,7 @@ class SemanticReader:
         self._marks[0] = news[-1].id
         owners: dict[bytes, TenantKeys] | None = None
         for row in news:
-            if self._shelf.state(row.space) is None or self._shelf.holds(row.entry):
+            if self._shelf.state(row.space) is None:
                 continue
             if owners is None:
                 owners = {keys.tenant_mark: keys for keys in self._vault.tenants()}
@@ -255,14 +276,16 @@ class SemanticReader:
     def _follow_wordings(self) -> None:
         for row in self._tables.wordings(self._marks[1]):
             self._marks[1] = row.id
-            self.wordings[row.key] = row.entry
+            self.sharing.learn(row)
             self._shelf.same[row.key] = row.entry
         for row in self._tables.apart(self._marks[2]):
             self._marks[2] = row.id
             self._shelf.apart.add((row.key, row.entry))
-            if self.wordings.get(row.key) == row.entry:
-                del self.wordings[row.key]
+            if self.sharing.part(row.key, row.entry):
                 self._shelf.same.pop(row.key, None)
+        for row in self._tables.sightings(self._marks[4]):
+            self._marks[4] = row.id
+            self.sharing.sightings.note(row.entry, row.principal, row.answer)
 
     def _follow(self, plan: Plan) -> _Running:
         """The course of a plan, followed from now on."""

@@ -55,7 +55,7 @@ def wire_semantic(
     desk = SemanticDesk(settings, Path(config.ledger.data_dir), answers, clock, make)
     after = After(answers, desk, clock, settings, evidence.aside)
     exact.listeners.append(after.kept)
-    return SemanticCache(
+    semantic = SemanticCache(
         settings=settings,
         answers=answers,
         planner=planner,
@@ -66,3 +66,5 @@ def wire_semantic(
         board=evidence.board,
         random=Random(),  # noqa: S311 - which answers are checked, not a secret
     )
+    exact.given.append(semantic.heard)
+    return semantic

@@ -311,14 +311,18 @@ def test_what_is_set_for_a_feature_counts_over_what_is_set_for_all(settings, fea
     assert rules_of(whole, "f").ttl_s == ttl_s
 
 
-def test_a_file_of_the_form_before_is_taken_over_with_its_answers(tmp_path):
-    from farthing.levers.cache.schema import SCHEMA
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_a_form_before_is_taken_over_with_its_answers(tmp_path, version):
+    from farthing.levers.cache.schema import SCHEMA, SEMANTIC
 
     with sqlite3.connect(cache_file(tmp_path)) as db:
-        db.executescript(SCHEMA + "PRAGMA user_version = 1;")
+        db.executescript(SCHEMA + SEMANTIC * (version - 1) + f"PRAGMA user_version = {version};")
         db.execute("INSERT INTO entries VALUES (x'01', x'02', 'faq', 1, 2, 1, 0, 1, x'00')")
     db.close()
     with contextlib.closing(SqliteAnswers(cache_file(tmp_path))) as answers:
         assert answers.find(b"\x01", 1) == (b"\x01", b"\x00")
-        assert answers.connection.execute("SELECT COUNT(*) FROM questions").fetchone() == (0,)
+        for table in ("questions", "sightings"):
+            count = f"SELECT COUNT(*) FROM {table}"
+            assert answers.connection.execute(count).fetchone() == (0,)
+        assert answers.connection.execute("SELECT writer FROM wordings").fetchall() == []
     SqliteAnswers(cache_file(tmp_path)).close()

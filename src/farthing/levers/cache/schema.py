@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["SCHEMA", "SEMANTIC", "VERSION"]
+__all__ = ["SCHEMA", "SEMANTIC", "SIGHTINGS", "VERSION"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 SCHEMA: Final = """
 CREATE TABLE entries (
     key BLOB PRIMARY KEY,
@@ -88,5 +88,24 @@ CREATE TRIGGER entries_end AFTER DELETE ON entries BEGIN
     DELETE FROM questions WHERE entry = OLD.key;
     DELETE FROM wordings WHERE entry = OLD.key;
     DELETE FROM apart WHERE entry = OLD.key;
+END;
+"""
+
+# Who else asked for an entry, and whose wordings lead to it (version 3).
+SIGHTINGS: Final = """
+CREATE TABLE sightings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL, tenant BLOB NOT NULL,
+    principal BLOB NOT NULL, answer BLOB NOT NULL, UNIQUE (entry, principal, answer)
+);
+CREATE INDEX sightings_by_principal ON sightings (principal);
+ALTER TABLE wordings ADD COLUMN writer BLOB;
+DROP TRIGGER entries_end;
+CREATE TRIGGER entries_end AFTER DELETE ON entries BEGIN
+    DELETE FROM aliases WHERE entry = OLD.key;
+    DELETE FROM marks WHERE entry = OLD.key;
+    DELETE FROM questions WHERE entry = OLD.key;
+    DELETE FROM wordings WHERE entry = OLD.key;
+    DELETE FROM apart WHERE entry = OLD.key;
+    DELETE FROM sightings WHERE entry = OLD.key;
 END;
 """

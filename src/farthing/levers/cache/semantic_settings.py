@@ -9,8 +9,18 @@ from msgspec import Meta
 
 from farthing.money import Money
 
-__all__ = ["FeatureSemantic", "SemanticMode", "SemanticRules", "SemanticSettings", "semantic_rules"]
+__all__ = [
+    "Admission",
+    "FeatureSemantic",
+    "SemanticMode",
+    "SemanticRules",
+    "SemanticSettings",
+    "Unnamed",
+    "semantic_rules",
+]
 
+Admission = Literal["first", "second"]
+Unnamed = Literal["key", "tenant"]
 SemanticMode = Literal["off", "shadow", "assisted", "serve"]
 _Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -104,6 +114,46 @@ class SemanticSettings(
             "tell; empty: such pairs count as wrong until a person says otherwise."
         ),
     ] = ""
+    confirmations_min: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How many users (keys, where none is named) must have asked, with answers "
+            "that agree, before other users may be served from it in other words; the first "
+            "counts. What a person approved needs none. 1: whoever asked first.",
+        ),
+    ] = 3
+    unnamed: Annotated[
+        Unnamed,
+        Meta(
+            description="Whose the calls are that name no user: each `key`'s, or all of the "
+            "`tenant`'s together."
+        ),
+    ] = "key"
+    admission: Annotated[
+        Admission,
+        Meta(
+            description="Whether the `first` question of its kind may be served from, or only one "
+            "that was asked, or nearly, a `second` time."
+        ),
+    ] = "first"
+    near_inserts_per_hour_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many questions a user or key may add an hour, at each worker, beside "
+            "four or more of its own that say nearly the same; others are found in the very same "
+            "words only.",
+        ),
+    ] = 60
+    shared_hit_ms_min: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How long a call at least takes that is served from another user's "
+            "question, so that its time tells less; 0: no longer than it takes.",
+        ),
+    ] = 0
     wait_ms_max: Annotated[
         int,
         Meta(ge=1, description="How long a call waits for a look-up where it may be served."),

@@ -17,11 +17,13 @@ from farthing.levers.cache.store import SqliteAnswers
 
 __all__ = [
     "PERSON",
+    "ApartRow",
     "AskedRow",
     "CourseRow",
     "LabelRow",
     "QuestionRow",
     "SemanticTables",
+    "SightingRow",
     "WordingRow",
 ]
 
@@ -41,11 +43,31 @@ class QuestionRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class WordingRow(msgspec.Struct, frozen=True, gc=False):
-    """A wording that may have an entry's answer, or (in `apart`) must not."""
+    """A wording that may have an entry's answer: who says so, and who asked for that first."""
 
     id: int
     key: bytes
     entry: bytes
+    source: str
+    writer: str | None
+
+
+class ApartRow(msgspec.Struct, frozen=True, gc=False):
+    """A wording that must not have an entry's answer."""
+
+    id: int
+    key: bytes
+    entry: bytes
+
+
+class SightingRow(msgspec.Struct, frozen=True, gc=False):
+    """A principal asked for an entry again; `answer` is what his agrees with, empty: he has none."""
+
+    id: int
+    entry: bytes
+    tenant: bytes
+    principal: str
+    answer: bytes
 
 
 class LabelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -125,13 +147,22 @@ class SemanticTables:
             (row.entry, row.tenant, row.space, embedder, row.sealed),
         )
 
-    def approve(self, key: bytes, entry: bytes, tenant: bytes, source: str, at_us: int) -> None:
-        """Let a wording have an entry's answer, as long as that is there."""
+    def approve(self, row: WordingRow, tenant: bytes, at_us: int) -> None:
+        """Let a wording have an entry's answer, as long as that is there; its id is given here."""
+        writer = None if row.writer is None else bytes.fromhex(row.writer)
         self._db.execute(
-            "INSERT OR REPLACE INTO wordings (key, entry, tenant, source, at_us)"
-            " SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM entries WHERE key = ?2)"
+            "INSERT OR REPLACE INTO wordings (key, entry, tenant, source, at_us, writer)"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM entries WHERE key = ?2)"
             " AND NOT EXISTS (SELECT 1 FROM apart WHERE key = ?1 AND entry = ?2)",
-            (key, entry, tenant, source, at_us),
+            (row.key, row.entry, tenant, row.source, at_us, writer),
+        )
+
+    def see(self, row: SightingRow) -> None:
+        """Note that a principal asked for an entry again, as long as that is there."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO sightings (entry, tenant, principal, answer)"
+            " SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM entries WHERE key = ?1)",
+            (row.entry, row.tenant, bytes.fromhex(row.principal), row.answer),
         )
 
     def part(self, key: bytes, entry: bytes, tenant: bytes, at_us: int) -> None:
@@ -251,6 +282,15 @@ class SemanticTables:
         )
         return [QuestionRow(*row) for row in rows]
 
+    def question(self, entry: bytes, embedder: str) -> QuestionRow | None:
+        """The question of an entry."""
+        row = self._db.execute(
+            "SELECT id, entry, tenant, space, sealed FROM questions"
+            " WHERE entry = ? AND embedder = ?",
+            (entry, embedder),
+        ).fetchone()
+        return None if row is None else QuestionRow(*row)
+
     def new_questions(self, embedder: str, after: int, most: int) -> list[QuestionRow]:
         """Questions that came after an id."""
         rows = self._db.execute(
@@ -267,16 +307,30 @@ class SemanticTables:
     def wordings(self, after: int) -> list[WordingRow]:
         """Approved wordings that came after an id."""
         rows = self._db.execute(
-            "SELECT id, key, entry FROM wordings WHERE id > ? ORDER BY id", (after,)
+            "SELECT id, key, entry, source, writer FROM wordings WHERE id > ? ORDER BY id", (after,)
         )
-        return [WordingRow(*row) for row in rows]
+        return [
+            WordingRow(number, key, entry, source, None if writer is None else writer.hex())
+            for number, key, entry, source, writer in rows
+        ]
 
-    def apart(self, after: int) -> list[WordingRow]:
+    def sightings(self, after: int) -> list[SightingRow]:
+        """Sightings that came after an id."""
+        rows = self._db.execute(
+            "SELECT id, entry, tenant, principal, answer FROM sightings WHERE id > ? ORDER BY id",
+            (after,),
+        )
+        return [
+            SightingRow(number, entry, tenant, principal.hex(), answer)
+            for number, entry, tenant, principal, answer in rows
+        ]
+
+    def apart(self, after: int) -> list[ApartRow]:
         """Pairs kept apart that came after an id."""
         rows = self._db.execute(
             "SELECT id, key, entry FROM apart WHERE id > ? ORDER BY id", (after,)
         )
-        return [WordingRow(*row) for row in rows]
+        return [ApartRow(*row) for row in rows]
 
     def labels(self, course: bytes, until: int) -> list[LabelRow]:
         """The labels of a course up to an id, in order."""

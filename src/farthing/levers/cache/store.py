@@ -15,12 +15,13 @@ from typing import Final
 import msgspec
 
 from farthing.errors import FarthingError
-from farthing.levers.cache.schema import SCHEMA, SEMANTIC, VERSION
+from farthing.levers.cache.schema import SCHEMA, SEMANTIC, SIGHTINGS, VERSION
 
 __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_file"]
 
 _FILE: Final = "cache.sqlite"
 _OPEN_S: Final = 10.0  # workers that start together make the file one after the other
+_FORMS: Final = (SCHEMA, SEMANTIC, SIGHTINGS)  # what each version added
 _FIND: Final = "SELECT key, payload FROM entries WHERE key = ? AND expires_us > ?"
 _FIND_ALIAS: Final = (
     "SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
@@ -122,13 +123,13 @@ class SqliteAnswers:
     def _prepare(self) -> None:
         with self.transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, 1, VERSION):
+            if version not in range(VERSION + 1):
                 raise CacheStoreError(
                     f"{self._path} was written by another version of Farthing. Nothing was "
                     "changed. Remove the file; a cache fills again."
                 )
             if version != VERSION:
-                for statement in _statements(SEMANTIC if version else SCHEMA + SEMANTIC):
+                for statement in _statements("".join(_FORMS[version:])):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {VERSION:d}")
 
@@ -272,9 +273,14 @@ class SqliteAnswers:
             " OR key IN (SELECT entry FROM marks WHERE mark = ?3))",
             limits,
         )
+        if purge.mark is not None:
+            self._db.execute(
+                "DELETE FROM sightings WHERE principal = ?1 OR substr(principal, 17) = ?1",
+                (purge.mark,),
+            )
         if purge.tenant is None or (purge.feature, purge.mark, purge.before_us) != (None,) * 3:
             return
-        for table in ("labels", "courses", "accounts", "apart", "wordings"):
+        for table in ("labels", "courses", "accounts", "apart", "wordings", "sightings"):
             self._db.execute(f"DELETE FROM {table} WHERE tenant = ?", (purge.tenant,))  # noqa: S608 - ours
 
     # For reports.

@@ -8,17 +8,19 @@ question itself is equal: a view holds entries of one scope and one fingerprint 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from farthing.levers.cache.semantic.guards import Comparison, compare
+from farthing.levers.cache.semantic.guards import Comparison, Finding, compare
 from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, evidence_of
 from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.strangers import are_alike
 from farthing.levers.cache.semantic.volatility import volatility_of
 
 __all__ = [
     "COMPARED",
     "Action",
+    "Bar",
     "Candidate",
     "Decision",
     "Lookup",
@@ -32,7 +34,9 @@ __all__ = [
 
 Mode = Literal["off", "shadow", "assisted", "serve"]
 Action = Literal["serve", "judge", "miss", "bypass"]
+Bar = Literal["", "other words", "unconfirmed", "asked once"]
 COMPARED = 5
+_NOTHING = "nothing-near"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +54,19 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An entry near the question, as the index and the store know it."""
+    """An entry near the question, as the index and the store know it.
+
+    `is_shared`: others than its writer may have its answer. `is_admitted`: it was asked for often
+    enough to be served at all.
+    """
 
     neighbour: Neighbour
     signature: Signature
     writer: str = ""
     is_stale: bool = False
     is_quarantined: bool = False
+    is_shared: bool = True
+    is_admitted: bool = True
 
 
 class Near(Protocol):
@@ -85,6 +95,16 @@ class Near(Protocol):
     @property
     def is_quarantined(self) -> bool:
         """Whether its answer must not be given to this question."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others than its writer may have its answer."""
+        ...
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether it was asked for often enough to be served at all."""
         ...
 
 
@@ -122,11 +142,16 @@ class Decision:
     """What to do, why, and all that the log keeps of it.
 
     `would_serve` says what `serve` mode would have done. `score` is None where there was nothing
-    to score. `judge`: call upstream now, compare the answers afterwards.
+    to score. `judge`: call upstream now, compare the answers afterwards. `barred` is why an entry
+    may not be served even if it is good enough, `is_held_back` that it is. `told` is the reason in a word, for the
+    caller: it tells of no other principal's question that he might not be served from.
     """
 
     action: Action
     reason: str
+    told: str = ""
+    barred: Bar = ""
+    is_held_back: bool = False
     entry: str | None = None
     would_serve: bool = False
     score: float | None = None
@@ -138,19 +163,45 @@ def propose(lookup: Lookup, view: View) -> Decision:
     """The decision for one question; deterministic."""
     rules = view.rules
     if rules.mode == "off":
-        return Decision(action="bypass", reason="the semantic layer is off here")
+        return Decision(action="bypass", reason="the semantic layer is off here", told="off")
     if not lookup.is_first_turn:
-        return Decision(action="bypass", reason="the request has a history: exact matches only")
+        reason = "the request has a history: exact matches only"
+        return Decision(action="bypass", reason=reason, told="history")
     if volatility_of(lookup.signature.plain) == "live":
-        return Decision(action="bypass", reason="the answer changes by the minute")
+        return Decision(action="bypass", reason="the answer changes by the minute", told="live")
     usable = [one for one in view.candidates if not one.is_stale and not one.is_quarantined]
+    free = [one for one in usable if not _barred(lookup, one)]
+    decision = _proposed(lookup, free, rules)
+    if decision.would_serve or len(free) == len(usable):
+        return decision
+    # What is barred neither hides nor helps what may be served; it is compared, so that it may
+    # be confirmed.
+    whole = _proposed(lookup, usable, rules)
+    return decision if whole.would_serve else replace(whole, told=decision.told)
+
+
+def _barred(lookup: Lookup, candidate: Near) -> Bar:
+    """Why a candidate may not be served to this principal, whatever its words."""
+    if candidate.writer != lookup.writer and not candidate.is_shared:
+        return "unconfirmed"
+    return "" if candidate.is_admitted else "asked once"
+
+
+def _proposed(lookup: Lookup, usable: Sequence[Near], rules: Rules) -> Decision:
     if not usable:
-        return Decision(action="miss", reason="nothing is stored near this question")
+        return Decision(action="miss", reason="nothing is stored near this question", told=_NOTHING)
+    is_near = usable[0].neighbour.cosine >= rules.grey_cosine_min
     chosen, comparison = _nearest_unvetoed(lookup.signature, usable, rules)
     if chosen is None:
-        return Decision(action="miss", reason=_told("vetoed", comparison), comparison=comparison)
+        return Decision(
+            action="miss",
+            reason=_told("vetoed", comparison),
+            told=f"guard:{_guard(comparison)}" if is_near else _NOTHING,
+            comparison=comparison,
+        )
     evidence = evidence_of(chosen.neighbour, [one.neighbour for one in usable], comparison)
-    return _decided(lookup, chosen, comparison, evidence, rules)
+    decision = _decided(lookup, chosen, comparison, evidence, rules)
+    return decision if is_near or decision.would_serve else replace(decision, told=_NOTHING)
 
 
 def _nearest_unvetoed(
@@ -187,19 +238,29 @@ def _decided(
     lookup: Lookup, chosen: Near, comparison: Comparison, evidence: Evidence, rules: Rules
 ) -> Decision:
     score = score_of(evidence, comparison, rules.scorer)
-    reason, may_serve = _verdict(comparison, evidence, score, rules)
-    if may_serve and chosen.writer != lookup.writer and not _is_covered(comparison):
-        reason, may_serve = "another principal wrote it, in other words", False
+    reason, told = _verdict(comparison, evidence, score, rules)
+    may_serve = not told
+    barred = _barred(lookup, chosen)
+    if chosen.writer != lookup.writer and not are_alike(
+        lookup.signature, chosen.signature, comparison
+    ):
+        barred = "other words"
+    is_held_back = may_serve and bool(barred)
+    if barred and is_held_back:
+        reason, may_serve = _BARRED[barred], False
     action: Action = "miss"
     if may_serve and rules.mode == "serve":
         action = "serve"
-    elif may_serve or evidence.cosine >= rules.grey_cosine_min:
+    elif may_serve or not told or evidence.cosine >= rules.grey_cosine_min:
         action = "judge"
     if may_serve and rules.mode != "serve":
         reason = f"{rules.mode}: would serve, {reason}"
     return Decision(
         action=action,
         reason=reason,
+        told=told or ("" if may_serve else _NOTHING),
+        barred=barred,
+        is_held_back=is_held_back,
         entry=chosen.neighbour.entry,
         would_serve=may_serve,
         score=score,
@@ -210,28 +271,42 @@ def _decided(
 
 def _verdict(
     comparison: Comparison, evidence: Evidence, score: float, rules: Rules
-) -> tuple[str, bool]:
+) -> tuple[str, str]:
+    """The reason in a sentence, and in a word why not to serve; empty: serve."""
     is_seen = rules.scorer is not None or not comparison.is_vetoed  # labels may outweigh a veto
     if rules.threshold is not None and is_seen:
         said = f"score {score:.3f} of {rules.threshold:.3f} certified"
-        return said, score >= rules.threshold
+        return said, "" if score >= rules.threshold else "score"
     if not comparison.is_clear:
-        return _told("vetoed" if comparison.is_vetoed else "doubted", comparison), False
+        verb = "vetoed" if comparison.is_vetoed else "doubted"
+        return _told(verb, comparison), f"guard:{_guard(comparison)}"
     if evidence.cosine < rules.cosine_min:
-        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", False
+        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", _NOTHING
     if 0 <= evidence.margin < rules.margin_min and evidence.features[2] < 1:
-        return f"another answer is as near: margin {evidence.margin:.3f}", False
+        return f"another answer is as near: margin {evidence.margin:.3f}", "two-answers"
     if not rules.is_uncertified_allowed:
-        return f"cosine {evidence.cosine:.3f} and no doubt, but nothing is certified", False
-    return f"cosine {evidence.cosine:.3f} and no doubt; uncertified", True
+        said = f"cosine {evidence.cosine:.3f} and no doubt, but nothing is certified"
+        return said, "uncertified"
+    return f"cosine {evidence.cosine:.3f} and no doubt; uncertified", ""
 
 
-def _is_covered(comparison: Comparison) -> bool:
-    """At most one word on each side that the other does not say; stops planted questions."""
-    return all(len(words) <= 1 for words in comparison.unmatched)
+_BARRED = {
+    "other words": "another principal wrote it, in other words",
+    "unconfirmed": "another principal wrote it, and too few others were given the same answer",
+    "asked once": "it was asked once only",
+}
+
+
+def _finding(comparison: Comparison) -> Finding:
+    """The finding that counts: a veto before a doubt."""
+    vetoes = [one for one in comparison.findings if one.kind == "veto"]
+    return (vetoes or list(comparison.findings))[0]
+
+
+def _guard(comparison: Comparison) -> str:
+    return _finding(comparison).guard.replace(" ", "-")
 
 
 def _told(verb: str, comparison: Comparison) -> str:
-    wanted = "veto" if verb == "vetoed" else "doubt"
-    found = [one for one in comparison.findings if one.kind == wanted] or comparison.findings
-    return f"{verb} by {found[0].guard}: {found[0].detail}"
+    found = _finding(comparison)
+    return f"{verb} by {found.guard}: {found.detail}"

@@ -20,6 +20,7 @@ from farthing.levers.cache.semantic.decision import (
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.index import Partition
 from farthing.levers.cache.semantic.scorer import Neighbour
+from farthing.levers.cache.semantic.sightings import Sightings
 from farthing.levers.cache.semantic.signature import Signature, sign
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ __all__ = ["QUESTION_PLACE", "Held", "Looked", "Question", "Shelf", "packed", "u
 
 QUESTION_PLACE = b"question"  # with the entry's key: where a sealed question stands
 _NEIGHBOURS = 8
+_FURTHER = 64  # neighbours among which those are sought that may be served
 _SIGNATURES_MAX = 5_000
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a question, sealed. `vector` is float16; `answer` stands for what it says.
 
-    `writer` stands for who asked it, within the tenant; empty where nobody was named.
+    `writer` stands for who asked it, within the tenant; empty where nobody is told apart.
     """
 
     text: str
@@ -57,13 +59,15 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """What a look-up found: the decision, the nearest cosines, whose answer it is about.
 
-    `nearest` is whose question is nearest, where a guard's veto left none to choose.
+    `nearest` is whose question is nearest, where a guard's veto left none to choose. `own_alike`
+    counts the asker's own questions that are nearly the same as this one.
     """
 
     decision: Decision
     cosines: tuple[float, ...] = ()
     chosen: Held | None = None
     nearest: Held | None = None
+    own_alike: int = 0
 
 
 class _Space(msgspec.Struct):
@@ -75,7 +79,15 @@ class _Space(msgspec.Struct):
 class _Candidate:
     """A question near another one; signed once it is compared, for that takes a while."""
 
-    __slots__ = ("_held", "_shelf", "is_quarantined", "is_stale", "neighbour")
+    __slots__ = (
+        "_held",
+        "_shelf",
+        "is_admitted",
+        "is_quarantined",
+        "is_shared",
+        "is_stale",
+        "neighbour",
+    )
 
     def __init__(
         self, shelf: Shelf, held: Held, neighbour: Neighbour, *, is_quarantined: bool
@@ -84,6 +96,8 @@ class _Candidate:
         self._held = held
         self.neighbour = neighbour
         self.is_quarantined = is_quarantined
+        self.is_shared = shelf.sightings.is_shared(held.entry)
+        self.is_admitted = shelf.sightings.is_admitted(held.entry)
         self.is_stale = False  # an answer that has expired is not found when it is to be served
 
     @property
@@ -100,7 +114,8 @@ class _Candidate:
 class Shelf:
     """At most `entries_max` questions; the space unused for longest goes first."""
 
-    def __init__(self, dimensions: int, entries_max: int) -> None:
+    def __init__(self, dimensions: int, entries_max: int, sightings: Sightings) -> None:
+        self.sightings = sightings
         self._dimensions = dimensions
         self._entries_max = entries_max
         self._spaces: OrderedDict[bytes, _Space] = OrderedDict()
@@ -117,9 +132,10 @@ class Shelf:
         held = self._spaces.get(space)
         return None if held is None else held.is_whole
 
-    def holds(self, entry: bytes) -> bool:
-        """Whether a question is here."""
-        return entry in self._places
+    def held(self, entry: bytes) -> Held | None:
+        """A question, if it is here."""
+        space = self._places.get(entry)
+        return None if space is None else self._spaces[space].held.get(entry)
 
     def count(self, space: bytes) -> int:
         """How many of its questions are here."""
@@ -146,6 +162,7 @@ class Shelf:
         room.partition.add(held.entry, vector)
         room.held[held.entry] = held
         self._places[held.entry] = space
+        self.sightings.stored(held.entry, held.writer, held.answer)
         while len(self._places) > self._entries_max and len(self._spaces) > 1:
             self._drop(next(iter(self._spaces)))
 
@@ -157,6 +174,7 @@ class Shelf:
             room.partition.remove(entry)
             room.held.pop(entry, None)
         self._signatures.pop(entry, None)
+        self.sightings.gone(entry)
 
     def clear(self) -> None:
         """Forget all."""
@@ -165,6 +183,7 @@ class Shelf:
         self._signatures.clear()
         self.same.clear()
         self.apart.clear()
+        self.sightings.clear()
 
     def look(
         self,
@@ -179,7 +198,7 @@ class Shelf:
         if room is None:
             return Looked(decision=propose(lookup, View(candidates=(), rules=rules)))
         self._spaces.move_to_end(space)
-        near = [one for one in room.partition.search(vector, _NEIGHBOURS + 1) if one[0] != key]
+        near = self._near(room, key, vector, lookup.writer)
         candidates = [
             _Candidate(
                 self,
@@ -187,16 +206,38 @@ class Shelf:
                 Neighbour(entry.hex(), self._answer(room, entry), cosine),
                 is_quarantined=(key, entry) in self.apart,
             )
-            for entry, cosine in near[:_NEIGHBOURS]
+            for entry, cosine in near
         ]
         decision = propose(lookup, View(candidates=candidates, rules=rules))
         entry = bytes.fromhex(decision.entry) if decision.entry else b""
+        alike_min = (1 + rules.grey_cosine_min) / 2
         return Looked(
             decision=decision,
             cosines=tuple(round(cosine, 4) for _, cosine in near[:3]),
             chosen=room.held.get(entry),
             nearest=room.held.get(near[0][0]) if near else None,
+            own_alike=sum(
+                cosine >= alike_min and room.held[entry].writer == lookup.writer
+                for entry, cosine in near
+            ),
         )
+
+    def _near(
+        self, room: _Space, key: bytes, vector: npt.NDArray[np.float32], writer: str
+    ) -> list[tuple[bytes, float]]:
+        """The nearest; where others' hide those that may be served, as many of these further off."""
+        near = [one for one in room.partition.search(vector, _NEIGHBOURS + 1) if one[0] != key]
+        near = near[:_NEIGHBOURS]
+        if all(self._is_free(room.held[entry], writer) for entry, _ in near):
+            return near
+        found = [one for one in room.partition.search(vector, _FURTHER) if one[0] != key]
+        free = [one for one in found if self._is_free(room.held[one[0]], writer)][:_NEIGHBOURS]
+        return near + [one for one in free if one not in near]
+
+    def _is_free(self, held: Held, writer: str) -> bool:
+        sightings = self.sightings
+        is_his = held.writer == writer or sightings.is_shared(held.entry)
+        return is_his and sightings.is_admitted(held.entry)
 
     def _answer(self, room: _Space, entry: bytes) -> str:
         """What stands for an entry's answer; approved wordings share the answer of the first."""
@@ -223,6 +264,7 @@ class Shelf:
         for entry in gone.held:
             self._places.pop(entry, None)
             self._signatures.pop(entry, None)
+            self.sightings.unloaded(entry)
 
 
 def packed(vector: npt.NDArray[np.float32]) -> bytes:
