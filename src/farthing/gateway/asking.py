@@ -101,7 +101,8 @@ class Asking:
         call = inbound.call
         feature = call.attribution.feature
         try:
-            read = self._known.read(call.endpoint, inbound.body)
+            whose = f"{call.attribution.tenant}\0{head.credential}"
+            read = self._known.read(call.endpoint, inbound.body, whose)
             targets = self._targets.find(call.model, protocol_of(call.endpoint))
             keys = self._vault.keys(call.attribution.tenant, now_us)
         except NotCanonical:

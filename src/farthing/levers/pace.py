@@ -27,6 +27,9 @@ class Pace:
         self._whole: dict[_Kind, deque[int]] = {}
         self._first: dict[_Kind, deque[int]] = {}
 
+    def __len__(self) -> int:
+        return len(self._whole) + len(self._first)
+
     def note(self, kind: _Kind, took_us: int, *, is_streamed: bool) -> None:
         """A whole answer took so long, or the first bytes of a streamed one."""
         seen = self._first if is_streamed else self._whole

@@ -266,6 +266,15 @@ def test_the_same_bytes_for_another_endpoint_are_another_request():
     assert len({one.request.shape for one in read_as}) > 1
 
 
+def test_what_one_has_asked_is_not_known_to_another():
+    body = json.dumps(CHAT).encode()
+    known = KnownRequests()
+    first = known.read(Endpoint.OPENAI_CHAT, body, "acme")
+    other = known.read(Endpoint.OPENAI_CHAT, body, "globex")
+    assert other is not first
+    assert other == first
+
+
 def test_known_requests_take_no_more_memory_than_they_may():
     known = KnownRequests(bytes_max=10_000)
     for number in range(100):

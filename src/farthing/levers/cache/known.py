@@ -1,8 +1,8 @@
 """The requests read of late, by the hash of their bytes: equal bytes are not read twice.
 
 To read a long request, to write it in its one form and to hash that takes several times what
-hashing its bytes takes. Nothing here is a secret of one tenant that another could come by: who
-looks up a body has its bytes already.
+hashing its bytes takes. Whose they are is part of the hash: nobody can tell by the time that it
+takes what another tenant has asked.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ class KnownRequests:
     def __len__(self) -> int:
         return len(self._known)
 
-    def read(self, endpoint: Endpoint, body: bytes) -> Marked:
-        """The request in its one form, with what stands for it.
+    def read(self, endpoint: Endpoint, body: bytes, whose: str = "") -> Marked:
+        """The request in its one form, with what stands for it; `whose` keeps callers apart.
 
         Raises:
             NotCanonical: the body has no one meaning.
         """
-        bytes_hash = hashlib.sha256(endpoint.encode())
+        head = f"{endpoint}\0{whose}".encode("utf-8", "surrogatepass")
+        bytes_hash = hashlib.sha256(b"%d:%b" % (len(head), head))
         bytes_hash.update(body)
         place = bytes_hash.digest()
         known = self._known.get(place)
