@@ -29,7 +29,7 @@ from served_policies import (
 from test_exact_cache import contents
 from test_routing import CHEAP_COST, OTHER_COST, STRONG_COST, ZERO, answered
 
-from farthing.levers.routing.step import Agree, Single
+from farthing.levers.routing.step import Agree, Route, Single
 from farthing.sim import Rule
 
 CHAT = "/v1/chat/completions"
@@ -116,6 +116,19 @@ def test_another_policy_serves_what_it_would_make_itself(
         assert (cached(headers) == "hit-exact") is is_found
 
     routed(scenario, policy(SINGLE), **CACHED)
+
+
+def test_where_a_score_decides_another_policy_is_another_right(routed, tmp_path):
+    by_score = {"easy": Route("input_tokens", 10_000, Single(CHEAP), Single(STRONG))}
+
+    async def scenario(gateway, provider, mark):
+        told = [cached((await gateway.post(CHAT, ASKED))[1]) for _ in range(2)]
+        refile(gateway, tmp_path, policy(by_score, floor=0.97))
+        told.append(cached((await gateway.post(CHAT, ASKED))[1]))
+        assert told == ["miss", "hit-exact", "miss"]
+        assert provider.asked == [CHEAP, CHEAP]
+
+    routed(scenario, policy(by_score), **CACHED)
 
 
 def test_the_incumbent_s_answer_serves_a_routed_call_and_saves_what_that_would_have_cost(

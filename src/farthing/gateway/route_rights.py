@@ -2,7 +2,8 @@
 
 Where the policy that counts now would serve the call by a step of other models than the incumbent
 alone, an answer that the very same step gave before is another of what would come now. The right
-is therefore the step itself, with the snapshots that its certificate names, and nothing else: a
+is therefore the step itself, with the snapshots that its certificate names (and the policy, where
+its scores decide), and nothing else: a
 certificate that is void, a stricter floor, evidence against the class, another step or another
 snapshot is another right, or none, and what was stored under the old one is not found. The
 incumbent's own answers need no right: they are what all others are held against.
@@ -17,7 +18,7 @@ import msgspec
 
 from farthing.call import Attempt, AttemptStatus, Endpoint
 from farthing.gateway.route_steps import scores_of
-from farthing.levers.routing.step import Ask, Single, Step, decide, models_of
+from farthing.levers.routing.step import Ask, Route, Single, Step, decide, models_of
 
 if TYPE_CHECKING:
     from farthing.gateway.inbound import Inbound
@@ -52,7 +53,19 @@ def right_of(decided: Decided) -> bytes:
             return b""
         certified = standing.policy.certificate.snapshots
         snapshots = {name: certified.get(name, "") for name in models_of(decided.step)}
-    return hashlib.sha256(_encode((decided.step, snapshots))).digest()
+    scorer = choice.policy if _goes_by_score(decided.step) else ""
+    return hashlib.sha256(_encode((decided.step, snapshots, scorer))).digest()
+
+
+def _goes_by_score(step: Step) -> bool:
+    """Whether a score decides, which another policy may work out otherwise."""
+    match step:
+        case Single():
+            return False
+        case Route():
+            return True
+        case _:
+            return _goes_by_score(step.otherwise)
 
 
 class Taken(msgspec.Struct, frozen=True):
