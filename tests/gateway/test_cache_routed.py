@@ -119,7 +119,7 @@ def test_another_policy_serves_what_it_would_make_itself(
 
 
 def test_where_a_score_decides_another_policy_is_another_right(routed, tmp_path):
-    by_score = {"easy": Route("input_tokens", 10_000, Single(CHEAP), Single(STRONG))}
+    by_score = {"easy": Route("input_tokens", 10_000.0, Single(CHEAP), Single(STRONG))}
 
     async def scenario(gateway, provider, mark):
         told = [cached((await gateway.post(CHAT, ASKED))[1]) for _ in range(2)]
