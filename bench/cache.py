@@ -10,6 +10,7 @@ their differences mean anything. Ends with one line of JSON; times in microsecon
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import tempfile
@@ -17,6 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from farthing.clock import SystemClock
 from farthing.config import load_config
@@ -35,21 +39,26 @@ HEADERS = [
     (b"user-agent", b"bench"),
 ]
 CLOCK = SystemClock()
-ANSWER = {
-    "id": "chatcmpl-bench",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "gpt-4o",
-    "choices": [
+LONG = {"seed": 200_000}  # asks the provider for an answer of 200 kB
+LONG_MARK = b'"seed": 200000'
+
+
+def answer_of(text: str) -> bytes:
+    """A provider's whole answer, head and body."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    body = json.dumps(
         {
-            "index": 0,
-            "message": {"role": "assistant", "content": "An answer. " * 120, "refusal": None},
-            "logprobs": None,
-            "finish_reason": "stop",
+            "id": "chatcmpl-bench",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "gpt-4o",
+            "choices": [choice],
+            "usage": {"prompt_tokens": 500, "completion_tokens": 300, "total_tokens": 800},
         }
-    ],
-    "usage": {"prompt_tokens": 500, "completion_tokens": 300, "total_tokens": 800},
-}
+    ).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body
 
 
 def request_for(number: int, *, prompt_bytes: int = 2000, **more: object) -> Request:
@@ -75,17 +84,15 @@ MEMO: dict[str, object] = {}
 
 async def provider() -> int:
     """A provider that answers every request at once; its port."""
-    body = json.dumps(ANSWER).encode()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    whole = head % len(body) + body
+    short, long = (answer_of(text) for text in ("An answer. " * 120, "An answer. " * 18_180))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-                await reader.readexactly(length)
-                writer.write(whole)
+                body = await reader.readexactly(length)
+                writer.write(long if LONG_MARK in body else short)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -153,6 +160,14 @@ async def measure(folder: Path) -> dict[str, dict[str, float]]:
         asked = request_for(1, prompt_bytes=size)
         await on.engine.handle(asked)
         rows[f"hit, {size // 1000} kB prompt"] = await timed(on, lambda _, a=asked: a, "hit-exact")
+    # Equal requests of which no two are the same bytes: each is read.
+    rows["hit, 200 kB prompt, other bytes"] = await timed(
+        on, lambda n: request_for(1, prompt_bytes=200_000, user=f"u{n}"), "hit-exact"
+    )
+    for name, more in (("whole", {}), ("streamed", {"stream": True})):
+        asked = request_for(1, **LONG, **more)
+        await on.engine.handle(asked)
+        rows[f"hit, 200 kB answer {name}"] = await timed(on, lambda _, a=asked: a, "hit-exact")
     both = wired(folder / "both", port, cache={"mode": "on"}, coalesce={"mode": "on"})
     rows["miss, with coalescing"] = await timed(both, request_for, "miss")
     rows["hit, with coalescing"] = await timed(both, lambda n: request_for(n % 50), "hit-exact")
@@ -160,9 +175,32 @@ async def measure(folder: Path) -> dict[str, dict[str, float]]:
     on.caches.answers.flush()
     bare = wired(folder / "on", port, cache={"mode": "on", "memory_bytes_max": 0})
     rows["hit, from disk"] = await timed(bare, lambda n: request_for(n % 500), "hit-exact")
+    asked = request_for(1, **LONG)
+    rows["hit, 200 kB answer from disk"] = await timed(bare, lambda _: asked, "hit-exact")
     for engine in (off, on, both, bare):
         await engine.close()
     return rows
+
+
+def floors() -> dict[str, float]:
+    """What the least that can be done with 200 kB takes: a median, in microseconds."""
+    body = request_for(1, prompt_bytes=200_000).body
+    key = AESGCM(bytes(32))
+    sealed = key.encrypt(bytes(12), body, b"")
+    acts: dict[str, Callable[[], object]] = {
+        "SHA-256": lambda: hashlib.sha256(body).digest(),
+        "reading as JSON": lambda: msgspec.json.decode(body),
+        "AES-256-GCM": lambda: key.decrypt(bytes(12), sealed, b""),
+    }
+    found: dict[str, float] = {}
+    for name, act in acts.items():
+        times: list[float] = []
+        for _ in range(ROUNDS):
+            begun = time.perf_counter_ns()
+            act()
+            times.append((time.perf_counter_ns() - begun) / 1000)
+        found[name] = round(median(times), 1)
+    return found
 
 
 def main() -> None:
@@ -170,10 +208,13 @@ def main() -> None:
     print("What does a hit of the exact cache take inside the gateway?")
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=new_event_loop) as r:
         rows = r.run(measure(Path(folder)))
-    print(f"{'':<24}{'p50 us':>10}{'p95 us':>10}{'rounds':>10}")
+    print(f"{'':<34}{'p50 us':>10}{'p95 us':>10}{'rounds':>10}")
     for name, row in rows.items():
-        print(f"{name:<24}{row['p50_us']:>10,.1f}{row['p95_us']:>10,.1f}{row['rounds']:>10,}")
-    print(json.dumps({"bench": "cache", "entries": FULL, "machine": machine_facts(), "rows": rows}))
+        print(f"{name:<34}{row['p50_us']:>10,.1f}{row['p95_us']:>10,.1f}{row['rounds']:>10,}")
+    floor = floors()
+    print("The floor, 200 kB each: " + ", ".join(f"{n} {us:,.0f} us" for n, us in floor.items()))
+    whole = {"bench": "cache", "entries": FULL, "machine": machine_facts()}
+    print(json.dumps(whole | {"rows": rows, "floor_us": floor}))
 
 
 if __name__ == "__main__":

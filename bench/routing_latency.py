@@ -14,6 +14,7 @@ from farthing.codecs import codec_for
 from farthing.config import load_config
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder
+from farthing.gateway.desk import Desk
 from farthing.gateway.evidencing import wire_evidence
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound, Outcome
@@ -23,7 +24,6 @@ from farthing.gateway.route_board import RouteBoard
 from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
-from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import make_upstreams
 from farthing.ledger import CallStatus

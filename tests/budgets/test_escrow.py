@@ -97,11 +97,12 @@ class Escrow(RuleBasedStateMachine):
             assert given.budget in ENFORCED
             assert given.code == "budget_exceeded"
             assert given.spent + given.needed > given.limit
-            assert given.shortfall == given.spent + given.needed - given.limit
+            assert given.shortfall == given.spent + given.reserved + given.needed - given.limit
         else:
             refused = given.busy(self.now_us)
             assert refused.budget in ENFORCED
-            assert refused.spent + refused.reserved + refused.needed >= refused.shortfall
+            told = refused.spent + refused.reserved + refused.needed - refused.limit
+            assert refused.shortfall == max(Money(0), told)
 
     @precondition(lambda self: any(w.is_alive and w.calls for w in self.workers))
     @rule(place=st.integers(0, 99), more=st.integers(0, 200))

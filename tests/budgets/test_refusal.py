@@ -33,6 +33,14 @@ def test_what_is_exceeded_says_how_far_and_until_when():
     )
 
 
+def test_what_others_hold_stands_in_the_arithmetic():
+    held = a_refusal(reserved=Money.usd("0.20"), shortfall=Money.usd("0.88"))
+    assert held.limit + held.shortfall == held.spent + held.reserved + held.needed
+    for told in (str(held), held.midway):
+        assert "has spent 99.58 and holds 0.20 for other calls" in told
+        assert "0.88 more than is left" in told
+
+
 def test_what_is_busy_says_what_is_held_and_to_try_again():
     told = str(a_refusal(code="budget_busy", spent=Money.usd("50"), reserved=Money.usd("49.58")))
     assert "has spent 50.00 and holds 49.58 for other calls" in told

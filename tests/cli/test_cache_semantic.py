@@ -150,3 +150,20 @@ def test_what_goes_takes_questions_and_the_log_with_it(filled, command):
     if command[0] == "forget":
         told = json.loads(run(filled, "stats", "--json", "--days", "36500").output)
         assert told["semantic"] == []
+
+
+def test_near_lists_the_pairs_that_were_drawn_for_people(filled):
+    from farthing.levers.cache.semantic import is_drawn
+
+    rows = json.loads(run(filled, "near", "--json").output)
+    drawn = json.loads(run(filled, "near", "--drawn", "--json").output)
+    assert [row["id"] for row in drawn] == sorted(
+        row["id"] for row in rows if row["judge"] and is_drawn(row["call"])
+    )
+    told = account(filled)
+    assert (told["judge_corrected"], told["judge_words"], told["judge_words_needed"]) == (
+        False, 0, 200,
+    )  # fmt: skip
+    assert "errors are not corrected for (0 of 200 drawn pairs labelled" in " ".join(
+        run(filled, "stats", "--days", "36500").output.split()
+    )

@@ -31,7 +31,8 @@ def test_a_seed_gives_the_same_report_whose_rows_add_up_to_its_total(tmp_path):
     assert {row[0] for row in rows[0]} >= {"answer", "agent", "summary", "triage", "search"}
     for line in ("regenerations", "steps", "turns", "environments", "unattributed"):
         assert line in reports[0]
-    assert re.search(r"Look at +http://127\.0\.0\.1:\d+/metrics", reports[0])
+    assert "Look at" not in reports[0]  # nothing of it runs any more
+    assert "The gateway ends here" in reports[0]
 
 
 @pytest.fixture
@@ -53,6 +54,22 @@ def test_an_interrupted_demo_says_so_and_ends_what_it_started(number, tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted: the simulator and the gateway have ended" in errors
+    assert running_in(tmp_path) == []
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_demo_that_stays_shows_addresses_that_answer_until_it_is_told_to_end(tmp_path):
+    arguments = ("demo", "--tickets", "3", "--stay", "--dir", tmp_path / "demo")
+    with started(*arguments, folder=tmp_path) as process:
+        port = None
+        for line in process.stdout:
+            found = re.search(r"Look at +http://127\.0\.0\.1:(\d+)/metrics", line)
+            port = int(found[1]) if found else port
+            if line.startswith("The gateway stays up"):
+                break
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
     assert running_in(tmp_path) == []
 
 

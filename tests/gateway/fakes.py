@@ -87,6 +87,11 @@ class FakeProvider:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
         self.answers(head, *(chunk(event) for event in events), *(then or (b"0\r\n\r\n",)))
 
+    def script_for(self, body):
+        """What a request is answered with: the next script; the last serves all that come."""
+        del body
+        return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+
     async def _serve(self, reader, writer):
         self._open += 1
         try:
@@ -106,8 +111,7 @@ class FakeProvider:
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.requests.append((lines[0], headers, body))
-                script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
-                for step in script:
+                for step in self.script_for(body):
                     if step is self.CLOSE:
                         return
                     if isinstance(step, asyncio.Event):
@@ -125,6 +129,8 @@ class FakeProvider:
             waiting.cancel()
             raise ConnectionError("the peer hung up")
         reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
 
 
 def chunk(data):

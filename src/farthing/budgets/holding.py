@@ -180,12 +180,16 @@ class Holding:
         if ask.want:
             self._asked(gained, ask, now_us)
 
-    def refusal(self, needed: int, now_us: int, trouble: str = "") -> Refused:
-        """Why a call that needs so much in all can't have it."""
+    def refusal(self, needed: int, now_us: int, trouble: str = "", *, held: int = 0) -> Refused:
+        """Why a call that needs so much in all, and holds `held` of it, can't have it.
+
+        Reserved is what others hold or may yet give out: neither the call's own part nor what is
+        free here, for that it could have.
+        """
         undrained = self.spent - self._drained
-        reserved = max(0, self._leased - undrained)
+        reserved = max(0, self._leased - undrained - max(0, self.free) - held)
         is_lasting = self.exceeds(needed, now_us)
-        missing = self.spent_by_all + needed - self.limit + (0 if is_lasting else reserved)
+        missing = self.spent_by_all + reserved + needed - self.limit
         return Refused(
             code="budget_exceeded" if is_lasting else "budget_busy",
             budget=self.budget.name,

@@ -368,7 +368,7 @@ class Purse:
         if not spent:
             return Wait(lacking, needed, held)
         worst = min(spent, key=lambda h: _SEVERITY.index(h.budget.at_limit))
-        return worst.refusal(held + needed, now_us)
+        return worst.refusal(held + needed, now_us, held=held)
 
     def _starve(self, holding: Holding) -> None:
         """Ask the store for more before the holding runs out."""

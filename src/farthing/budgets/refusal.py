@@ -21,8 +21,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     `budget_exceeded`: spent + needed > limit, even if nobody else had anything reserved; trying
     again is of no use before `resets_us`. `budget_busy`: what other calls have reserved stands in
     the way; some of it comes back as they end. `spent` is what calls have cost so far in the window,
-    `reserved` what is held for calls that run or may begin, `needed` what this call holds already
-    and asks for; `shortfall` is what is missing. `detail` tells of trouble with the store.
+    `reserved` what is held for other calls that run or may begin, `needed` what this call holds
+    already and asks for; `shortfall` is what is missing: spent + reserved + needed - limit. `detail` tells of trouble with the store.
     """
 
     code: Literal["budget_exceeded", "budget_busy"]
@@ -53,13 +53,16 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
             return ""
 
     @property
+    def _held(self) -> str:
+        return f" and holds {self.reserved} for other calls" if self.reserved else ""
+
+    @property
     def midway(self) -> str:
         """The same for a stream that has begun: it stops here."""
-        held = "" if self.is_lasting else f" and holds {self.reserved} for other calls"
         until = f", or wait until {self.resets_at}" if self.is_lasting and self.resets_at else ""
         return (
             f"Budget {self.budget!r} ({self.key}, {self.window}) of {self.limit} USD has spent"
-            f" {self.spent}{held}; to go on, this call may cost up to {self.needed} in all,"
+            f" {self.spent}{self._held}; to go on, this call may cost up to {self.needed} in all,"
             f" {self.shortfall} more than is left. The stream was stopped here; what was sent of it"
             f" is charged. Raise the limit{until}."
         )
@@ -78,6 +81,6 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
         until = f", or wait until {self.resets_at}" if self.resets_at else ""
         return (
             f"Budget {self.budget!r} ({self.key}, {self.window}) of {self.limit} USD has spent"
-            f" {self.spent}; this call may cost up to {self.needed}, {self.shortfall} more than is"
+            f" {self.spent}{self._held}; this call may cost up to {self.needed}, {self.shortfall} more than is"
             f" left. {_NOTHING} Ask for less output, raise the limit{until}."
         )

@@ -32,4 +32,4 @@ class Wait(msgspec.Struct, frozen=True):
     def busy(self, now_us: int, trouble: str = "") -> Refused:
         """The refusal, where waiting was in vain."""
         lacking = [h for h in self.holdings if h.free < self.needed] or list(self.holdings)
-        return lacking[0].refusal(self.held + self.needed, now_us, trouble)
+        return lacking[0].refusal(self.held + self.needed, now_us, trouble, held=self.held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from farthing.cli.output import console, print_json, table
 from farthing.clock import SystemClock
 from farthing.config import load_config
 from farthing.errors import CallerError
+from farthing.levers.cache.semantic.calibration import Judged, calibrated
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp
 from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
@@ -24,11 +26,20 @@ _THRESHOLDS = (0.98, 0.95, 0.92, 0.9, 0.87, 0.85, 0.8, 0.75, 0.7)
 
 
 class _Label(msgspec.Struct, frozen=True):
-    """One look-up that was judged: the score it had, and whether the answers were the same."""
+    """One look-up that was judged: the score it had, and whether the answers were the same.
+
+    `person` is a person's word, where the pair was drawn for one.
+    """
 
     score: float
     same: bool
     propensity: float = 1.0
+    person: bool | None = None
+
+    @property
+    def judged(self) -> Judged:
+        """The judge's word and the person's."""
+        return Judged(not self.same, None if self.person is None else not self.person)
 
 
 @click.command()
@@ -55,8 +66,9 @@ def label(
 ) -> None:
     """Approve or reject a pair that `cache near` lists, or say what a file of LABELS proves.
 
-    LABELS has lines of {"score", "same", "propensity"?}, in the order they came, all from one
-    embedder, one version of the guards and one model.
+    LABELS has lines of {"score", "same", "propensity"?, "person"?}, in the order they came, all from
+    one embedder, one version of the guards and one model. "person" is a person's word (true: the
+    same) on pairs drawn at random; from 200 of them on the judge's errors are allowed for.
     """
     if approve is not None or reject is not None:
         _say(config_path, approve, reject, as_json=as_json)
@@ -68,22 +80,36 @@ def label(
         with labels.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
     read = _read(labels)
+    document = _proven(read, delta)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def _proven(read: Sequence[_Label], delta: float) -> dict[str, Any]:
+    """What the labels prove, band by band."""
     floor = min((one.propensity for one in read), default=1.0)
+    spoken = [one.judged for one in read if one.person is not None]
+    found = calibrated(spoken)
     certifier = Certifier(
         stamp=Stamp(embedder="", guards="", scorer="", model=""),
         delta=delta,
         thresholds=_THRESHOLDS,
         shadow_sampling=floor,
+        judge=None if found is None else found.judge,
+        share=1.0 if found is None else found.share,
     )
     for one in read:
-        certifier.observe(
-            one.score, is_wrong=not one.same, propensity=one.propensity, is_serving=False
-        )
-    document: dict[str, Any] = {
+        is_wrong = not one.same or one.person is False
+        certifier.observe(one.score, is_wrong=is_wrong, propensity=one.propensity, is_serving=False)
+    return {
         "delta": delta,
         "labels": len(read),
         "certified_from": certifier.threshold,
         "labels_needed": certifier.labels_needed,
+        "judge_corrected": found is not None,
+        "judge_words": len(spoken),
         "bands": [
             {
                 "threshold": band.threshold,
@@ -95,10 +121,6 @@ def label(
             for band in certifier.report()
         ],
     }
-    if as_json:
-        print_json(document)
-    else:
-        _print(document)
 
 
 def _say(
@@ -191,7 +213,14 @@ def _print(document: dict[str, Any]) -> None:
     told = (
         "Nothing is certified yet" if start is None else f"Scores from {start:.2f} on are certified"
     )
+    if document["judge_corrected"]:
+        judge = f"The judge's errors are allowed for by {document['judge_words']} words of people"
+    else:
+        judge = "By the judge's word: its own errors are not corrected for"
+    if not document["labels_needed"]:
+        out.print(f"{told}. {judge}; it tells too little for any number of labels.", markup=False)
+        return
     out.print(
-        f"{told}. A band takes {document['labels_needed']} labels without an error, more with errors.",
+        f"{told}. {judge}. A band takes {document['labels_needed']} labels without an error, more with errors.",
         markup=False,
     )

@@ -15,21 +15,33 @@ from farthing.config import Config, load_config
 from farthing.gateway.semantic_log import Words, read_words
 from farthing.levers.cache import SqliteAnswers, Vault
 from farthing.levers.cache.seal import BadSeal, Sealer
+from farthing.levers.cache.semantic.calibration import is_drawn
 from farthing.levers.cache.semantic_tables import AskedRow, SemanticTables
 
 __all__ = ["logged", "near"]
 
 _WAITING = "verdict IN ('', 'nobody could tell') AND entry IS NOT NULL AND guard = ''"
 
+_JUDGED = "judge NOT IN ('', 'person') AND call_id IN (SELECT call_id FROM labels)"
+_LOG_MAX = 200_000
+
 
 @click.command()
 @click.option("--feature", help="Look-ups of this feature.")
 @click.option("--waiting", is_flag=True, help="Those that nobody has judged and no guard doubts.")
+@click.option("--drawn", is_flag=True,
+              help="Those drawn to learn how often the judge errs, oldest first; label them all.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def near(
-    config_path: str | None, *, feature: str | None, waiting: bool, limit: int, as_json: bool
+    config_path: str | None,
+    *,
+    feature: str | None,
+    waiting: bool,
+    drawn: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Questions that were like a stored one, latest first; approve or reject with `cache label`."""
     config = load_config(config_path, os.environ)
@@ -38,8 +50,16 @@ def near(
         where, values = f"{where} AND feature = ?", [feature]
     if waiting:
         where = f"{where} AND {_WAITING}"
+    if drawn:
+        where = f"{where} AND {_JUDGED}"
     with opened(config) as (answers, vault):
+        if drawn:
+            rows = SemanticTables(answers).asked(where, values, _LOG_MAX)
+            ids = [row.id for row in rows if is_drawn(row.call_id)][-limit:]
+            where, values = f"id IN ({', '.join('?' * len(ids))})", ids
         found = logged(config, answers, vault, (where, *values), limit)
+        if drawn:
+            found.reverse()
     if as_json:
         print_json(found)
         return
@@ -53,7 +73,8 @@ def near(
         if row["reason"]:
             out.print(f"        {row['reason']}", markup=False)
     if not found:
-        out.print("No look-up has found anything near yet.", markup=False)
+        told = "No such pair waits." if drawn else "No look-up has found anything near yet."
+        out.print(told, markup=False)
 
 
 def logged(

@@ -15,12 +15,14 @@ from farthing.config import Config
 from farthing.errors import CallerError, ConfigError
 from farthing.levers.cache import SqliteAnswers, TenantKeys, Vault, cache_file, open_vault
 from farthing.levers.cache.seal import BadSeal, Sealer
-from farthing.levers.cache.semantic.course import Course, Label, course_id, terms_of
+from farthing.levers.cache.semantic.calibration import WORDS_NEEDED
+from farthing.levers.cache.semantic.course import Course, course_id, terms_of
 from farthing.levers.cache.semantic.earning import earned
 from farthing.levers.cache.semantic.shelf import QUESTION_PLACE, Question, unpacked
 from farthing.levers.cache.semantic_extra import embedder_of
+from farthing.levers.cache.semantic_labels import course_of, label_of, words_on_drawn
 from farthing.levers.cache.semantic_settings import semantic_rules
-from farthing.levers.cache.semantic_tables import CourseRow, LabelRow, SemanticTables
+from farthing.levers.cache.semantic_tables import CourseRow, SemanticTables
 from farthing.money import Money
 
 __all__ = ["NoCache", "opened", "owners", "print_semantic", "semantic_accounts", "stored_texts"]
@@ -90,9 +92,10 @@ def semantic_accounts(
         keys = known.get(row.tenant)
         terms = terms_of(settings, rules, identity, row.model)
         is_current = keys is not None and course_id(keys, row.feature, terms) == row.course
-        course = Course(terms)
-        if is_current:
-            _fold(course, tables.labels(row.course, tables.last_label()))
+        labels = tables.labels(row.course, tables.last_label()) if is_current else []
+        course = course_of(terms, labels)
+        for one in labels:
+            course.take(label_of(one, course))
         standing = course.standing
         told.append(
             {
@@ -107,6 +110,9 @@ def semantic_accounts(
                 "wrong": standing.wrong,
                 "labels_needed": standing.labels_needed,
                 "breaches": standing.breaches,
+                "judge_corrected": standing.is_corrected,
+                "judge_words": words_on_drawn(labels),
+                "judge_words_needed": WORDS_NEEDED,
                 "stopped": row.stopped,
                 "lookups": account.lookups,
                 "hits": account.hits,
@@ -125,19 +131,6 @@ def semantic_accounts(
             }
         )
     return told
-
-
-def _fold(course: Course, labels: Sequence[LabelRow]) -> None:
-    for row in labels:
-        course.take(
-            Label(
-                features=row.features,
-                is_wrong=row.is_wrong,
-                propensity=row.propensity,
-                is_serving=row.is_serving,
-                vetoes=row.vetoes,
-            )
-        )
 
 
 def _state(row: CourseRow, course: Course, *, is_current: bool) -> str:
@@ -197,8 +190,19 @@ def _in_words(row: dict[str, Any]) -> str:
         return row["stopped"]
     would = f"would have saved ${row['would_save_usd']} on {row['would_hits']:,} calls"
     if row["state"] == "certified":
-        bound = f"at most {row['delta']:.2%} of what it serves is wrong (95 %)"
+        bound = f"at most {row['delta']:.2%} of what it serves is wrong (95 %), {_of_judge(row)}"
         return f"{bound}; net = saved - judging - processor time - wrong answers at that bound"
     needed = row["labels_needed"]
     wants = f", {needed:,} without an error prove {row['delta']:.2%}" if needed else ""
-    return f"{would}; {row['labels']:,} compared, {row['wrong']:,} wrong or unjudged{wants}"
+    return f"{would}; {row['labels']:,} compared, {row['wrong']:,} wrong or unjudged{wants}, {_of_judge(row)}"
+
+
+def _of_judge(row: dict[str, Any]) -> str:
+    """Whether the judge's own errors are allowed for."""
+    words, needed = row["judge_words"], row["judge_words_needed"]
+    if row["judge_corrected"]:
+        return f"the judge's errors allowed for by {words:,} words of people"
+    return (
+        f"by the judge's word, whose errors are not corrected for ({words:,} of {needed:,} drawn "
+        "pairs labelled: cache near --drawn)"
+    )

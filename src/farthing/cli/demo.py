@@ -58,12 +58,18 @@ def _play(options: DemoOptions, *, is_staying: bool) -> None:
         failed = calls - result.answers.get(200, 0)
         _say(f"{calls} calls made, {failed} of them failed\n")
         print_report(_posted(folder, calls))
-        _say(f"\nLook at    {result.address}/metrics and {result.address}/healthz")
-        _say(f"           {result.address}/api/calls/{result.call_id}")
+        if is_staying:
+            _say(f"\nLook at    {result.address}/metrics and {result.address}/healthz")
+            _say(f"           {result.address}/api/calls/{result.call_id}")
+        else:
+            _say("\nThe gateway ends here; --stay keeps it up to look at.")
         _say(f"Then try   farthing --config {folder}/farthing.toml calls --top 5 --by cost")
         _say(f"           farthing --config {folder}/farthing.toml calls show {result.call_id}")
-        if is_staying:
+        if is_staying and sys.stdin.isatty():
             click.pause("The gateway stays up for you; press a key to end it.")
+        elif is_staying:
+            _say("The gateway stays up for you; end it by Ctrl-C or SIGTERM.")
+            signal.pause()
 
 
 def _clear(folder: Path) -> None:

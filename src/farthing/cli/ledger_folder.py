@@ -13,7 +13,7 @@ import msgspec
 
 from farthing.config import load_config
 from farthing.errors import CallerError
-from farthing.ledger import Ledger, LedgerSettings, ReportQuery, instant_us
+from farthing.ledger import Ledger, LedgerSettings, ReportQuery, StoreState, instant_us
 from farthing.ledger.drainer import DrainReport
 from farthing.ledger.layout import Layout
 from farthing.ledger.shares import Bills
@@ -35,6 +35,16 @@ def open_ledger(config_path: str | None, data_dir: str | None) -> Ledger:
     """
     settings = ledger_settings(config_path, data_dir)
     ledger = Ledger.open(Path(settings.data_dir), settings=settings)
+    if ledger.undrained_bytes is not None:
+        missing = (
+            f"what is new in their {ledger.undrained_bytes:,} bytes is not counted"
+            if ledger.undrained_bytes
+            else "they are empty, so nothing is missing"
+        )
+        told = f"{settings.data_dir} can't be written, so its journals were not drained: {missing}."
+        click.echo(f"farthing: {told}", err=True)
+    if ledger.drained is not None and ledger.drained.store is StoreState.FAILED:
+        ledger.check()  # whoever can't read it either is told once
     # Where a gateway's drainer runs, ours stands back, and it is that one which knows.
     drained = ledger.drained or _told_by_drainer(Layout(Path(settings.data_dir)))
     if drained is not None and drained.detail:

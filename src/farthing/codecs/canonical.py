@@ -7,6 +7,7 @@ that we do not know included, but for the few that say how an answer travels and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from typing import Any, Final, cast
@@ -30,6 +31,7 @@ _TEMPERATURE_DEFAULT: Final = 1.0
 _TOOL_TYPES: Final = frozenset({"tool_use", "tool_result"})
 _WHOLE_MAX: Final = 2**53
 _SLOT: Final = {"": "slot"}
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class NotCanonical(ValueError):
@@ -39,8 +41,8 @@ class NotCanonical(ValueError):
 class Canonical(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request in its one form.
 
-    `shape` is all of it but `slot`, the text of the last message where that is a user's plain
-    text. `temperature` is the provider's default where none is given; embeddings have none.
+    `shape` stands for all of it but `slot`, the text of the last message where that is a user's
+    plain text: a SHA-256, for the rest may be long and is only ever compared. `temperature` is the provider's default where none is given; embeddings have none.
     """
 
     shape: bytes
@@ -80,7 +82,7 @@ def canonical_request(endpoint: Endpoint, body: bytes) -> Canonical:
             slot, has_slot = last["content"], True
             last["content"] = _SLOT
     return Canonical(
-        shape=b"%d%b" % (has_slot, _written(request)),
+        shape=hashlib.sha256(b"%d%b" % (has_slot, _written(request))).digest(),
         slot=slot,
         has_slot=has_slot,
         is_first_turn=has_slot and all(t.get("role") != "assistant" for t in turns),
@@ -140,12 +142,16 @@ def _plain(content: Any) -> Any:
 
 
 def _written(request: dict[str, Any]) -> bytes:
-    text = json.dumps(request, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    # No mark that stands between JSON's strings composes with a character within them.
+    """The request with its members in order; no two that differ are written the same."""
     try:
-        return (text if text.isascii() else unicodedata.normalize("NFC", text)).encode()
-    except UnicodeEncodeError as error:  # half of a surrogate pair
+        try:
+            data = _encode(request)
+        except OverflowError:  # a whole number of more than 64 bits; slow
+            data = json.dumps(request, ensure_ascii=False, sort_keys=True).encode()
+    except (UnicodeEncodeError, RecursionError) as error:  # half of a surrogate pair
         raise NotCanonical(str(error)) from error
+    # No mark that stands between JSON's strings composes with a character within them.
+    return data if data.isascii() else unicodedata.normalize("NFC", data.decode()).encode()
 
 
 def _temperature(endpoint: Endpoint, request: dict[str, Any]) -> float:

@@ -9,6 +9,7 @@ import msgspec
 
 __all__ = ["Cut", "NotReplayable", "cut_at_id"]
 
+_MEMBER: Final = b'"created":'
 _CREATED: Final = re.compile(rb'"created":\s*+(\d++)')
 
 
@@ -41,33 +42,39 @@ _ID: Final = b"\0id"
 _TIME: Final = b"\0time"
 
 
-def cut_at_id(body: bytes, answer_id: str, created: int | None) -> Cut:
-    """Cut an answer where its id and its time stand.
+def cut_at_id(body: bytes, answer_id: str, created: int | None, *, is_stream: bool = True) -> Cut:
+    """Cut an answer where its id and its time stand: in each event of a stream, else once.
 
     Within a JSON string quotes are escaped, so the quoted id can't be part of a text.
     """
     if not answer_id:
         return Cut(pieces=[body])
+    most = -1 if is_stream else 1
     quoted = b'"%b"' % answer_id.encode()
     pieces: list[bytes] = []
-    for number, part in enumerate(body.split(quoted)):
+    for number, part in enumerate(body.split(quoted, most)):
         if number:
             pieces.append(_ID)
-        pieces += _without_time(part, created)
+        pieces += _without_time(part, created, most)
     head, mark, _ = answer_id.partition("-")
     if not mark:
         head, mark, _ = answer_id.partition("_")
     return Cut(pieces=pieces, prefix=(head + mark).encode() if mark else b"")
 
 
-def _without_time(part: bytes, created: int | None) -> list[bytes]:
+def _without_time(part: bytes, created: int | None, most: int) -> list[bytes]:
+    """The part without its times, or without the first `most` of them; -1: all."""
     pieces: list[bytes] = []
     start = 0
-    for found in _CREATED.finditer(part):
-        if created is not None and int(found[1]) == created and _is_member(part, found.start()):
+    at = part.find(_MEMBER) if created is not None else -1
+    while at >= 0 and most:
+        found = _CREATED.match(part, at)
+        if found is not None and int(found[1]) == created and _is_member(part, at):
             pieces += (part[start : found.start(1)], _TIME)
             start = found.end()
-    pieces.append(part[start:])
+            most -= 1
+        at = part.find(_MEMBER, at + len(_MEMBER)) if most else -1
+    pieces.append(part[start:] if start else part)
     return pieces
 
 

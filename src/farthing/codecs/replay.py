@@ -137,7 +137,7 @@ def replayed(codec: Codec, view: RequestView, body: bytes, *, is_stream: bool) -
     if view.is_streamed:
         reader = codec.stream(view)
         body = reader.feed(body) + reader.close()[0]
-    return cut_at_id(body, named.id, named.created)
+    return cut_at_id(body, named.id, named.created, is_stream=view.is_streamed)
 
 
 def _named(endpoint: Endpoint, body: bytes, *, is_stream: bool) -> _Named:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import threading
-from itertools import takewhile
+from bisect import bisect_right
 from typing import Final
 
 import msgspec
@@ -95,7 +95,8 @@ class _Watched:
             least_probability=least_probability,
             fresh_every=FRESH_EVERY,
         )
-        self.counted: list[tuple[int, float]] = []  # ids, and the calls that each stands for
+        self.counted: list[int] = []  # ids, in order
+        self._calls = [0.0]  # that all before each of them stand for; and all in the end
         self.repeats: list[Observed] = []
         self._noise: Interval | None = None
         self._is_stale = False
@@ -117,7 +118,8 @@ class _Watched:
         is_judged = compared.evidence.judge == self.rules.judge
         if is_judged and compared.version == self.version:
             self.watch.see(compared.evidence, self.noise)
-            self.counted.append((compared.id, 1 / compared.evidence.probability))
+            self.counted.append(compared.id)
+            self._calls.append(self._calls[-1] + 1 / compared.evidence.probability)
 
     @property
     def is_judge_blind(self) -> bool:
@@ -157,10 +159,11 @@ class _Watched:
         scores = zip(weights, self.repeats, strict=True)
         return math.fsum(weight * one.value for weight, one in scores) / math.fsum(weights)
 
-    def since(self, comparison: int) -> list[float]:
-        """The calls that each of those stands for which counted after that one."""
-        newest = takewhile(lambda counted: counted[0] > comparison, reversed(self.counted))
-        return [calls for _, calls in newest]
+    def since(self, comparison: int) -> tuple[int, float]:
+        """How many counted after that one, and the calls that they stand for."""
+        before = bisect_right(self.counted, comparison)
+        calls = self._calls[-1] - self._calls[before] if before < len(self.counted) else 0.0
+        return len(self.counted) - before, calls
 
 
 class Keeper:
@@ -213,13 +216,13 @@ class Keeper:
             watched = self._read(state)
             if not watched.counted:
                 return state
-            in_mode = watched.since(state.mode_from)
+            in_mode, calls_in_mode = watched.since(state.mode_from)
             standing = Standing(
                 verdict=watched.verdict,
                 comparisons=len(watched.counted),
-                in_mode=len(in_mode),
+                in_mode=in_mode,
                 latest=watched.read_to,
-                calls_in_mode=math.fsum(in_mode),
+                calls_in_mode=calls_in_mode,
             )
 
             def stepped(now: State) -> State:
@@ -242,7 +245,7 @@ class Keeper:
                 rules=watched.rules,
                 finding=watched.finding,
                 is_judge_blind=watched.is_judge_blind,
-                in_mode=len(watched.since(state.mode_from)),
+                in_mode=watched.since(state.mode_from)[0],
                 repeats=len(watched.repeats),
                 noise=watched.noise,
                 agreement=watched.agreement,

@@ -164,7 +164,7 @@ class EvidenceSettings(
     ] = "on"
     running_max: Annotated[
         int, Meta(ge=1, le=256, description="Such jobs that a worker runs at a time.")
-    ] = 4
+    ] = 64
     queue_max: Annotated[
         int, Meta(ge=1, description="Jobs that wait at a worker; what is more is dropped.")
     ] = 64

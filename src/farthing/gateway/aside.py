@@ -23,12 +23,12 @@ from farthing.codecs import codec_for, question_body, shown
 from farthing.errors import FarthingError
 from farthing.evidence.settings import EvidenceSettings
 from farthing.evidence.store import EvidenceStore
+from farthing.gateway.desk import Desk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.refusal import refusal
-from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
 from farthing.ledger import CallStatus, Entry
 from farthing.money import Money

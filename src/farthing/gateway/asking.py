@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from farthing.codecs import REPLAYABLE, SAMPLED, Canonical, NotCanonical, canonical_request
+from farthing.call import Endpoint
+from farthing.codecs import REPLAYABLE, SAMPLED, Canonical, NotCanonical
 from farthing.config import Config
 from farthing.gateway.caller import Caller
 from farthing.gateway.inbound import Inbound
+from farthing.gateway.route_rights import Decided, Taken, right_of
 from farthing.gateway.targets import NoTarget, Target, Targets, protocol_of
 from farthing.levers.cache import (
     NO_DIRECTIVES,
     Asked,
     Directives,
+    KnownRequests,
     NeutralHeaders,
     Rules,
     TenantKeys,
@@ -28,12 +31,29 @@ from farthing.levers.cache import (
     rules_of,
 )
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "Routed"]
 
 _MEMO: Final = "cache"
 _RULES_MAX: Final = 1000
 _TEMPERATURE: Final = b'"temperature"'
+_END_BYTES: Final = 200
 _GIVEN: Final = re.compile(rb'"temperature"\s*:\s*(\d+(?:\.\d+)?)\s*[,}]')
+
+
+class Routed(Protocol):
+    """Who decides by which model a call is served; `farthing.gateway.routing.Routing` is one."""
+
+    def decide(self, inbound: Inbound, /) -> Decided | None:
+        """How the call would be served now; None: it falls to no pool."""
+        ...
+
+    def would_ask(self, decided: Decided, inbound: Inbound, /) -> tuple[tuple[str, str], ...]:
+        """The providers and models that would be asked first."""
+        ...
+
+    def taken_by(self, decided: Decided, endpoint: Endpoint, /) -> Taken | None:
+        """Whose answer a served call got; None where it may not be given again."""
+        ...
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -57,23 +77,32 @@ class Asking:
         self._neutral = NeutralHeaders(config.cache.headers_neutral)
         self._addresses = {name: p.base_url for name, p in config.providers.items()}
         self._rules: dict[str, Rules] = {}
+        self._known = KnownRequests()
+        self.routing: Routed | None = None  # where policies may serve calls
 
     def ask(self, inbound: Inbound, now_us: int) -> Inbound:
         """The same call, with `asked`."""
         if inbound.asked is not None:
             return inbound
-        return msgspec.structs.replace(inbound, asked=self._asked(inbound, now_us))
-
-    def _asked(self, inbound: Inbound, now_us: int) -> Asked:
-        call = inbound.call
-        feature = call.attribution.feature
+        feature = inbound.call.attribution.feature
         rules = self._rules_of(feature)
         head = self._head(inbound.caller)
         never = self._why_never(inbound, rules)
         if never:
-            return _never(rules, feature, never, head.directives)
+            asked = _never(rules, feature, never, head.directives)
+            return msgspec.structs.replace(inbound, asked=asked)
+        routed = None if self.routing is None else self.routing.decide(inbound)
+        asked = self._asked(inbound, now_us, rules, head, routed)
+        return msgspec.structs.replace(inbound, asked=asked, routed=routed)
+
+    def _asked(
+        self, inbound: Inbound, now_us: int, rules: Rules, head: _Head, routed: Decided | None
+    ) -> Asked:
+        call = inbound.call
+        feature = call.attribution.feature
         try:
-            request = canonical_request(call.endpoint, inbound.body)
+            whose = f"{call.attribution.tenant}\0{head.credential}"
+            read = self._known.read(call.endpoint, inbound.body, whose)
             targets = self._targets.find(call.model, protocol_of(call.endpoint))
             keys = self._vault.keys(call.attribution.tenant, now_us)
         except NotCanonical:
@@ -84,13 +113,15 @@ class Asking:
             return _never(rules, feature, "the tenant's secret can't be read")
         if rules.share == "user" and not call.attribution.user:
             return _never(rules, feature, "no user is named")
+        request = read.request
         verdict = decide(request, rules, head.directives)
         not_shared = self._why_not_shared(request, head.directives)
-        prints = None
+        own = None
+        right = b"" if routed is None else right_of(routed)
         if not (verdict.why_not_served and verdict.why_not_kept and not_shared):
-            prints = prints_of(
+            own = prints_of(
                 self._scope(keys, rules, inbound, head),
-                request,
+                read,
                 call.endpoint.value.encode(),
                 b"|".join(map(self._named, targets)),
                 head.digest,
@@ -98,11 +129,14 @@ class Asking:
                 "\0".join(head.directives.documents).encode(),
                 is_canonical=rules.is_canonical,
             )
+        prints = own if own is None or not right else own.under(right)
         return Asked(
             verdict=verdict,
             rules=rules,
             directives=head.directives,
             prints=prints,
+            own=own if right else None,
+            would=self._would(routed, inbound) if right else (),
             keys=keys,
             feature=feature,
             target=(targets[0].provider, targets[0].model),
@@ -110,6 +144,11 @@ class Asking:
             marks=() if verdict.why_not_kept else _marks(keys, inbound, head.directives),
             why_not_shared=not_shared,
         )
+
+    def _would(self, routed: Decided | None, inbound: Inbound) -> tuple[tuple[str, str], ...]:
+        if routed is None or self.routing is None:
+            return ()
+        return self.routing.would_ask(routed, inbound)
 
     def _why_never(self, inbound: Inbound, rules: Rules) -> str:
         """Why the caches can't help, told without reading the body whole; empty: they may.
@@ -121,6 +160,8 @@ class Asking:
             return "not for this endpoint"
         most = max(rules.temperature_max, self._shared_temperature_max)
         if most >= 1 or inbound.call.endpoint not in SAMPLED:
+            return ""
+        if _is_low(inbound.body, most):
             return ""
         count = inbound.body.count(_TEMPERATURE)
         if count > 1:
@@ -189,6 +230,19 @@ _CREDENTIALS: Final = frozenset(
         b"x-goog-api-key",
     }
 )
+
+
+def _is_low(body: bytes, most: float) -> bool:
+    """Whether the body's beginning or end seems to name a low temperature: it is then read whole.
+
+    Clients write the member before or behind the messages; to search all of a long body takes
+    half of what reading it takes.
+    """
+    for part in (body[:_END_BYTES], body[-_END_BYTES:]):
+        given = _GIVEN.search(part)
+        if given is not None and float(given.group(1)) <= most:
+            return True
+    return False
 
 
 def _never(

@@ -10,7 +10,7 @@ import msgspec
 
 from farthing.clock import Clock
 from farthing.config import Config
-from farthing.gateway.asking import Asking
+from farthing.gateway.asking import Asking, Routed
 from farthing.gateway.caching import ExactCache
 from farthing.gateway.coalescing import Coalesce
 from farthing.gateway.evidencing import EvidenceWired
@@ -35,6 +35,12 @@ class CachesWired(msgspec.Struct, frozen=True, kw_only=True):
     stages: tuple[Stage | None, ...] = ()
     answers: Answers | None = None
     semantic: SemanticCache | None = None
+    asking: Asking | None = None
+
+    def route_by(self, routing: Routed | None) -> None:
+        """Ask `routing` by what right an answer is given."""
+        if self.asking is not None:
+            self.asking.routing = routing
 
     def listen(self, feedback: FeedbackDesk, clock: Clock) -> None:
         """Take answers that people call bad out of the caches."""
@@ -73,7 +79,7 @@ def wire_caches(
     told = config.gateway.stream_cost
     coalesce = Coalesce(asking, clock, told) if is_coalescing else None
     if answers is None:
-        return CachesWired(stages=(coalesce,))
+        return CachesWired(stages=(coalesce,), asking=asking)
     exact = ExactCache(answers, asking, Replayer(pricer, told), clock)
     if config.evidence.is_used and config.evidence.exact_cache:
         exact.comparer = evidence.comparer
@@ -81,4 +87,6 @@ def wire_caches(
     if config.cache.semantic.is_used:  # what it needs is imported only where it is switched on
         wiring = importlib.import_module("farthing.gateway.semantic_wiring")
         semantic = wiring.wire_semantic(config, answers, exact, pricer, clock, evidence)
-    return CachesWired(stages=(exact, semantic, coalesce), answers=answers, semantic=semantic)
+    return CachesWired(
+        stages=(exact, semantic, coalesce), answers=answers, semantic=semantic, asking=asking
+    )

@@ -6,15 +6,15 @@ JSON answer once its call has settled, a stream once its last event has passed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from farthing.call import UNATTRIBUTED
+from farthing.call import UNATTRIBUTED, Attempt
 from farthing.clock import Clock
-from farthing.codecs import Content, NotReplayable, StreamReader, inspect
+from farthing.codecs import Content, NotReplayable, inspect
 from farthing.errors import CallerError
 from farthing.evidence import Mode
 from farthing.gateway.asking import Asking
@@ -22,10 +22,20 @@ from farthing.gateway.comparing import Comparer, Pairing
 from farthing.gateway.cost_comment import comment_opening
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.recorded_stream import RecordedStream
 from farthing.gateway.replaying import CACHE_HEADER, Replayer
+from farthing.gateway.usage_asked import asking_usage, is_events, without_usage
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked, Found, Stored, tried_of, why_not_keep
-from farthing.wire import close_iterator
+from farthing.levers.cache import (
+    Answers,
+    Asked,
+    Found,
+    Stored,
+    place_in,
+    taken_of,
+    tried_of,
+    why_not_keep,
+)
 
 __all__ = ["LEVER", "ExactCache", "NotCached"]
 
@@ -70,14 +80,26 @@ class ExactCache:
         if reason:
             self._answers.count(asked.feature, "bypass", _class_of(reason), now_us)
             return self._passed(inbound, proceed, asked, f"bypass; {reason}")
-        found = self._answers.find(asked, now_us)
+        found, as_found = self._find(asked, now_us)
         if found is None:
             self._answers.count(asked.feature, "miss", "", now_us)
             return self._passed(inbound, proceed, asked, "miss")
         if asked.rules.mode == "shadow" or not self._may_serve(asked):
             self._answers.count(asked.feature, "shadow", "", now_us)
             return self._passed(inbound, proceed, asked, "miss; shadow would have hit")
-        return self._served(inbound, proceed, asked, found)
+        return self._served(inbound, proceed, as_found, found)
+
+    def _find(self, asked: Asked, now_us: int) -> tuple[Found | None, Asked]:
+        """What may be served, and the call as it was found by.
+
+        Where a policy would serve it, the incumbent's answer serves as well: none is better.
+        """
+        found = self._answers.find(asked, now_us)
+        if found is not None or asked.own is None:
+            return found, msgspec.structs.replace(asked, would=()) if asked.would else asked
+        own = msgspec.structs.replace(asked, prints=asked.own)
+        found = self._answers.find(own, now_us)
+        return found, asked if found is None else own
 
     async def _served(
         self, inbound: Inbound, proceed: Proceed, asked: Asked, found: Found
@@ -86,12 +108,12 @@ class ExactCache:
         told = b"hit-exact" if found.is_same_text else b"hit-exact; plain wording"
         try:
             outcome = self._replayer.give(
-                inbound, found.answer, lever=LEVER, told=told, now_us=now_us
+                inbound, found.answer, lever=LEVER, told=told, now_us=now_us, would=asked.would
             )
         except NotReplayable as error:
             self._answers.count(asked.feature, "miss", "another form", now_us)
             told_ = f"miss; stored in another form: {error}"
-            return await self._passed(inbound, proceed, asked, told_)
+            return await self._passed(inbound, proceed, inbound.asked or asked, told_)
         self._answers.used(asked.prints.key if asked.prints else b"", now_us)
         if found.is_same_text:
             for hear in self.given:
@@ -132,30 +154,44 @@ class ExactCache:
         seen = inbound
         if inbound.view.is_streamed and not inbound.view.wants_usage:
             seen = asking_usage(inbound)
-        started_us = inbound.call.started_us
         outcome = await proceed(seen)
         headers = tuple(pair for pair in outcome.headers if pair[0] in _KEPT_HEADERS)
-        keep = partial(self._keep, asked, headers, started_us)
+        keep = partial(self._keep, inbound, asked, headers)
         if isinstance(outcome.body, bytes):
-            whole = outcome.body
+            whole, is_stream = outcome.body, is_events(outcome.headers)
 
             def settled(entry: Entry, ended_us: int) -> None:
                 del ended_us
-                keep(entry, whole, is_stream=False)
+                events = whole.partition(comment_opening(entry.call_id))[0] if is_stream else whole
+                keep(entry, events, is_stream=is_stream)
 
             inbound.settlement.listeners.append(settled)
+            if is_stream and seen is not inbound:
+                outcome.body = without_usage(inbound, whole)
         else:
             reader = None if seen is inbound else inbound.codec.stream(inbound.view)
             room = self._answers.entry_bytes_max
-            outcome.body = _Recorded(inbound, outcome.body, reader, keep, room)
+            outcome.body = RecordedStream(inbound, outcome.body, reader, keep, room)
         _tell(outcome, told)
         return outcome
 
+    def _taken(self, inbound: Inbound, asked: Asked, entry: Entry) -> tuple[Attempt | None, Asked]:
+        """The try whose answer may be given again, and the call as that is found by."""
+        routed, routing = inbound.routed, self._asking.routing
+        if routed is None or routing is None:
+            return taken_of(entry, asked.target), asked
+        taken = routing.taken_by(routed, entry.endpoint)
+        if taken is None:
+            return None, asked
+        if taken.is_own and asked.own is not None:
+            asked = msgspec.structs.replace(asked, prints=asked.own)
+        return taken.attempt, asked
+
     def _keep(
         self,
+        inbound: Inbound,
         asked: Asked,
         headers: tuple[tuple[bytes, bytes], ...],
-        started_us: int,
         entry: Entry,
         body: bytes,
         *,
@@ -166,12 +202,13 @@ class ExactCache:
         if not entry.attempts:
             return  # another cache's, or another call's
         content = Content()
+        taken, asked = self._taken(inbound, asked, entry)
         try:
             content = inspect(entry.endpoint, body, is_stream=is_stream)
-            reason = why_not_keep(entry, asked.target, content, asked.rules.tool_ttl_s)
+            reason = why_not_keep(entry, taken, content, asked.rules.tool_ttl_s)
         except NotReplayable as error:
             reason = str(error)
-        if reason or asked.prints is None:
+        if reason or asked.prints is None or taken is None:
             self._answers.count(asked.feature, "not kept", _class_of(reason), now_us)
             return
         ttl_s = asked.verdict.ttl_s
@@ -185,111 +222,16 @@ class ExactCache:
             body=body,
             headers=headers,
             tried=tried_of(entry),
+            answered=place_in(entry, taken),
         )
         if content.calls_tools:  # tools act: only the very same words may call them again
             asked = msgspec.structs.replace(
                 asked, prints=msgspec.structs.replace(asked.prints, plain_key=b"")
             )
-        self._answers.keep(asked, stored, started_us)
+        self._answers.keep(asked, stored, inbound.call.started_us)
         if not content.calls_tools:
             for hear in self.listeners:
                 hear(entry, asked, stored)
-
-
-class _Recorded:
-    """A stream on its way to the client, of which a copy is kept once it has ended well."""
-
-    __slots__ = (
-        "_chunks",
-        "_inbound",
-        "_is_over",
-        "_keep",
-        "_marker",
-        "_reader",
-        "_room",
-        "_source",
-    )
-
-    def __init__(
-        self,
-        inbound: Inbound,
-        source: AsyncIterator[bytes],
-        reader: StreamReader | None,
-        keep: partial[None],
-        room: int,
-    ) -> None:
-        """`reader` hides what the client did not ask for; no more than `room` bytes are kept."""
-        self._inbound = inbound
-        self._source = source
-        self._reader = reader
-        self._keep = keep
-        self._chunks: list[bytes] = []
-        self._room = room
-        self._marker = comment_opening(inbound.call.id)
-        self._is_over = False
-
-    def __aiter__(self) -> _Recorded:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next bytes for the client; never empty."""
-        while not self._is_over:
-            chunk = await anext(self._source, b"")
-            shown = self._seen(chunk) if chunk else self._ended()
-            if shown:
-                return shown
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """The client needs no more; some stop at the last event, and then the answer is whole."""
-        is_early = not self._is_over
-        self._is_over = True
-        await close_iterator(self._source)
-        if is_early:
-            self._kept()
-
-    def _seen(self, chunk: bytes) -> bytes:
-        """Note the bytes, but for the comment that tells the cost, which is this call's own."""
-        comment = b""
-        if self._inbound.settlement.entry is not None:
-            own = chunk.find(self._marker)
-            if own >= 0:
-                chunk, comment = chunk[:own], chunk[own:]
-        self._room -= len(chunk)
-        if self._room >= 0:
-            self._chunks.append(chunk)
-        else:
-            self._chunks.clear()
-        if self._reader is None:
-            return chunk + comment
-        shown = self._reader.feed(chunk)
-        return shown + self._tail() + comment if comment else shown
-
-    def _tail(self) -> bytes:
-        """What the reader still holds."""
-        reader, self._reader = self._reader, None
-        return b"" if reader is None else reader.close()[0]
-
-    def _ended(self) -> bytes:
-        self._is_over = True
-        tail = self._tail()
-        self._kept()
-        return tail
-
-    def _kept(self) -> None:
-        entry = self._inbound.settlement.entry
-        if entry is not None and self._room >= 0:
-            self._keep(entry, b"".join(self._chunks), is_stream=True)
-
-
-def asking_usage(inbound: Inbound) -> Inbound:
-    """The same call as if its client had asked for usage in its stream."""
-    view = inbound.view
-    return msgspec.structs.replace(
-        inbound,
-        body=inbound.codec.write_request(inbound.body, view, view.model),
-        view=msgspec.structs.replace(view, wants_usage=True, has_stream_options=True),
-    )
 
 
 def _tell(outcome: Outcome, told: str) -> None:

@@ -1,34 +1,48 @@
 """The stage of coalescing: identical calls of one tenant that run at the same time share one.
 
 The leader's entry bears the cost; each follower's says what it saved, and whose answer it shared.
+Calls for a stream and for a whole answer share too:
+
+- A whole answer is made from another's stream once its last event is in: never later than a call
+  of its own would have ended. If the stream breaks off, its caller has seen nothing yet and goes by
+  itself.
+- A stream is made from another's whole answer only where that is expected by the time at which a
+  stream of its own would begin, and is waited for no longer than that time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final, cast
 
 import msgspec
 
-from farthing.call import AttemptStatus
+from farthing.call import UNATTRIBUTED
 from farthing.clock import Clock
-from farthing.codecs import StreamReader
+from farthing.codecs import NotReplayable, replayed
 from farthing.gateway.asking import Asking
-from farthing.gateway.caching import asking_usage
 from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
 from farthing.gateway.headers import Headers
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
+from farthing.gateway.replaying import CACHE_HEADER, in_form
 from farthing.gateway.settlement import Settlement
-from farthing.ledger import CallStatus, Entry, LeverMove
+from farthing.gateway.shared_streams import (
+    LEVER,
+    FollowerStream,
+    LeaderStream,
+    PlainStream,
+    book,
+    has_failed,
+)
+from farthing.gateway.usage_asked import asking_usage, is_events, without_usage
+from farthing.ledger import Entry
 from farthing.levers import Broadcast, Flight, Flights
-from farthing.levers.coalesce import Listener
-from farthing.money import ZERO, Money, total
-from farthing.wire import close_iterator
+from farthing.levers.pace import Pace
+from farthing.money import ZERO
 
 __all__ = ["LEVER", "Coalesce"]
 
-LEVER: Final = "coalesce"
+_TOLD: Final = (CACHE_HEADER, b"miss; coalesced")
 _Key = tuple[bytes, bool]
 
 
@@ -40,6 +54,11 @@ class _Shared(msgspec.Struct, frozen=True):
     body: bytes | Broadcast
     settlement: Settlement
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream's events, as they come or in one piece."""
+        return is_events(self.headers)
+
 
 class Coalesce:
     """Lets calls that ask the same share one answer while it comes."""
@@ -49,6 +68,12 @@ class Coalesce:
         self._clock = clock
         self._stream_cost = stream_cost
         self._flights = Flights()
+        self.pace = Pace()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call runs that others may share."""
+        return not len(self._flights)
 
     async def __call__(self, inbound: Inbound, proceed: Proceed) -> Outcome:
         """Serve the call by one that runs already, or let others share it."""
@@ -56,14 +81,34 @@ class Coalesce:
         asked = inbound.asked
         if asked is None or asked.prints is None or asked.why_not_shared:
             return await proceed(inbound)
-        key = (asked.prints.key, inbound.view.is_streamed)
+        print_, is_streamed = asked.prints.key, inbound.view.is_streamed
+        key = (print_, is_streamed)
+        flight = self._joinable(key)
+        other = None if flight is not None else self._joinable((print_, not is_streamed))
+        if other is not None:
+            outcome = await self._in_other_form(inbound, other)
+            if outcome is not None:
+                return outcome
+            flight = self._joinable(key)
+        if flight is None:
+            return await self._led(inbound, proceed, key)
+        shared: _Shared | None = await flight.follow()
+        if shared is None:
+            return await proceed(inbound)
+        return self._followed(inbound, flight, shared)
+
+    def _joinable(self, key: _Key) -> Flight | None:
+        """The flight that others can still join."""
         flight = self._flights.find(key)
-        if flight is not None and _is_joinable(flight):
-            shared: _Shared | None = await flight.follow()
-            if shared is None:
-                return await proceed(inbound)
-            return self._followed(inbound, flight, shared)
-        return await self._led(inbound, proceed, key)
+        if flight is None or not flight.answer.done():
+            return flight
+        shared = flight.answer.result()
+        is_open = (
+            isinstance(shared, _Shared)
+            and isinstance(shared.body, Broadcast)
+            and shared.body.is_joinable
+        )
+        return flight if is_open else None
 
     async def _led(self, inbound: Inbound, proceed: Proceed, key: _Key) -> Outcome:
         is_hiding = inbound.view.is_streamed and not inbound.view.wants_usage
@@ -72,15 +117,18 @@ class Coalesce:
         async def send() -> Outcome:
             return await proceed(seen)
 
-        flight = Flight(inbound.call.id, asyncio.create_task(send()))
+        begun_us = self._clock.monotonic_us()
+        flight = Flight(inbound.call.id, asyncio.create_task(send()), begun_us)
         self._flights.add(key, flight)
         settlement = inbound.settlement
 
         def settled(entry: Entry, ended_us: int) -> None:
             """The leader's call has ended: nobody else can join, and who waits goes on."""
-            del ended_us
             self._flights.remove(key, flight)
-            flight.land(_landed(flight, entry, settlement))
+            landed = _landed(flight, entry, settlement)
+            if landed is not None:
+                self.pace.note(_kind(inbound), ended_us - begun_us, is_streamed=False)
+            flight.land(landed)
 
         settlement.listeners.append(settled)
         try:
@@ -89,17 +137,21 @@ class Coalesce:
             await self._handed_over(flight, settlement)
             raise
         if isinstance(outcome.body, bytes):
+            if is_hiding and is_events(outcome.headers):
+                shown = without_usage(inbound, outcome.body)
+                return msgspec.structs.replace(outcome, body=shown)
             return outcome
+        self.pace.note(_kind(inbound), self._clock.monotonic_us() - begun_us, is_streamed=True)
         broadcast = self._broadcast(flight, outcome, settlement)
         told = is_cost_told(self._stream_cost, inbound.caller)
         reader = inbound.codec.stream(inbound.view) if is_hiding else None
-        outcome.body = _LeaderStream(broadcast.listen(), inbound, reader, is_cost_told=told)
+        outcome.body = LeaderStream(broadcast.listen(), inbound, reader, is_cost_told=told)
         return outcome
 
     def _broadcast(self, flight: Flight, outcome: Outcome, settlement: Settlement) -> Broadcast:
         """Give the stream to all who wait and to all who come."""
         assert not isinstance(outcome.body, bytes)  # noqa: S101 - the callers looked
-        source = _Plain(outcome.body, settlement, flight.call_id)
+        source = PlainStream(outcome.body, settlement, flight.call_id)
         broadcast = Broadcast(source, lambda: flight.is_waited_for)
         flight.when_left = broadcast.drop_if_left
         shared = _Shared(outcome.status, list(outcome.headers), broadcast, settlement)
@@ -122,31 +174,74 @@ class Coalesce:
                 continue  # it is gone already; the others are not
 
     def _followed(self, inbound: Inbound, flight: Flight, shared: _Shared) -> Outcome:
-        note = f"shared the answer to {flight.call_id}"
-        headers = [*shared.headers, (b"x-farthing-cache", b"miss; coalesced")]
+        """The answer in the form in which it comes."""
+        note = _note(flight)
+        headers = [*shared.headers, _TOLD]
         if isinstance(shared.body, bytes):
-            entry = shared.settlement.entry
-            worth = None if entry is None else _worth(entry)
-            _book(inbound.settlement, worth, note)
+            if shared.is_stream:
+                made = self._made_over(inbound, flight, shared, shared.body)
+                if made is not None:
+                    return made
+            book(inbound.settlement, shared.settlement.entry, note)
             return Outcome(status=shared.status, headers=headers, body=shared.body)
         reader = None
         if not inbound.view.wants_usage:
             reader = inbound.codec.stream(inbound.view)
         told = is_cost_told(self._stream_cost, inbound.caller)
-        stream = _FollowerStream(shared.body.listen(), inbound, reader, is_cost_told=told)
+        stream = FollowerStream(shared.body.listen(), inbound, reader, is_cost_told=told)
         stream.follow(shared.settlement, note)
         return Outcome(status=shared.status, headers=headers, body=stream)
 
+    async def _in_other_form(self, inbound: Inbound, flight: Flight) -> Outcome | None:
+        """The answer of a flight in the other form; None where the call must go by itself (K3)."""
+        patience_s: float | None = None
+        if inbound.view.is_streamed:
+            elapsed_us = self._clock.monotonic_us() - flight.begun_us
+            patience_us = self.pace.patience_us(_kind(inbound), elapsed_us)
+            if patience_us is None:
+                return None
+            patience_s = patience_us / 1_000_000
+        try:
+            async with asyncio.timeout(patience_s):
+                shared: _Shared | None = await flight.follow()
+        except TimeoutError:
+            return None
+        if shared is None:
+            return None
+        body = shared.body
+        if isinstance(body, Broadcast):
+            listener = body.listen()
+            try:
+                body = await listener.rest()
+            finally:
+                await listener.aclose()
+        if body is None or has_failed(shared.settlement.entry):
+            return None
+        return self._made_over(inbound, flight, shared, body)
 
-def _is_joinable(flight: Flight) -> bool:
-    if not flight.answer.done():
-        return True
-    shared = flight.answer.result()
-    return (
-        isinstance(shared, _Shared)
-        and isinstance(shared.body, Broadcast)
-        and shared.body.is_joinable
-    )
+    def _made_over(
+        self, inbound: Inbound, flight: Flight, shared: _Shared, body: bytes
+    ) -> Outcome | None:
+        """The whole of an answer in the form that the call asks for; None: it has none."""
+        call, view = inbound.call, inbound.view
+        try:
+            cut = replayed(inbound.codec, view, body, is_stream=shared.is_stream)
+        except NotReplayable:
+            return None
+        given = cut.put_together(call.id[5:].encode(), self._clock.now_us() // 1_000_000)
+        book(inbound.settlement, shared.settlement.entry, _note(flight))
+        if view.is_streamed and is_cost_told(self._stream_cost, inbound.caller):
+            given += cost_comment(call.id, str(ZERO))
+        headers = in_form(shared.headers, is_streamed=view.is_streamed)
+        return Outcome(status=shared.status, headers=[*headers, _TOLD], body=given)
+
+
+def _kind(inbound: Inbound) -> tuple[str, str]:
+    return inbound.call.attribution.feature or UNATTRIBUTED, inbound.call.model
+
+
+def _note(flight: Flight) -> str:
+    return f"shared the answer to {flight.call_id}"
 
 
 def _landed(flight: Flight, entry: Entry, settlement: Settlement) -> _Shared | None:
@@ -155,120 +250,9 @@ def _landed(flight: Flight, entry: Entry, settlement: Settlement) -> _Shared | N
         return None
     outcome: Outcome = flight.task.result()
     is_good = 200 <= outcome.status < 300 and isinstance(outcome.body, bytes)
-    if not is_good or (entry.attempts and entry.attempts[-1].status is not AttemptStatus.OK):
+    if not is_good or has_failed(entry):
         return None
-    return _Shared(outcome.status, list(outcome.headers), cast("bytes", outcome.body), settlement)
-
-
-def _worth(entry: Entry) -> Money | None:
-    """What a call of the follower's own would have cost; None where nobody knows."""
-    costs = [a.cost for a in entry.attempts if a.status is AttemptStatus.OK]
-    if not costs:
-        return entry.baseline
-    known = [cost for cost in costs if cost is not None]
-    return total(tuple(known)) if len(known) == len(costs) else None
-
-
-def _book(settlement: Settlement, worth: Money | None, note: str) -> None:
-    move = LeverMove(lever=LEVER, saved=worth or ZERO, spent=ZERO)
-    settlement.moved(move, note, is_known=worth is not None)
-
-
-class _Plain:
-    """The leader's stream without the comment on its cost, which is the leader's own."""
-
-    __slots__ = ("_marker", "_settlement", "_source")
-
-    def __init__(self, source: AsyncIterator[bytes], settlement: Settlement, call_id: str) -> None:
-        self._source = source
-        self._settlement = settlement
-        self._marker = comment_opening(call_id)
-
-    def __aiter__(self) -> _Plain:
-        return self
-
-    async def __anext__(self) -> bytes:
-        chunk = await anext(self._source)
-        if self._settlement.entry is not None:
-            chunk = chunk.partition(self._marker)[0]
-        return chunk
-
-    async def aclose(self) -> None:
-        await close_iterator(self._source)
-
-
-class _LeaderStream:
-    """One client's view of a shared stream, with its own comment on the cost at the end."""
-
-    def __init__(
-        self,
-        listener: Listener,
-        inbound: Inbound,
-        reader: StreamReader | None,
-        *,
-        is_cost_told: bool,
-    ) -> None:
-        self._listener = listener
-        self._inbound = inbound
-        self._reader = reader
-        self._is_cost_told = is_cost_told
-        self._is_over = False
-
-    def __aiter__(self) -> _LeaderStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next bytes for this client; never empty."""
-        while not self._is_over:
-            chunk = await anext(self._listener, None)
-            if chunk is None:
-                shown = self._ended()
-            else:
-                shown = chunk if self._reader is None else self._reader.feed(chunk)
-            if shown:
-                return shown
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """This client needs no more."""
-        is_early = not self._is_over
-        self._is_over = True
-        await self._listener.aclose()
-        if is_early:
-            self._left()
-
-    def _ended(self) -> bytes:
-        self._is_over = True
-        tail = b"" if self._reader is None else self._reader.close()[0]
-        self._settle()
-        if not self._is_cost_told:
-            return tail
-        return tail + cost_comment(self._inbound.call.id, self._inbound.settlement.cost_told)
-
-    def _settle(self) -> None:
-        """The leader's account closes with the upstream stream."""
-
-    def _left(self) -> None:
-        """The same."""
-
-
-class _FollowerStream(_LeaderStream):
-    """A follower's view; its account closes with it."""
-
-    def follow(self, leader: Settlement, note: str) -> None:
-        """Whose answer it shares."""
-        self._leader = leader
-        self._note = note
-
-    def _settle(self) -> None:
-        settlement, entry = self._inbound.settlement, self._leader.entry
-        if entry is None or (
-            entry.attempts[-1:] and entry.attempts[-1].status is not AttemptStatus.OK
-        ):
-            settlement.close(CallStatus.ERROR, f"{self._note}, which failed")
-            return
-        _book(settlement, _worth(entry), self._note)
-        settlement.close(CallStatus.OK)
-
-    def _left(self) -> None:
-        self._inbound.settlement.close(CallStatus.CANCELLED, "the client went away")
+    body = cast("bytes", outcome.body)
+    if is_events(outcome.headers):  # a vote's answer, streamed in one piece
+        body = body.partition(comment_opening(flight.call_id))[0]
+    return _Shared(outcome.status, list(outcome.headers), body, settlement)

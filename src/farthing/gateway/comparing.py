@@ -9,7 +9,6 @@ a stream is not held up: a copy of what passes is kept, and only for the calls t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from functools import partial
 from random import Random
 from typing import Final
@@ -30,6 +29,7 @@ from farthing.evidence import (
     Mode,
 )
 from farthing.gateway.aside import Aside, AsideAnswer, Asker
+from farthing.gateway.copied_answer import CopiedStream, WholeAnswer
 from farthing.gateway.feedback import Given
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome
@@ -37,11 +37,9 @@ from farthing.gateway.judging import Judges, Score, seen_of
 from farthing.gateway.modes import ModesBoard
 from farthing.ledger import CallStatus, Entry
 from farthing.money import ZERO, Money
-from farthing.wire import close_iterator
 
 __all__ = ["Comparer", "Pairing"]
 
-_ROOM_BYTES: Final = 1_000_000  # of an answer; a longer one is not compared
 _BEGUN_MAX: Final = 10_000
 _EVENTS: Final = b"text/event-stream"
 # The candidate's own fault: it could not have served the call.
@@ -165,9 +163,9 @@ class Comparer:
         kind = first(outcome.headers, b"content-type") or b""
         done = partial(self._ended, inbound, pairing, rules, kind.startswith(_EVENTS))
         if isinstance(outcome.body, bytes):
-            inbound.settlement.listeners.append(_Whole(outcome.body, done))
+            inbound.settlement.listeners.append(WholeAnswer(outcome.body, done))
         else:
-            outcome.body = _Copied(inbound, outcome.body, done)
+            outcome.body = CopiedStream(inbound, outcome.body, done)
         return outcome
 
     def failed(self, inbound: Inbound, pairing: Pairing, status: int) -> None:
@@ -321,64 +319,3 @@ def _good(answer: AsideAnswer) -> Shown:
             f"call; what was spent is booked. See /api/calls/{answer.entry.call_id}."
         )
     return seen_of(answer)
-
-
-class _Whole:
-    """A whole answer, until its call is settled."""
-
-    __slots__ = ("_body", "_done")
-
-    def __init__(self, body: bytes, done: Callable[[Entry, bytes], None]) -> None:
-        self._body = body
-        self._done = done
-
-    def __call__(self, entry: Entry, ended_us: int) -> None:
-        del ended_us
-        self._done(entry, self._body)
-
-
-class _Copied:
-    """A stream on its way to the client, of which a copy is given to `done` once it has ended."""
-
-    __slots__ = ("_chunks", "_done", "_inbound", "_is_over", "_room", "_source")
-
-    def __init__(
-        self,
-        inbound: Inbound,
-        source: AsyncIterator[bytes],
-        done: Callable[[Entry, bytes], None],
-    ) -> None:
-        self._inbound = inbound
-        self._source = source
-        self._done = done
-        self._chunks: list[bytes] = []
-        self._room = _ROOM_BYTES
-        self._is_over = False
-
-    def __aiter__(self) -> _Copied:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next bytes for the client, as they are."""
-        try:
-            chunk = await anext(self._source)
-        except StopAsyncIteration:
-            self._ended()
-            raise
-        self._room -= len(chunk)
-        if self._room >= 0:
-            self._chunks.append(chunk)
-        else:
-            self._chunks.clear()
-        return chunk
-
-    async def aclose(self) -> None:
-        """The client needs no more."""
-        await close_iterator(self._source)
-        self._ended()
-
-    def _ended(self) -> None:
-        entry = self._inbound.settlement.entry
-        if entry is not None and self._room >= 0 and not self._is_over:
-            self._is_over = True
-            self._done(entry, b"".join(self._chunks))

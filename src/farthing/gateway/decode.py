@@ -11,9 +11,9 @@ from farthing.compression import HTTP_WINDOW_LOG, BrokenOff, NoZstd, TooLong, gu
 from farthing.config import Config
 from farthing.errors import CallerError
 from farthing.gateway.caller import Caller
+from farthing.gateway.desk import Desk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Inbound
-from farthing.gateway.settlement import Desk
 from farthing.levers.routing.virtual import PREFIX, read_virtual
 from farthing.wire import Request
 

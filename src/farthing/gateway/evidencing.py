@@ -12,6 +12,7 @@ from farthing.evidence import EvidenceStore, Keeper
 from farthing.gateway.aside import Aside
 from farthing.gateway.candidate import CandidateTrial
 from farthing.gateway.comparing import Comparer
+from farthing.gateway.desk import Desk
 from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.ids import CallIds
 from farthing.gateway.inbound import Proceed, Stage
@@ -19,7 +20,6 @@ from farthing.gateway.judging import Judges
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.regenerations import Regenerations
-from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
 
 __all__ = ["EvidenceWired", "wire_evidence"]

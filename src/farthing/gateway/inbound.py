@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ from farthing.gateway.headers import Headers
 from farthing.gateway.settlement import Settlement
 from farthing.levers.cache import Asked
 
+if TYPE_CHECKING:
+    from farthing.gateway.route_rights import Decided
+
 __all__ = ["Inbound", "Outcome", "Proceed", "Stage", "compose"]
 
 
@@ -22,7 +25,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """One call on its way in.
 
     `body` is the request's JSON (decompressed, if the client sent it compressed). `asked` is the
-    call as caches see it, once a stage has looked.
+    call as caches see it, `routed` how routing would serve it, once a stage has looked.
     """
 
     call: Call
@@ -33,6 +36,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
     is_body_decoded: bool = False
     asked: Asked | None = None
+    routed: Decided | None = None
 
     @property
     def whole_body(self) -> bytes:

@@ -15,13 +15,13 @@ from farthing.codecs import add_models, keep_models, write_models
 from farthing.errors import CallerError
 from farthing.evidence.store import EvidenceStore
 from farthing.gateway.budget_pages import BudgetPages, NotAdministrator
+from farthing.gateway.desk import Desk
 from farthing.gateway.engine import NoSuchPage, Page
 from farthing.gateway.feedback import FeedbackDesk
 from farthing.gateway.headers import first, for_client
 from farthing.gateway.identify import check_model, identify, is_allowed
 from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.gateway.metrics import write_metrics
-from farthing.gateway.settlement import Desk
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream
 from farthing.gateway.vitals import WorkerVitals, read_drainer, read_workers

@@ -17,11 +17,15 @@ from farthing.gateway.targets import Target, protocol_of
 from farthing.ledger import Entry, LeverMove
 from farthing.levers.cache import AtHand, Stored, Tried
 from farthing.money import ZERO, Money
+from farthing.usage import STANDARD
 
-__all__ = ["CACHE_HEADER", "Replayer", "source_of"]
+__all__ = ["CACHE_HEADER", "Replayer", "in_form", "source_of"]
 
 CACHE_HEADER: Final = b"x-farthing-cache"
 _FORMS: Final = {True: b"text/event-stream; charset=utf-8", False: b"application/json"}
+# What keeps proxies between us and the client from holding a stream back.
+_UNBUFFERED: Final = ((b"x-accel-buffering", b"no"),)
+_OF_FORM: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
 _REQUEST_ID: Final = {"anthropic": b"request-id", "openai": b"x-request-id"}
 _SHORT_US: Final = 300_000_000
 _LONG_US: Final = 3_600_000_000
@@ -37,9 +41,18 @@ class Replayer:
         self._stream_cost = stream_cost
 
     def give(
-        self, inbound: Inbound, answer: AtHand, *, lever: str, told: bytes, now_us: int
+        self,
+        inbound: Inbound,
+        answer: AtHand,
+        *,
+        lever: str,
+        told: bytes,
+        now_us: int,
+        would: tuple[tuple[str, str], ...] = (),
     ) -> Outcome:
         """The answer as this call's own; what it saved is booked on `lever`.
+
+        `would` are the providers and models that would have been asked, where not those that were.
 
         Raises:
             NotReplayable: it can't be given in the form that is asked for.
@@ -49,7 +62,7 @@ class Replayer:
         body = answer.cut(inbound.codec, inbound.view).put_together(
             call.id[5:].encode(), now_us // 1_000_000
         )
-        worth = self.worth(call, stored)
+        worth = self.worth(call, stored, would)
         age_s = max(0, now_us - stored.created_us) // 1_000_000
         inbound.settlement.moved(
             LeverMove(lever=lever, saved=worth or ZERO, spent=ZERO),
@@ -60,11 +73,23 @@ class Replayer:
             body += cost_comment(call.id, str(ZERO))
         return Outcome(status=200, headers=_headers(inbound, stored, told, age_s), body=body)
 
-    def worth(self, call: Call, stored: Stored) -> Money | None:
-        """What the call would have cost; None where there is no price."""
+    def worth(
+        self, call: Call, stored: Stored, would: tuple[tuple[str, str], ...] = ()
+    ) -> Money | None:
+        """What the call would have cost now; None where there is no price.
+
+        Where others would be asked now, each is taken to use what the answer used: an estimate.
+        """
         age_us = call.started_us - stored.created_us
+        tries = stored.tried
+        if would and tries:
+            given = tries[stored.answered]
+            tries = tuple(
+                Tried(provider=provider, model=model, served="", usage=given.usage, terms=STANDARD)
+                for provider, model in would
+            )
         worth = ZERO
-        for tried in stored.tried:
+        for tried in tries:
             answer = Answer(
                 usage=_repeated(tried, age_us).usage,
                 terms=tried.terms,
@@ -100,20 +125,28 @@ def _repeated(tried: Tried, age_us: int) -> Tried:
     return msgspec.structs.replace(tried, usage=usage)
 
 
+def in_form(headers: Headers, *, is_streamed: bool) -> Headers:
+    """The headers of an answer that was made over into the other form."""
+    kept = [pair for pair in headers if pair[0] not in _OF_FORM]
+    kept.append((b"content-type", _FORMS[is_streamed]))
+    if is_streamed:
+        kept += _UNBUFFERED
+    return kept
+
+
 def _headers(inbound: Inbound, stored: Stored, told: bytes, age_s: int) -> Headers:
     is_streamed = inbound.call.is_streamed
     headers = list(stored.headers)
     if stored.is_stream != is_streamed:
-        headers = [pair for pair in headers if pair[0] != b"content-type"]
-        headers.append((b"content-type", _FORMS[is_streamed]))
-    if is_streamed:
-        headers.append((b"x-accel-buffering", b"no"))
+        headers = in_form(headers, is_streamed=is_streamed)
+    elif is_streamed:
+        headers += _UNBUFFERED
     headers += (
         (_REQUEST_ID[protocol_of(inbound.call.endpoint)], inbound.call.id.encode()),
         (b"age", b"%d" % age_s),
         (CACHE_HEADER, told),
     )
     if stored.tried:
-        paid = stored.tried[0]
+        paid = stored.tried[stored.answered]
         headers.append((b"x-farthing-model", f"{paid.provider}/{paid.model}".encode()))
     return headers

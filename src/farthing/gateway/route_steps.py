@@ -28,7 +28,7 @@ from farthing.levers.routing.step import Accept, Answered, Ask, Single, Step, de
 from farthing.levers.routing.validators import passed_by
 from farthing.wire import close_iterator
 
-__all__ = ["Known", "Served", "StepRunner"]
+__all__ = ["Known", "Served", "StepRunner", "scores_of"]
 
 _LOG = logging.getLogger("farthing")
 _LOST: Final = frozenset({AttemptStatus.TIMEOUT, AttemptStatus.CUT, AttemptStatus.CANCELLED})
@@ -81,7 +81,7 @@ class StepRunner:
         """
         answers: dict[str, Answered] = {}
         voted: dict[str, _Voted] = {}
-        scores = {**_scores(inbound), **known.scores}
+        scores = {**scores_of(inbound), **known.scores}
         while True:
             move = decide(step, answers, scores)
             if isinstance(move, Accept):
@@ -254,7 +254,7 @@ def _is_last(step: Step, move: Ask, answers: dict[str, Answered], scores: dict[s
     return isinstance(after, Accept)
 
 
-def _scores(inbound: Inbound) -> dict[str, float]:
+def scores_of(inbound: Inbound) -> dict[str, float]:
     """What is known of a call before it is answered."""
     conversation = inbound.call.conversation
     return {

@@ -26,7 +26,9 @@ from farthing.gateway.route_account import RouteAccount, plain_choice
 from farthing.gateway.route_board import RouteBoard
 from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_pool import RoutePool
+from farthing.gateway.route_rights import Decided, Taken, taken_by, would_ask
 from farthing.gateway.route_steps import Known, Served, StepRunner
+from farthing.gateway.targets import NoTarget
 from farthing.levers.routing.classes import UNKNOWN
 from farthing.levers.routing.encoder import CHARACTERS
 from farthing.levers.routing.scorer import scores_named
@@ -44,6 +46,7 @@ _DAY_ONE_CHARACTERS: Final = 2000
 _HEADER: Final = b"x-farthing-quality"
 _MEMO: Final = "routing"
 _TOLD_MAX: Final = 500
+_STANDS_US: Final = 1_000_000  # how long a decision stands that a cache asked for
 
 
 class BadFloor(CallerError):
@@ -92,7 +95,30 @@ class Routing:
             return proceed(inbound)
         return self._routed(virtual, inbound, proceed)
 
-    async def _routed(self, virtual: Virtual, inbound: Inbound, proceed: Proceed) -> Outcome:
+    def decide(self, inbound: Inbound) -> Decided | None:
+        """How the call would be served now; None: it falls to no pool.
+
+        Raises:
+            NoPool, ModelNotAllowed, BadFloor: as when it is served.
+        """
+        virtual = self._board.find(inbound.call.model)
+        return None if virtual is None else self._decide(virtual, inbound)
+
+    def would_ask(self, decided: Decided, inbound: Inbound) -> tuple[tuple[str, str], ...]:
+        """The providers and models that would be asked first; none where one is served nowhere."""
+        try:
+            return would_ask(decided, self._board, inbound)
+        except NoTarget:
+            return ()
+
+    def taken_by(self, decided: Decided, endpoint: Endpoint) -> Taken | None:
+        """Whose answer a served call got; None where it may not be given again."""
+        try:
+            return taken_by(decided, endpoint, self._board)
+        except NoTarget:
+            return None
+
+    def _decide(self, virtual: Virtual, inbound: Inbound) -> Decided:
         pool = self._board.pools[virtual.pool]
         incumbent = pool.settings.incumbent
         case = _Case(
@@ -120,8 +146,17 @@ class Routing:
                 told = f"the router failed: {type(error).__name__}"
                 account.choice = plain_choice(pool, told)
                 step = Single(incumbent)
+        return Decided(step=step, known=known, account=account, pool=pool)
+
+    async def _routed(self, virtual: Virtual, inbound: Inbound, proceed: Proceed) -> Outcome:
+        decided = inbound.routed
+        now_us = self._clock.monotonic_us()
+        if decided is None or now_us - decided.account.begun_us > _STANDS_US:
+            decided = self._decide(virtual, inbound)
+        account, pool = decided.account, decided.pool
+        incumbent = pool.settings.incumbent
         inbound.settlement.closing += (account.book,)
-        served = await self._runner.run(step, incumbent, inbound, proceed, known)
+        served = await self._runner.run(decided.step, incumbent, inbound, proceed, decided.known)
         account.served = served
         _tell(served, account.choice, inbound)
         return self._modes.follow(inbound, served.outcome, account.choice, pool, served.model)

@@ -25,7 +25,7 @@ from farthing.levers.cache import CacheStoreError, SqliteAnswers, TenantKeys, Va
 from farthing.levers.cache.seal import BadSeal, Sealer
 from farthing.levers.cache.semantic import Embedder, Lookup, sign
 from farthing.levers.cache.semantic import Rules as DecisionRules
-from farthing.levers.cache.semantic.course import Course, Label
+from farthing.levers.cache.semantic.course import Course
 from farthing.levers.cache.semantic.earning import earned, why_not_serve
 from farthing.levers.cache.semantic.shelf import (
     QUESTION_PLACE,
@@ -35,6 +35,7 @@ from farthing.levers.cache.semantic.shelf import (
     packed,
     unpacked,
 )
+from farthing.levers.cache.semantic_labels import course_of, label_of
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import (
     CourseRow,
@@ -299,7 +300,7 @@ class SemanticReader:
 
     def _fold_from_start(self, running: _Running) -> None:
         stored = self._tables.labels(running.row.course, self._marks[3])
-        running.course = Course(running.plan.terms)
+        running.course = course_of(running.plan.terms, stored)
         running.waiting = stored
         running.is_ready = False
         self._fold_piece(running)
@@ -307,15 +308,7 @@ class SemanticReader:
     def _fold_piece(self, running: _Running) -> None:
         piece, running.waiting = running.waiting[:_PIECE], running.waiting[_PIECE:]
         for row in piece:
-            running.course.take(
-                Label(
-                    features=row.features,
-                    is_wrong=row.is_wrong,
-                    propensity=row.propensity,
-                    is_serving=row.is_serving,
-                    vetoes=row.vetoes,
-                )
-            )
+            running.course.take(label_of(row, running.course))
         if running.waiting:
             self._later(partial(self._fold_piece, running))
             return

@@ -24,6 +24,7 @@ from farthing.gateway.budget_pages import BudgetPages
 from farthing.gateway.cache_wiring import CachesWired, wire_caches
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder
+from farthing.gateway.desk import Desk, JournalLike
 from farthing.gateway.engine import Engine
 from farthing.gateway.escrow import Escrow
 from farthing.gateway.evidencing import EvidenceWired, wire_evidence
@@ -38,7 +39,6 @@ from farthing.gateway.route_board import RouteBoard, virtual_models
 from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_steps import StepRunner
 from farthing.gateway.routing import Routing
-from farthing.gateway.settlement import Desk, JournalLike
 from farthing.gateway.stages import stages
 from farthing.gateway.targets import Targets
 from farthing.gateway.upstreams import Upstream, make_upstreams
@@ -118,6 +118,7 @@ def wire_engine(
     caches = wire_caches(config, targets, pricer, clock, evidence)
     parts = (targets, upstreams, pricer, book)
     board, routing = _routing(config, *parts, clock, environ, evidence)
+    caches.route_by(routing)
     pages = _pages(config, ring, desk, upstreams, targets, evidence, vitals)
     caches.listen(pages.feedback, clock)
     evidence.listen(pages.feedback)

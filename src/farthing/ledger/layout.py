@@ -55,6 +55,12 @@ class Layout(msgspec.Struct, frozen=True):
         """The drainer's account of itself, one JSON object."""
         return self.directory / "run" / "drainer.json"
 
+    @property
+    def journal_bytes(self) -> int:
+        """The size of all journal segments."""
+        found = (n for names in self.segments().values() for n in names)
+        return sum((self.journal / name.file).stat().st_size for name in found)
+
     def segments(self) -> dict[str, list[SegmentName]]:
         """All journal segments by run of a writer, oldest first."""
         names = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import heapq
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ _DEFAULTS: Final = LedgerSettings()
 _CLOCK: Final = SystemClock()
 _EVERYTHING: Final = ReportQuery()
 _ROWS: Final = f"SELECT {', '.join(COLUMNS)} FROM entries"  # noqa: S608 - constants
+_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _TIME: Final = COLUMNS.index("started_us")
 
 
@@ -74,6 +76,7 @@ class Ledger:
         self._store = store
         self._archive = Archive(Layout(directory).archive, store)
         self.drained: DrainReport | None = None
+        self.undrained_bytes: int | None = None  # told where the folder can only be read
 
     @classmethod
     def open(
@@ -84,6 +87,9 @@ class Ledger:
         clock: Clock = _CLOCK,
     ) -> Ledger:
         """The ledger in a directory; journals are drained first, unless somebody else does that.
+
+        Where the directory can only be read, nothing is drained; `undrained_bytes` tells what lies
+        in the journals.
 
         Raises:
             LedgerMissing: there is no such directory, or no ledger in it; nothing is made.
@@ -103,9 +109,23 @@ class Ledger:
             )
         store = SqliteStore(layout.store, busy_timeout_ms=settings.busy_timeout_ms)
         ledger = cls(directory, settings, store)
-        with contextlib.suppress(DrainerBusy), ledger._drainer(clock) as drainer:
-            ledger.drained = drainer.drain()
+        try:
+            with contextlib.suppress(DrainerBusy), ledger._drainer(clock) as drainer:
+                ledger.drained = drainer.drain()
+        except OSError as error:
+            if error.errno not in _NOT_WRITABLE:
+                raise
+            store = SqliteStore(
+                layout.store, busy_timeout_ms=settings.busy_timeout_ms, is_read_only=True
+            )
+            ledger = cls(directory, settings, store)
+            ledger.undrained_bytes = layout.journal_bytes
         return ledger
+
+    def check(self) -> None:
+        """Raises StoreError: the store can't be read at all."""
+        with self._store.snapshot():
+            list(self._store.query("SELECT 1 FROM entries LIMIT 1"))
 
     def report(self, query: ReportQuery = _EVERYTHING) -> Report:
         """Sums by the dimensions asked for.

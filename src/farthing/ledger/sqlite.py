@@ -92,8 +92,12 @@ class SqliteStore:
 
     has_rollups: Final = True
 
-    def __init__(self, path: Path, *, busy_timeout_ms: int = 2000) -> None:
+    def __init__(
+        self, path: Path, *, busy_timeout_ms: int = 2000, is_read_only: bool = False
+    ) -> None:
+        """`is_read_only`: the file is only read, and its folder is not written either."""
         self._path = path
+        self._is_read_only = is_read_only
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
 
@@ -212,7 +216,8 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
-                self._path,
+                self._address(),
+                uri=self._is_read_only,
                 timeout=self._busy_timeout_ms / 1000,
                 isolation_level=None,
                 check_same_thread=False,
@@ -225,6 +230,18 @@ class SqliteStore:
             self._connection = connection
         return self._connection
 
+    def _address(self) -> str:
+        """The file for SQLite; in a folder that can't be written it needs a word more.
+
+        A file in WAL mode wants to have others beside it. Where none holds anything, nobody writes.
+        """
+        if not self._is_read_only:
+            return str(self._path)
+        log = self._path.with_name(f"{self._path.name}-wal")
+        is_quiet = not (log.exists() and log.stat().st_size)
+        address = self._path.absolute().as_uri()
+        return f"{address}?mode=ro{'&immutable=1' if is_quiet else ''}"
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -233,6 +250,12 @@ class SqliteStore:
                 StoreState.FAILED,
                 f"{self._path} has ledger format {version}; this version of Farthing reads up to "
                 f"{_VERSION}.\nNothing was changed.\nUse the newer version.",
+            )
+        if version < _VERSION and self._is_read_only:
+            raise StoreError(
+                StoreState.READ_ONLY,
+                f"{self._path} has ledger format {version}, and its folder can't be written to bring "
+                f"it to {_VERSION}.\nNothing was changed.\nOpen it once where it can be written.",
             )
         if version < _VERSION:
             connection.execute("PRAGMA journal_mode = WAL")

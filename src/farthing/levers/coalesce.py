@@ -77,11 +77,14 @@ class Broadcast:
                 raise self._failure
             if self._is_over:
                 return None
-            self._wanted.set()
-            if self._news is None:
-                self._news = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._news)
+            await self._more()
         return self._chunks[place]
+
+    async def rest(self, place: int) -> bytes | None:
+        """All from `place` on, once the stream is over; None where it failed."""
+        while not self._is_over:
+            await self._more()
+        return None if self._failure is not None else b"".join(self._chunks[place:])
 
     async def ended(self) -> None:
         """Return when the stream is over."""
@@ -121,6 +124,13 @@ class Broadcast:
             await source.aclose()
             self._tell()
 
+    async def _more(self) -> None:
+        """Ask for the next bytes, and return when they are here or the stream is over."""
+        self._wanted.set()
+        if self._news is None:
+            self._news = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._news)
+
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -148,6 +158,10 @@ class Listener:
         self._place += 1
         return chunk
 
+    async def rest(self) -> bytes | None:
+        """All that is still to come, once the stream has ended; None where it failed."""
+        return await self._broadcast.rest(self._place)
+
     async def aclose(self) -> None:
         """Listen no more."""
         if not self._is_gone:
@@ -161,10 +175,12 @@ class Flight:
     `answer` is what it comes to, once that is known; None where the others must go by themselves.
     """
 
-    __slots__ = ("_followers", "answer", "call_id", "is_led", "task", "when_left")
+    __slots__ = ("_followers", "answer", "begun_us", "call_id", "is_led", "task", "when_left")
 
-    def __init__(self, call_id: str, task: asyncio.Task[Any]) -> None:
+    def __init__(self, call_id: str, task: asyncio.Task[Any], begun_us: int = 0) -> None:
+        """`begun_us` is now on the monotonic clock."""
         self.call_id = call_id
+        self.begun_us = begun_us
         self.task = task
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.is_led = True
@@ -226,6 +242,9 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[tuple[bytes, bool], Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
 
     def find(self, key: tuple[bytes, bool]) -> Flight | None:
         """The flight that asks the same."""

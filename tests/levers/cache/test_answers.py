@@ -25,6 +25,7 @@ from farthing.levers.cache import (
     Vault,
     Verdict,
     cache_file,
+    marked,
     prints_of,
     rules_of,
 )
@@ -52,7 +53,7 @@ def asked(answers, *, tenant="acme", feature="faq", text="Hi", marks=(), **direc
         verdict=Verdict(),
         rules=rules_of(SETTINGS, feature),
         directives=Directives(**directives),
-        prints=prints_of(keys.scope(feature), request, is_canonical=True),
+        prints=prints_of(keys.scope(feature), marked(request), is_canonical=True),
         keys=keys,
         feature=feature,
         request=request,

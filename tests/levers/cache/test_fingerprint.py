@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from farthing.call import Endpoint
 from farthing.codecs import NotCanonical, canonical_request
-from farthing.levers.cache import NeutralHeaders, Vault, prints_of
+from farthing.levers.cache import KnownRequests, NeutralHeaders, Vault, marked, prints_of
 from farthing.levers.cache.wording import plainly, volatility_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -48,7 +48,7 @@ def read(request, endpoint=Endpoint.OPENAI_CHAT):
 
 
 def key(request, scope=b"s", *others, endpoint=Endpoint.OPENAI_CHAT):
-    return prints_of(scope, read(request, endpoint), *others, is_canonical=True).key
+    return prints_of(scope, marked(read(request, endpoint)), *others, is_canonical=True).key
 
 
 @given(st.sampled_from(sorted(set(CHAT) - {"messages"})), VALUES)
@@ -92,7 +92,7 @@ def test_another_word_anywhere_in_the_messages_is_another_entry(place, text):
 )
 def test_the_system_prompt_the_history_and_the_roles_count(messages):
     prints = [
-        prints_of(b"s", read(CHAT | {"messages": m}), is_canonical=True)
+        prints_of(b"s", marked(read(CHAT | {"messages": m})), is_canonical=True)
         for m in (messages, CHAT["messages"])
     ]
     assert prints[0].key != prints[1].key
@@ -244,3 +244,49 @@ def test_plain_wording_is_its_own_plain_wording(text):
 )
 def test_a_questions_words_tell_how_fast_its_answer_ages(text, volatility):
     assert volatility_of(text) == volatility
+
+
+BIG = st.integers(2**63, 2**70) | st.integers(-(2**70), -(2**63) - 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(CHAT)), VALUES | BIG), max_size=4))
+def test_a_request_that_is_known_reads_as_it_did_at_first(changes):
+    body = json.dumps(CHAT | dict(changes)).encode()
+    known = KnownRequests()
+    first = known.read(Endpoint.OPENAI_CHAT, body)
+    assert known.read(Endpoint.OPENAI_CHAT, body) is first
+    assert first == marked(canonical_request(Endpoint.OPENAI_CHAT, body))
+
+
+def test_the_same_bytes_for_another_endpoint_are_another_request():
+    body = json.dumps({"model": "m", "messages": [], "user": "u"}).encode()
+    known = KnownRequests()
+    read_as = [known.read(endpoint, body) for endpoint in Endpoint]
+    assert [one.request for one in read_as] == [canonical_request(e, body) for e in Endpoint]
+    assert len({one.request.shape for one in read_as}) > 1
+
+
+def test_what_one_has_asked_is_not_known_to_another():
+    body = json.dumps(CHAT).encode()
+    known = KnownRequests()
+    first = known.read(Endpoint.OPENAI_CHAT, body, "acme")
+    other = known.read(Endpoint.OPENAI_CHAT, body, "globex")
+    assert other is not first
+    assert other == first
+
+
+def test_known_requests_take_no_more_memory_than_they_may():
+    known = KnownRequests(bytes_max=10_000)
+    for number in range(100):
+        known.read(Endpoint.OPENAI_CHAT, json.dumps(CHAT | {"seed": number}).encode())
+    assert 0 < len(known) <= 10
+
+
+@given(BIG, BIG)
+def test_whole_numbers_of_any_length_count(one, other):
+    assert (key(CHAT | {"seed": one}) == key(CHAT | {"seed": other})) is (one == other)
+
+
+def test_what_can_not_be_written_is_not_compared():
+    with pytest.raises(NotCanonical):
+        read(b'{"model": "m", "messages": [], "stop": "\\ud800"}')

@@ -10,8 +10,9 @@ C5  Whatever fails in the cache is a miss.
 from farthing.levers.cache.answers import Answers, Found, check_extra, open_vault
 from farthing.levers.cache.asked import Asked, Verdict, decide
 from farthing.levers.cache.directives import NO_DIRECTIVES, Directives, read_directives
-from farthing.levers.cache.entry import Stored, Tried, tried_of, why_not_keep
-from farthing.levers.cache.fingerprint import NeutralHeaders, Prints, prints_of
+from farthing.levers.cache.entry import Stored, Tried, place_in, taken_of, tried_of, why_not_keep
+from farthing.levers.cache.fingerprint import NeutralHeaders, Prints, marked, prints_of
+from farthing.levers.cache.known import KnownRequests
 from farthing.levers.cache.memory import AtHand
 from farthing.levers.cache.scope import NoSuchTenant, TenantKeys, Vault
 from farthing.levers.cache.settings import CacheSettings, FeatureCache, Rules, rules_of
@@ -33,6 +34,7 @@ __all__ = [
     "Directives",
     "FeatureCache",
     "Found",
+    "KnownRequests",
     "NeutralHeaders",
     "NoSuchTenant",
     "Prints",
@@ -48,10 +50,13 @@ __all__ = [
     "cache_file",
     "check_extra",
     "decide",
+    "marked",
     "open_vault",
+    "place_in",
     "prints_of",
     "read_directives",
     "rules_of",
+    "taken_of",
     "tried_of",
     "why_not_keep",
 ]

@@ -30,7 +30,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A call as the cache sees it. `prints` is None where it can't be compared with others.
 
     `marks` stand for its user, tags and documents, so that its answer can be found by them.
-    `why_not_shared` says why it is not coalesced.
+    `why_not_shared` says why it is not coalesced. Where a routing policy would serve it by others
+    than the incumbent, `prints` hold by what right, `own` are those of the incumbent's answers, and
+    `would` are the providers and models that would be asked first.
     """
 
     verdict: Verdict
@@ -43,6 +45,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     request: Canonical | None = None
     marks: tuple[bytes, ...] = ()
     why_not_shared: str = ""
+    own: Prints | None = None
+    would: tuple[tuple[str, str], ...] = ()
 
 
 def decide(request: Canonical, rules: Rules, directives: Directives) -> Verdict:

@@ -12,7 +12,8 @@ from farthing.ledger import CallStatus, Entry
 from farthing.money import Money
 from farthing.usage import Terms, Usage
 
-__all__ = ["Stored", "Tried", "decode_stored", "encode_stored", "tried_of", "why_not_keep"]
+__all__ = ["Stored", "Tried", "decode_stored", "encode_stored", "place_in", "taken_of"]
+__all__ += ["tried_of", "why_not_keep"]
 
 _FINISHED: Final = frozenset(
     {"stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "function_call"}
@@ -33,7 +34,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An answer. `body` is what the provider sent, a stream's events one after the other.
 
-    `call_id` is the call that paid for it. Instants in microseconds since the epoch.
+    `call_id` is the call that paid for it; `answered` says which of `tried` gave the answer. Instants
+    in microseconds since the epoch.
     """
 
     call_id: str
@@ -43,6 +45,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     tried: tuple[Tried, ...]
+    answered: int = 0
 
     @property
     def size(self) -> int:
@@ -79,19 +82,24 @@ def tried_of(entry: Entry) -> tuple[Tried, ...]:
     )
 
 
-def why_not_keep(entry: Entry, target: tuple[str, str], content: Content, tool_ttl_s: int) -> str:
+def place_in(entry: Entry, taken: Attempt) -> int:
+    """Which of the tries that succeeded gave the answer."""
+    good = [a.number for a in entry.attempts if a.status is AttemptStatus.OK]
+    return good.index(taken.number) if taken.number in good else 0
+
+
+def why_not_keep(entry: Entry, taken: Attempt | None, content: Content, tool_ttl_s: int) -> str:
     """Why an answer must not be given again; empty: it may.
 
-    `target` is the provider and model that the call asked for: what a fallback or a budget's
-    downgrade answered is no answer to the next call.
+    `taken` is the try whose answer it is; None: none that the call asked for. What a fallback or a
+    budget's downgrade answered is no answer to the next call.
     """
     if not _has_succeeded(entry):
         return "it did not succeed"
-    reasons = {part for part in entry.attempts[-1].finish_reason.split(",") if part}
-    is_talk = entry.endpoint is not Endpoint.OPENAI_EMBEDDINGS
-    if _answering(entry) != target:
+    if taken is None:
         return "another model answered than was asked"
-    if is_talk and not reasons:
+    reasons = {part for part in taken.finish_reason.split(",") if part}
+    if entry.endpoint is not Endpoint.OPENAI_EMBEDDINGS and not reasons:
         return "it has no finish reason"
     if not reasons <= _FINISHED:
         return f"it ended with {','.join(sorted(reasons))}"
@@ -108,7 +116,13 @@ def _has_succeeded(entry: Entry) -> bool:
     )
 
 
-def _answering(entry: Entry) -> tuple[str, str]:
-    """Where the answer came from: the first try that succeeded (others are parts of it)."""
-    first: Attempt = next(a for a in entry.attempts if a.status is AttemptStatus.OK)
-    return first.provider, first.model
+def taken_of(entry: Entry, target: tuple[str, str]) -> Attempt | None:
+    """The try that gave the answer; None where that is not `target`, a provider and a model.
+
+    The first that succeeded says where the answer came from, the last how it ended: a provider's
+    own fallback stands as tries of its own between them.
+    """
+    good = (a for a in entry.attempts if a.status is AttemptStatus.OK)
+    first = next(good, None)
+    is_meant = first is not None and (first.provider, first.model) == target
+    return entry.attempts[-1] if is_meant else None

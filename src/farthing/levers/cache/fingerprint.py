@@ -7,6 +7,7 @@ fingerprint  endpoint, targets (provider, address, model), the canonical request
 partition    scope and fingerprint without the last user text: what must be equal for any kind of
              hit
 key          partition and that text; canonical key: partition and its plain wording
+right        where a policy serves by others than the incumbent, its step is in all of them
 
 Change anything of these and it is another entry; two tenants never meet, for their secrets differ.
 """
@@ -23,7 +24,7 @@ import msgspec
 from farthing.codecs import Canonical
 from farthing.levers.cache.wording import plainly
 
-__all__ = ["NeutralHeaders", "Prints", "prints_of"]
+__all__ = ["Marked", "NeutralHeaders", "Prints", "marked", "prints_of"]
 
 # Headers that say how a request travels, who traces it, or which library wrote it.
 _NEUTRAL: Final = frozenset(
@@ -74,18 +75,45 @@ class Prints(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
     plain_key: bytes = b""
 
+    def under(self, right: bytes) -> Prints:
+        """The prints of answers that may be given by a right of their own."""
+        return Prints(
+            scope=self.scope,
+            partition=_digest(self.partition, b"right", right),
+            key=_digest(self.key, b"right", right),
+            plain_key=_digest(self.plain_key, b"right", right) if self.plain_key else b"",
+        )
 
-def prints_of(scope: bytes, asked: Canonical, *others: bytes, is_canonical: bool) -> Prints:
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A request in its one form; `text` and `plain` stand for its last text and its plain wording.
+
+    `plain` is empty where only the very same text asks the same.
+    """
+
+    request: Canonical
+    text: bytes
+    plain: bytes = b""
+
+
+def marked(request: Canonical) -> Marked:
+    """The request with what stands for its last text."""
+    plain = b""
+    if request.has_slot and not request.has_tool_turns:
+        plain = _digest(b"plain", plainly(request.slot).encode("utf-8", "replace"))
+    text = _digest(b"text", request.slot.encode("utf-8", "surrogatepass"))
+    return Marked(request=request, text=text, plain=plain)
+
+
+def prints_of(scope: bytes, asked: Marked, *others: bytes, is_canonical: bool) -> Prints:
     """The prints of a request; `others` is all else that may change its answer."""
-    partition = _digest(scope, asked.shape, *others)
-    plain_key = b""
-    if is_canonical and asked.has_slot and not asked.has_tool_turns:
-        plain_key = _digest(partition, b"plain", plainly(asked.slot).encode("utf-8", "replace"))
+    partition = _digest(scope, asked.request.shape, *others)
+    has_plain = is_canonical and asked.plain
     return Prints(
         scope=scope,
         partition=partition,
-        key=_digest(partition, b"text", asked.slot.encode("utf-8", "surrogatepass")),
-        plain_key=plain_key,
+        key=_digest(partition, asked.text),
+        plain_key=_digest(partition, asked.plain) if has_plain else b"",
     )
 
 

@@ -12,9 +12,11 @@ from typing import Final
 
 import msgspec
 
+from farthing.levers.cache.semantic.calibration import Judged
 from farthing.levers.cache.store import SqliteAnswers
 
 __all__ = [
+    "PERSON",
     "ApartRow",
     "AskedRow",
     "CourseRow",
@@ -25,6 +27,8 @@ __all__ = [
     "WordingRow",
 ]
 
+PERSON: Final = "person"
+_SAID_WRONG: Final = ": wrong"
 _LOG_ROWS_MAX: Final = 200_000
 
 
@@ -79,6 +83,13 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_us: int
     call_id: str
     vetoes: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> Judged:
+        """What the judge said of it, and a person where one did."""
+        if not self.judge.startswith(PERSON):
+            return Judged(self.is_wrong)
+        return Judged(self.judge.endswith(_SAID_WRONG), self.is_wrong)
 
 
 class CourseRow(msgspec.Struct, frozen=True, gc=False):
@@ -182,10 +193,15 @@ class SemanticTables:
         )  # fmt: skip
 
     def relabel(self, call_id: str, *, is_wrong: bool) -> None:
-        """A person's word in place of a judge's; whoever folded the labels folds them again."""
+        """A person's word in place of a judge's; whoever folded the labels folds them again.
+
+        What the judge had said stays beside it: "person over JUDGE: wrong".
+        """
         self._db.execute(
-            "UPDATE labels SET is_wrong = ?, judge = 'person' WHERE call_id = ?",
-            (is_wrong, call_id),
+            "UPDATE labels SET is_wrong = ?1, judge = CASE WHEN judge LIKE ?3 THEN judge"
+            " ELSE ?4 || judge || (CASE WHEN is_wrong THEN ?5 ELSE ': right' END) END"
+            " WHERE call_id = ?2",
+            (is_wrong, call_id, f"{PERSON}%", f"{PERSON} over ", _SAID_WRONG),
         )
         self._db.execute(
             "UPDATE courses SET revision = revision + 1 WHERE course IN"

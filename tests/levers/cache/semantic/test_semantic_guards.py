@@ -36,6 +36,7 @@ def test_the_same_question_in_other_words_is_clear(a, b):
     ("a", "b", "guard"),
     [
         ("Pay 2 seats", "Pay 3 seats", "numbers"),
+        ("How do I pay in $?", "How do I pay in €?", "numbers"),
         ("Is it refundable?", "Is it non-refundable?", "negation"),
         ("How do I enable it in the app?", "How do I disable it in the app?", "opposite"),
         ("Does Alice owe Bob?", "Does Bob owe Alice?", "order"),

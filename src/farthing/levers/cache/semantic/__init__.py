@@ -8,6 +8,13 @@ S5  A certificate holds for its stamp alone: embedder, guards, scorer, model.
 S6  Nothing here does I/O, reads a clock or draws at random.
 """
 
+from farthing.levers.cache.semantic.calibration import (
+    WORDS_NEEDED,
+    Calibration,
+    Judged,
+    calibrated,
+    is_drawn,
+)
 from farthing.levers.cache.semantic.certificate import (
     BandReport,
     Certifier,
@@ -47,10 +54,12 @@ from farthing.levers.cache.semantic.volatility import Volatility, volatility_of
 
 __all__ = [
     "GUARDS_VERSION",
+    "WORDS_NEEDED",
     "Account",
     "Action",
     "Assumptions",
     "BandReport",
+    "Calibration",
     "Candidate",
     "Certifier",
     "Comparison",
@@ -60,6 +69,7 @@ __all__ = [
     "Filled",
     "Finding",
     "JudgeCalibration",
+    "Judged",
     "Lookup",
     "MissingExtra",
     "Mode",
@@ -74,8 +84,10 @@ __all__ = [
     "View",
     "Volatility",
     "account_of",
+    "calibrated",
     "compare",
     "fit_scorer",
+    "is_drawn",
     "load_embedder",
     "price_factor_limit",
     "propose",

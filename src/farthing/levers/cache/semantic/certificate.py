@@ -61,14 +61,34 @@ class JudgeCalibration:
     right_flagged: int
 
     def observed_limit(self, delta: float, alpha: float) -> float:
-        """The rate of verdicts "wrong" below which the true rate is below `delta`.
+        """The rate of verdicts "wrong" below which the true rate is below `delta`; 0: none is.
 
         A judge that misses wrong answers lowers it; one that flags right answers raises it, by no
-        more than it surely does (Rogan and Gladen, with exact bounds at alpha / 2 each).
+        more than it surely does (Rogan and Gladen, with exact bounds at alpha / 3 each). One that may
+        flag right answers as often as wrong ones tells nothing.
         """
-        catches, _ = exact_bounds(self.wrong_caught, self.wrong_seen, alpha / 2)
-        flags, _ = exact_bounds(self.right_flagged, self.right_seen, alpha / 2)
+        catches, flags = self._least(alpha)
+        _, flags_most = exact_bounds(self.right_flagged, self.right_seen, alpha / 3)
+        return delta * catches + (1 - delta) * flags if catches > flags_most else 0.0
+
+    def observed_at(self, delta: float) -> float:
+        """The rate of verdicts "wrong" to be expected where the true rate is `delta`."""
+        catches = (self.wrong_caught + 1) / (self.wrong_seen + 2)
+        flags = self.right_flagged / self.right_seen if self.right_seen else 0.0
         return delta * catches + (1 - delta) * flags
+
+    def error_most(self, observed: float, alpha: float) -> float:
+        """The highest true rate at which verdicts "wrong" are so frequent."""
+        catches, flags = self._least(alpha)
+        if catches <= flags:
+            return 1.0
+        return min(1.0, max(0.0, (observed - flags) / (catches - flags)))
+
+    def _least(self, alpha: float) -> tuple[float, float]:
+        """The least share of wrong answers that is caught, and of right ones that is flagged."""
+        catches, _ = exact_bounds(self.wrong_caught, self.wrong_seen, alpha / 3)
+        flags, _ = exact_bounds(self.right_flagged, self.right_seen, alpha / 3)
+        return catches, flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +113,10 @@ class _Count:
 class Certifier:
     """The labels of one namespace under one stamp, and what they prove.
 
+    Where a `judge` was calibrated, verdicts are held against a limit that allows for its errors, and
+    `share` of alpha is used, half of it for the calibration; a calibration with more words is
+    another certifier, with another share. Without one the certificate is of the judge's word.
+
     `thresholds` go from the surest set down. A lookup is labelled with a known chance, never less
     than `shadow_sampling` while nothing is served, and than `sampling` while something is: a label
     weighs that floor divided by its chance. The floor depends on the mode alone, so weights are
@@ -106,6 +130,8 @@ class Certifier:
     shadow_sampling: float = 1.0
     alpha: float = 0.05
     judge: JudgeCalibration | None = None
+    share: float = 1.0
+    _limit: float = field(init=False)
     _labels: int = 0
     _looks: int = 0
     _counts: dict[tuple[int, float], _Count] = field(
@@ -120,22 +146,30 @@ class Certifier:
     def __post_init__(self) -> None:
         if list(self.thresholds) != sorted(self.thresholds, reverse=True):
             raise FarthingBug("thresholds of a certificate go from the surest down")
+        if self.judge is not None:
+            self._limit = self.judge.observed_limit(self.delta, self._alpha)
+        else:
+            self._limit = self.delta
 
     @property
     def limit(self) -> float:
-        """The rate of verdicts "wrong" that the proofs are held against."""
-        if self.judge is None:
-            return self.delta
-        return self.judge.observed_limit(self.delta, self.alpha / 2)
+        """The rate of verdicts "wrong" that the proofs are held against; 0: none can prove it."""
+        return self._limit
+
+    @property
+    def watched_limit(self) -> float:
+        """The rate of verdicts "wrong" above which the certificate is contradicted."""
+        return self.delta if self.judge is None else self.judge.observed_at(self.delta)
 
     @property
     def proof_at(self) -> float:
-        """One over the alpha of each set at a look; half of alpha goes to the judge where one is calibrated."""
+        """One over the alpha of each set at a look."""
         return _LOOKS * _LADDERS / (_PROOF_SHARE * self._alpha)
 
     @property
     def _alpha(self) -> float:
-        return self.alpha if self.judge is None else self.alpha / 2
+        """For the proofs; as much goes to the calibration where there is one."""
+        return self.alpha if self.judge is None else self.alpha * self.share / 2
 
     @property
     def threshold(self) -> float | None:
@@ -151,7 +185,12 @@ class Certifier:
 
     @property
     def labels_needed(self) -> int:
-        """Labels without any error that a set needs to be certified: stated before any are paid."""
+        """Labels without any error that a set needs to be certified: stated before any are paid.
+
+        0 where no number of them would do, for the judge tells too little.
+        """
+        if not self.limit:
+            return 0
         return math.ceil(math.log(self.proof_at) / -math.log1p(-self.limit))
 
     def is_void(self, stamp: Stamp) -> bool:
@@ -176,8 +215,10 @@ class Certifier:
         weight = floor / propensity
         if is_served:
             _count(self._served, weight, is_wrong=is_wrong)
-            watched = breach_wealth(_tallies(self._served), self.limit)
+            watched = breach_wealth(_tallies(self._served), self.watched_limit)
             self._breach = max(self._breach, watched)
+        if not self.limit:
+            return
         if is_serving:
             _count(self._fresh, (band, weight), is_wrong=is_wrong)
             self._grow()
@@ -248,13 +289,16 @@ class Certifier:
         following = self._proven + 1
         if following >= len(self.thresholds) or self._looks >= _LOOKS_WAITED:
             return False
+        if not self.limit:
+            return False
         labels, wrong = _sums(self._nested(following))
         return labels == 0 or wrong / labels <= self.limit
 
     def report(self) -> list[BandReport]:
         """Every nested set with its labels, its exact upper bound and whether it is certified.
 
-        The bound is for reading (exact, at a fixed count); what certifies is the wealth.
+        The bound is for reading (exact, at a fixed count, the judge's errors allowed for where they
+        are known); what certifies is the wealth.
         """
         found: list[BandReport] = []
         for at, threshold in enumerate(self.thresholds):
@@ -265,8 +309,8 @@ class Certifier:
                     threshold=threshold,
                     labels=labels,
                     wrong=wrong,
-                    upper95=exact_bounds(wrong, labels, self.alpha)[1],
-                    wealth=min(1e12, proof_wealth(tallies, self.limit)),
+                    upper95=self._error_most(wrong, labels),
+                    wealth=min(1e12, proof_wealth(tallies, self.limit)) if self.limit else 0.0,
                     is_certified=at <= self._proven and not self.is_breached,
                 )
             )
@@ -275,7 +319,13 @@ class Certifier:
     def served_bound(self) -> float:
         """The upper 95 % bound of the error among served answers that were checked."""
         labels, wrong = _sums(_tallies(self._served))
-        return exact_bounds(wrong, labels, self.alpha)[1]
+        return self._error_most(wrong, labels)
+
+    def _error_most(self, wrong: int, labels: int) -> float:
+        if self.judge is None:
+            return exact_bounds(wrong, labels, self.alpha)[1]
+        observed = exact_bounds(wrong, labels, self.alpha / 2)[1]
+        return self.judge.error_most(observed, self.alpha / 2)
 
 
 _Key = TypeVar("_Key")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from farthing.levers.cache.scope import TenantKeys
+from farthing.levers.cache.semantic.calibration import Calibration
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
 from farthing.levers.cache.semantic.scorer import FEATURES, Evidence, Scorer, fit_scorer
@@ -78,6 +79,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a namespace stands: what may be served, and what is still needed.
 
     `threshold` is None while nothing may be served. `labels` counts since the last breach.
+    `is_corrected`: what is proven allows for the judge's own errors.
     """
 
     scorer: Scorer | None = None
@@ -87,13 +89,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     labels_needed: int = 0
     breaches: int = 0
     is_fitted: bool = False
+    is_corrected: bool = False
 
 
 class Course:
     """Takes labels, one after the other; `standing` says where that leads."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, calibration: Calibration | None = None) -> None:
+        """`calibration` says how often the judge errs; None: its word is taken as it is."""
         self._terms = terms
+        self._calibration = calibration
         self._fitting: list[tuple[Evidence, bool]] = []
         self._scorer: Scorer | None = None
         self._certifier: Certifier | None = None
@@ -115,7 +120,13 @@ class Course:
             labels_needed=0 if certifier is None else certifier.labels_needed,
             breaches=self._breaches,
             is_fitted=certifier is not None,
+            is_corrected=self.is_corrected,
         )
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the judge's own errors are allowed for."""
+        return self._calibration is not None
 
     @property
     def certifier(self) -> Certifier | None:
@@ -186,6 +197,8 @@ class Course:
             sampling=terms.sampling,
             shadow_sampling=terms.shadow_sampling,
             alpha=0.05 / 2**self._breaches,
+            judge=None if self._calibration is None else self._calibration.judge,
+            share=1.0 if self._calibration is None else self._calibration.share,
         )
 
     def _begin_again(self) -> None:

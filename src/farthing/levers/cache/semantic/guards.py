@@ -8,6 +8,7 @@ only, so a verdict can be given again later from what was stored.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"1/{LEXICON_VERSION}"
+GUARDS_VERSION = f"2/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
@@ -165,6 +166,29 @@ def _numbers(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
         )
 
 
+def _marks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
+    """Marks that stand by themselves: pay in $, pay in €; C, C++."""
+    here, there = Counter(_marks_of(one)), Counter(_marks_of(other))
+    left, right = sorted((here - there).elements()), sorted((there - here).elements())
+    is_money = any(map(_is_currency, left)) and any(map(_is_currency, right))
+    if is_money:
+        yield Finding("numbers", f"{' '.join(left)} / {' '.join(right)}", "veto")
+    elif left or right:
+        said = f"{' '.join(left) or 'none'} / {' '.join(right) or 'none'}"
+        yield Finding("mark", said, "doubt")
+
+
+def _marks_of(signature: Signature) -> Iterable[str]:
+    steady = {"/", "&", "->", "=>", "→"}  # they join, and so do words or nothing
+    for item in signature.row:
+        if item[0] == "~" and not item[1:].isalpha() and item[1:] not in steady:
+            yield item[1:]
+
+
+def _is_currency(mark: str) -> bool:
+    return unicodedata.category(mark[-1]) == "Sc"
+
+
 def _operators(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     if one.operators == other.operators:
         return
@@ -306,6 +330,7 @@ _GUARDS: tuple[Callable[[Signature, Signature, _Unmatched], Iterable[Finding]], 
     _language,
     _exact,
     _numbers,
+    _marks,
     _operators,
     _links,
     _opposites,

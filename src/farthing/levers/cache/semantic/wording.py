@@ -41,6 +41,10 @@ _QUOTES = str.maketrans(
     {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: " - "}
 )
 _SPACE = re.compile(r"\s+")
+_OTHER_CURRENCIES = "₽₩₺₿₪฿₫₦₱₴₸¢"
+_DOLLARS: Mapping[str, str] = MappingProxyType(
+    {"us$": "usd", "a$": "aud", "au$": "aud", "c$": "cad", "ca$": "cad"}
+)
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _SCAN = re.compile(
     rf"""
@@ -49,13 +53,14 @@ _SCAN = re.compile(
         |\w+(?:[_/\\]\w+)+|\w+\(\))
     |(?P<date>\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}})
     |(?P<time>\d{{1,2}}(?::\d{{2}})?\s?(?:[ap]\.?m\b\.?|o'?clock\b)|\d{{1,2}}:\d{{2}}(?!\d))
-    |(?P<money>[{CURRENCY}]\s?{_NUMBER}(?:\s?(?:k|m|mn|bn)\b)?)
+    |(?P<currency>(?<!\w)[a-z]{{1,3}}\$(?!\s?\d))
+    |(?P<money>(?:(?<!\w)[a-z]{{1,3}}(?=\$))?[{CURRENCY}]\s?{_NUMBER}(?:\s?(?:k|m|mn|bn)\b)?)
     |(?P<ordinal>\d+(?:st|nd|rd|th)\b)
     |(?P<version>v?\d+(?:\.\d+){{2,}})
     |(?P<code>(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_]+(?:-?\w+)*)
     |(?P<number>(?<![\w.])-?{_NUMBER})
     |(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)
-    |(?P<mark>[%{CURRENCY}+*/=<>&°→]|->|=>|\bvs\b)
+    |(?P<mark>->|=>|[%{CURRENCY}{_OTHER_CURRENCIES}+*/=<>&°→]|\#(?!\d)|\bvs\b)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -153,11 +158,16 @@ def _time(raw: str, lexicon: Lexicon) -> list[Token]:
 
 
 def _money(raw: str, lexicon: Lexicon) -> list[Token]:
+    """An amount behind its symbol; US$5 is $5, and A$5 another."""
     del lexicon
     digits = _NUMBER_PART.search(raw)
     assert digits is not None  # noqa: S101 - the pattern has one
     magnitude = raw[digits.end() :].strip().lower() or None
-    return [Token(quantity(digits.group(), raw[0], magnitude), raw, "quantity")]
+    symbol = raw[: digits.start()].strip().lower()
+    unit = _DOLLARS.get(symbol, symbol[-1])
+    text = quantity(digits.group(), unit, magnitude)
+    is_known = len(symbol) == 1 or symbol in _DOLLARS
+    return [Token(text if is_known else f"{text} {symbol}", raw, "quantity")]
 
 
 def _ordinal(raw: str, lexicon: Lexicon) -> list[Token]:
@@ -216,6 +226,7 @@ _READERS: Mapping[str, Callable[[str, Lexicon], list[Token]]] = MappingProxyType
         "exact": _exact,
         "date": _date,
         "time": _time,
+        "currency": _mark,
         "money": _money,
         "ordinal": _ordinal,
         "version": _exact,
