@@ -8,7 +8,6 @@ shredding).
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from farthing.errors import CallerError
 __all__ = ["NoSuchTenant", "TenantKeys", "Vault"]
 
 _SECRET_BYTES: Final = 32
+_BLOCK_BYTES: Final = 64  # of SHA-256
 _CHECK_US: Final = 1_000_000
 
 
@@ -31,14 +31,36 @@ class NoSuchTenant(CallerError):
     status = 404
 
 
-class TenantKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows from a tenant's secret. `mark` stands for the tenant where names must not."""
+class TenantKeys:
+    """What follows from a tenant's secret. `tenant_mark` stands for the tenant where names must not.
 
-    tenant: str
-    secret: bytes
+    `payload_key` is the key that its answers are encrypted with.
+    """
+
+    __slots__ = ("_inner", "_outer", "payload_key", "secret", "tenant", "tenant_mark")
+
+    def __init__(self, *, tenant: str, secret: bytes) -> None:
+        self.tenant = tenant
+        self.secret = secret
+        block = hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret
+        padded = block.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        self.tenant_mark = self._derive("tenant")[:16]
+        self.payload_key = self._derive("payload")
 
     def __repr__(self) -> str:
         return f"TenantKeys(tenant={self.tenant!r}, secret=***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TenantKeys) and self._named == other._named
+
+    def __hash__(self) -> int:
+        return hash(self._named)
+
+    @property
+    def _named(self) -> tuple[str, bytes]:
+        return self.tenant, self.secret
 
     def scope(self, *parts: str) -> bytes:
         """The name of the scope that `parts` describe; unlike any other's."""
@@ -48,20 +70,14 @@ class TenantKeys(msgspec.Struct, frozen=True, kw_only=True):
         """What stands for a user, a tag or a document of this tenant."""
         return self._derive("mark", kind, value)[:16]
 
-    @property
-    def tenant_mark(self) -> bytes:
-        """What stands for the tenant."""
-        return self._derive("tenant")[:16]
-
-    @property
-    def payload_key(self) -> bytes:
-        """The key that its answers are encrypted with."""
-        return self._derive("payload")
-
     def _derive(self, *parts: str) -> bytes:
+        """HMAC-SHA256 (RFC 2104) of the parts; what depends on the secret alone was hashed before."""
         encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-        told = b"".join(b"%d:%b" % (len(part), part) for part in encoded)  # no part runs over
-        return hmac.digest(self.secret, told, hashlib.sha256)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        # No part runs over into the next.
+        inner.update(b"".join(b"%d:%b" % (len(part), part) for part in encoded))
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class _Kept(msgspec.Struct):
