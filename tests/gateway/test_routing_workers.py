@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
+import signal
 import sqlite3
 
 import pytest
@@ -25,7 +27,7 @@ from served_policies import (
 )
 
 from farthing.gateway.route_news import News, Tally
-from farthing.gateway.route_pins import Pin, Pins, SharedPins
+from farthing.gateway.route_pins import Pin, Pins, SharedPins, shared_pins
 from farthing.levers.routing.drift import Chart
 from farthing.levers.routing.serving import read_choice
 
@@ -197,6 +199,20 @@ def test_a_torn_pin_and_one_of_before_a_restart_count_as_none(tmp_path):
     (tmp_path / "pins.map").write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
     fresh = Pins("auto", ["a", "b"], 900, SharedPins(tmp_path / "pins.map"))
     assert fresh.get(("t", "loop"), 2_000_000) is None
+
+
+def test_the_table_takes_its_room_on_the_disk_at_once_or_is_not_shared(tmp_path):
+    """Writing to a mapped page that a full disk has no room for would end the worker."""
+    SharedPins(tmp_path / "pins.map")
+    assert (tmp_path / "pins.map").stat().st_size > 0
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        assert shared_pins(tmp_path / "full") is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, kept)
 
 
 @given(

@@ -54,7 +54,7 @@ class SharedPins:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(descriptor, _SLOTS * _BYTES)
+            _filled(descriptor, _SLOTS * _BYTES)
             self._table = mmap.mmap(descriptor, _SLOTS * _BYTES)
         finally:
             os.close(descriptor)
@@ -124,6 +124,13 @@ def shared_pins(folder: Path) -> SharedPins | None:
     except OSError:
         _LOG.exception("routing's pins are not shared: a loop may change its model between workers")
         return None
+
+
+def _filled(descriptor: int, size: int) -> None:
+    """Have room on the disk for the whole table: a full one must be an error now, not a signal."""
+    there = os.fstat(descriptor).st_size
+    while there < size:
+        there += os.pwrite(descriptor, bytes(size - there), there)
 
 
 def _hash(*parts: str) -> bytes:
