@@ -6,7 +6,8 @@ Each row is the time of `Engine.handle`: a request in memory, a reply in memory,
 cache file. The partition holds 10,000 questions; those that are not asked for are drawn vectors, as
 a scan's time does not depend on what they say. `unrelated` are calls of a feature without the layer
 to a provider on loopback, one after the other, while 40 look-ups a second run in shadow, or the
-same calls without look-ups. Replies are checked. Ends with one line of JSON; microseconds.
+same calls without look-ups, on processors that are kept awake. Replies are checked. Ends with one
+line of JSON; microseconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from statistics import median, quantiles
 
 import numpy as np
 
-from cache import provider, wired  # the bench of the exact cache, beside this one
+from awake import Awake  # beside this one, like the next
+from cache import provider, wired
 from farthing.gateway import Wired
 from farthing.levers.cache.semantic import SuppliedEmbedder
 from farthing.levers.cache.semantic.shelf import Held
@@ -203,10 +205,13 @@ async def measure(folder: Path) -> dict[str, dict[str, float]]:
             rows["hit-alias"] = await timed(engine, like.__getitem__, "hit-alias")
         else:
             without: list[float] = []
+            awake = Awake(set(os.sched_getaffinity(0)))
             beside: list[float] = []
-            for _ in range(TURNS):
-                without += await unrelated(engine, is_embedding=False)
-                beside += await unrelated(engine, is_embedding=True)
+            with awake.during(is_wanted=True):
+                for _ in range(TURNS):
+                    without += await unrelated(engine, is_embedding=False)
+                    beside += await unrelated(engine, is_embedding=True)
+            awake.close()
             rows["unrelated, no look-ups"] = spread(without)
             rows["unrelated, 40 look-ups/s"] = spread(beside)
         await engine.close()

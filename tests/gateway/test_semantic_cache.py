@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -78,6 +79,20 @@ def test_a_like_question_is_served_and_its_wording_from_then_on_found_at_once(th
             assert hit.detail.startswith(f"served from the answer to {paid.call_id}")
 
     through(scenario, **SERVING)
+
+
+def test_its_thread_gives_way_to_the_event_loop_while_it_runs(through):
+    before = sys.getswitchinterval()
+    found = []
+
+    async def scenario(gateway, provider):
+        del provider
+        await settled(gateway)
+        found.append(sys.getswitchinterval())
+
+    through(scenario, **SERVING)
+    assert found == [pytest.approx(0.0001)]
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.parametrize("mode", ["off", "shadow", "assisted", "serve"])

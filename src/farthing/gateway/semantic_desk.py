@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -23,6 +24,7 @@ __all__ = ["SemanticDesk"]
 T = TypeVar("T")
 _LOG = logging.getLogger("farthing")
 _FOLLOW_S: Final = 1.0
+_SWITCH_S: Final = 0.0001  # how long the event loop waits for the interpreter, at most
 _QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
 _NOTES_MAX: Final = 200  # until they are handed over, at the latest after a second
 
@@ -48,6 +50,7 @@ class SemanticDesk:
         self._is_open = True
         self._is_ready = False
         self._timer: asyncio.TimerHandle | None = None
+        self._switch_s: float | None = None  # as it was before
         self.later(self._begin)
 
     @property
@@ -56,7 +59,13 @@ class SemanticDesk:
         return self._is_ready
 
     def start(self) -> None:
-        """Follow what other workers write, from now on."""
+        """Follow what other workers write, and give way to the event loop, from now on."""
+        if self._switch_s is None:
+            self._switch_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._switch_s, _SWITCH_S))
+        self._tick_later()
+
+    def _tick_later(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_FOLLOW_S, self._tick)
 
     def position(self, course: bytes) -> Position:
@@ -121,6 +130,8 @@ class SemanticDesk:
         """Finish what is at hand, drop what waits."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._switch_s is not None:
+            sys.setswitchinterval(self._switch_s)
         self._hand_over()
         if self._is_ready:
             self.later(self.reader.close)
@@ -144,7 +155,7 @@ class SemanticDesk:
 
     def _tick(self) -> None:
         self.follow()
-        self.start()
+        self._tick_later()
 
 
 _NOWHERE: Final = Position()
