@@ -66,6 +66,28 @@ def test_a_bad_line_is_counted_with_its_number_and_the_rest_goes_on(pairs):
     assert "pairs.jsonl:5" in found.output
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.csv", 'id,question1,question2,is_duplicate\n0,"Is it, open?",Is it open,1\n1,a b,c d,0\n'),
+        ("q.tsv", "id\tsentence1\tsentence2\tlabel\n0\tIs it open?\tis it open\t1\n1\ta b\tc d\t0\n"),
+        ("q.jsonl", '{"text1": "Is it", "text2": "is it", "label": 1}\n{"q1": "a", "q2": "b", "same": "No"}\n'),
+    ],
+)  # fmt: skip
+def test_published_sets_are_read_under_the_names_that_they_use(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    found = document("eval", path, "--embedder", "none")
+    assert (found["pairs"], found["bad_lines"]) == (2, 0)
+    assert found["ours"]["wrong_hits"] == 0
+
+
+def test_a_word_that_is_neither_true_nor_false_makes_no_pair(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"a": "x", "b": "y", "label": 3}\n{"a": "x", "b": "x", "same": true}\n')
+    assert document("eval", path, "--embedder", "none")["bad_lines"] == 1
+
+
 def test_a_file_of_nothing_is_bad_use(tmp_path):
     path = tmp_path / "empty.jsonl"
     path.write_text("\n")

@@ -55,7 +55,8 @@ def evaluate(
 ) -> None:
     """Try the semantic cache on PAIRS: question pairs, conversation pairs or labelled questions.
 
-    PAIRS is a file or a folder of {"a", "b", "same"} lines, or of {"text", "intent"} lines or CSV.
+    PAIRS is a file or a folder of {"a", "b", "same"} lines, or of {"text", "intent"} lines; JSON lines,
+    CSV or TSV. Published sets of question pairs are read under the names that they use.
     Pairs are compared one by one, as if "a" had been answered and "b" were asked. Streams begin
     with an empty cache: ours starts in shadow, pays for its labels, and serves what it certified.
     """

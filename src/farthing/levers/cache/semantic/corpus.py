@@ -1,8 +1,9 @@
 """Files for `farthing cache eval`: pairs, conversation pairs, labelled questions.
 
-Read are JSON lines (gzip and zstd too) of `{"a", "b", "same"}`, where a and b are texts or lists of
-messages; CSV and JSON lines of `{"text", "intent" | "category" | "label"}`; and CLINC's JSON of
-splits. A line that can't be read is counted with its number, and the rest goes on.
+Read are JSON lines, CSV and TSV (gzip and zstd too) of `{"a", "b", "same"}`, where a and b are texts or
+lists of messages, or under the names that published sets give them (`question1`, `sentence1`, `text1`;
+`is_duplicate`, `label` of 0 and 1); of `{"text", "intent" | "category" | "label"}`; and CLINC's JSON
+of splits. A line that can't be read is counted with its number, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ from farthing.errors import CallerError
 __all__ = ["Corpus", "Labelled", "Pair", "clusters", "read_corpus"]
 
 _LABELS = ("intent", "category", "label", "answer", "cluster")
+_SIDES = (
+    ("a", "b"),
+    ("question1", "question2"),
+    ("sentence1", "sentence2"),
+    ("text1", "text2"),
+    ("q1", "q2"),
+    ("query1", "query2"),
+)
+_SAME = ("same", "same_answer", "is_duplicate", "duplicate", "label", "gold_label")
+_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_TABLES = {".csv": ",", ".tsv": "\t"}
 _OUT_OF_SCOPE = "oos"
 _BAD_LINES_KEPT = 20
 
@@ -69,7 +81,7 @@ def read_corpus(path: Path) -> Corpus:
     corpus = Corpus()
     files = sorted(path.rglob("*.*")) if path.is_dir() else [path]
     for file in files:
-        if file.is_file() and _suffix(file) in {".jsonl", ".json", ".csv"}:
+        if file.is_file() and _suffix(file) in {".jsonl", ".json", *_TABLES}:
             _read_file(file, corpus)
     if not corpus.pairs and not corpus.labelled:
         told = "".join(f"\n  {place}: {why}" for place, why in corpus.bad_samples[:5])
@@ -94,8 +106,8 @@ def _read_file(file: Path, corpus: Corpus) -> None:
         ) from error
     text = data.decode("utf-8-sig", errors="replace")
     rows: Iterable[tuple[int, Any]]
-    if _suffix(file) == ".csv":
-        rows = enumerate(csv.DictReader(io.StringIO(text)), 2)
+    if (delimiter := _TABLES.get(_suffix(file))) is not None:
+        rows = enumerate(csv.DictReader(io.StringIO(text), delimiter=delimiter), 2)
     else:
         rows = _json_rows(text, file, corpus)
     for number, row in rows:
@@ -138,8 +150,9 @@ def _take(row: Any, place: str, corpus: Corpus) -> None:
         corpus.refuse(place, "not an object")
         return
     said = cast("dict[str, Any]", row)
-    if "a" in said and "b" in said:
-        _take_pair(said, place, corpus)
+    sides = next((names for names in _SIDES if said.keys() >= set(names)), None)
+    if sides is not None:
+        _take_pair(said, sides, place, corpus)
         return
     label = next((said[name] for name in _LABELS if isinstance(said.get(name), str)), None)
     text = said.get("text")
@@ -151,13 +164,19 @@ def _take(row: Any, place: str, corpus: Corpus) -> None:
     corpus.labelled.append(Labelled(text, answer))
 
 
-def _take_pair(row: Mapping[str, Any], place: str, corpus: Corpus) -> None:
-    same = row.get("same", row.get("same_answer"))
-    first, second = _split(row["a"]), _split(row["b"])
-    if not isinstance(same, bool) or first is None or second is None:
-        corpus.refuse(place, '"a" and "b" are texts or messages, "same" is true or false')
+def _take_pair(row: Mapping[str, Any], sides: tuple[str, str], place: str, corpus: Corpus) -> None:
+    same = _truth(next((row[name] for name in _SAME if row.get(name) is not None), None))
+    first, second = _split(row[sides[0]]), _split(row[sides[1]])
+    if same is None or first is None or second is None:
+        why = f'"{sides[0]}" and "{sides[1]}" are texts or messages, "same" is true or false'
+        corpus.refuse(place, why)
         return
     corpus.pairs.append(Pair(first[1], second[1], same, first[0], second[0]))
+
+
+def _truth(told: Any) -> bool | None:
+    """True or false, as files write it; None where it is neither."""
+    return told if isinstance(told, bool) else _WORDS.get(str(told).strip().lower())
 
 
 def _split(side: Any) -> tuple[str, str] | None:
