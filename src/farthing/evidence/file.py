@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from farthing.errors import FarthingError
 from farthing.evidence.schema_sql import SCHEMA, VERSION
+from farthing.write_ahead import write_ahead
 
 __all__ = ["EvidenceFile", "EvidenceStoreError"]
 
@@ -50,7 +51,7 @@ class EvidenceFile:
             self._path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
         )
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db, _BUSY_S)
             db.execute("PRAGMA synchronous = NORMAL")
             self._prepare(db)
             self._path.chmod(0o600)

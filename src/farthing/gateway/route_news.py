@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from farthing.write_ahead import write_ahead
+
 __all__ = ["News", "Tally"]
 
 _LOG = logging.getLogger("farthing")
@@ -103,7 +105,7 @@ class News:
                 self._path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
             )
             self._db = db
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db, _BUSY_S)
             db.execute("PRAGMA synchronous = OFF")  # what a power cut takes is a minute of counts
             db.execute(_SCHEMA)
             (self._heard,) = db.execute("SELECT coalesce(max(id), 0) FROM news").fetchone()

@@ -25,6 +25,7 @@ from farthing.ledger.store import (
     StoreError,
     StoreState,
 )
+from farthing.write_ahead import write_ahead
 
 __all__ = ["SqliteStore"]
 
@@ -258,7 +259,7 @@ class SqliteStore:
                 f"it to {_VERSION}.\nNothing was changed.\nOpen it once where it can be written.",
             )
         if version < _VERSION:
-            connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(connection, self._busy_timeout_ms / 1000)
             _bring_up(connection)
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from farthing.levers.cache import TenantKeys
 
-SECRETS = st.binary(min_size=1, max_size=200)
+SECRETS = st.binary(min_size=16, max_size=200)
 PARTS = st.lists(st.text(max_size=20), max_size=4)
 
 

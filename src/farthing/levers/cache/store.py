@@ -16,6 +16,7 @@ import msgspec
 
 from farthing.errors import FarthingError
 from farthing.levers.cache.schema import SCHEMA, SEMANTIC, SIGHTINGS, VERSION
+from farthing.write_ahead import write_ahead
 
 __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_file"]
 
@@ -104,7 +105,7 @@ class SqliteAnswers:
         except (sqlite3.Error, OSError) as error:
             raise _failure(path, error) from error
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db, _OPEN_S)
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._prepare()
