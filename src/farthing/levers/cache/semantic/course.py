@@ -13,7 +13,13 @@ from farthing.levers.cache.scope import TenantKeys
 from farthing.levers.cache.semantic.calibration import Calibration
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
-from farthing.levers.cache.semantic.scorer import FEATURES, Evidence, Scorer, fit_scorer
+from farthing.levers.cache.semantic.scorer import (
+    FEATURES,
+    Evidence,
+    Scorer,
+    fit_scorer,
+    is_passed,
+)
 from farthing.levers.cache.semantic_settings import SemanticRules, SemanticSettings
 
 __all__ = ["Course", "Label", "Standing", "Terms", "course_id", "terms_of"]
@@ -178,12 +184,9 @@ class Course:
         self._fitting = []
 
     def _may_pass(self, evidence: Evidence) -> bool:
-        """Whether no veto stands: while the score is learnt, vetoed pairs may be looked at too."""
-        if not evidence.vetoes:
-            return True
-        if self._scorer is not None:
-            return evidence.vetoes <= self._scorer.outweighed
-        return self._terms.is_veto_learnt and self._certifier is None
+        """Whether no veto stands; while the score is learnt, vetoed pairs may be looked at too."""
+        is_learning = self._terms.is_veto_learnt and self._certifier is None
+        return is_passed(evidence.vetoes, self._scorer, is_veto_learnt=is_learning)
 
     def _certify(self, thresholds: tuple[float, ...]) -> None:
         terms = self._terms

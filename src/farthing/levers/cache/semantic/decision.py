@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from farthing.levers.cache.semantic.guards import Comparison, Finding, compare
-from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, evidence_of
+from farthing.levers.cache.semantic.scorer import (
+    Evidence,
+    Neighbour,
+    Scorer,
+    evidence_of,
+    is_passed,
+)
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.strangers import are_alike
 from farthing.levers.cache.semantic.volatility import volatility_of
@@ -27,7 +33,6 @@ __all__ = [
     "Mode",
     "Rules",
     "View",
-    "is_passed",
     "propose",
     "score_of",
 ]
@@ -210,21 +215,11 @@ def _nearest_unvetoed(
     first: Comparison | None = None
     for candidate in candidates[:COMPARED]:
         comparison = compare(question, candidate.signature)
-        if is_passed(comparison, rules):
+        if is_passed(comparison.vetoes, rules.scorer, is_veto_learnt=rules.is_veto_learnt):
             return candidate, comparison
         first = first or comparison
     assert first is not None  # noqa: S101 - there is a candidate
     return None, first
-
-
-def is_passed(comparison: Comparison, rules: Rules) -> bool:
-    """Whether no veto stands: there is none, or the namespace's labels outweigh it."""
-    if not comparison.is_vetoed:
-        return True
-    if rules.scorer is None:
-        return rules.is_veto_learnt
-    outweighed = rules.scorer.outweighed
-    return all(one.guard in outweighed for one in comparison.findings if one.kind == "veto")
 
 
 def score_of(evidence: Evidence, comparison: Comparison, scorer: Scorer | None) -> float:

@@ -240,8 +240,8 @@ def evaluate_stream(
         for threshold, runs in plain.items():
             runs.append(replay_threshold(hood, order, threshold))
         guarded.append(replay_threshold(hood, order, GUARDS_COSINE, is_guarded=True))
+        shadow = Shadow(hood, order)
         for policy, tried in ours.items():
-            shadow = Shadow(hood, order)
             for delta, runs in tried.items():
                 run = replay_certified(
                     hood, order, delta=delta, seed=seed, shadow=shadow, policy=policy

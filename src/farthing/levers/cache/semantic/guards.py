@@ -94,6 +94,11 @@ class Comparison:
         return any(finding.kind == "veto" for finding in self.findings)
 
     @property
+    def vetoes(self) -> frozenset[str]:
+        """The guards that veto it."""
+        return frozenset(one.guard for one in self.findings if one.kind == "veto")
+
+    @property
     def is_clear(self) -> bool:
         """Whether there is no reason against at all, not even a doubt."""
         return not self.findings

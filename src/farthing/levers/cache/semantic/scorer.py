@@ -27,6 +27,7 @@ __all__ = [
     "evidence_from",
     "evidence_of",
     "fit_scorer",
+    "is_passed",
 ]
 
 FEATURES = (
@@ -97,7 +98,7 @@ def evidence_from(
     apart = sum(like) / len(like) - (sum(others) / len(others) if others else 0.0)
     words = min(comparison.unmatched_count, 10)
     doubts = sum(one.guard != "word" and one.kind == "doubt" for one in comparison.findings)
-    vetoes = frozenset(one.guard for one in comparison.findings if one.kind == "veto")
+    vetoes = comparison.vetoes
     return Evidence(
         (
             cosine,
@@ -137,6 +138,16 @@ class Scorer:
             for weight, feature in zip(self.weights, evidence.features, strict=True)
         )
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, logit))))
+
+
+def is_passed(vetoes: frozenset[str], scorer: Scorer | None, *, is_veto_learnt: bool) -> bool:
+    """Whether no veto stands: there is none, or the namespace's labels outweigh them all.
+
+    `is_veto_learnt`: while there is no scorer, what is vetoed is looked at too.
+    """
+    if not vetoes:
+        return True
+    return is_veto_learnt if scorer is None else vetoes <= scorer.outweighed
 
 
 def fit_scorer(labelled: Sequence[tuple[Evidence, bool]]) -> Scorer | None:

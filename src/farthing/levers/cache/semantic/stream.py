@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
-from farthing.levers.cache.semantic.decision import COMPARED, Rules, is_passed
+from farthing.levers.cache.semantic.decision import COMPARED, Rules
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
 from farthing.levers.cache.semantic.neighbours import Near, Neighbourhood
@@ -26,6 +26,7 @@ from farthing.levers.cache.semantic.scorer import (
     Scorer,
     evidence_from,
     fit_scorer,
+    is_passed,
 )
 
 __all__ = ["Policy", "Shadow", "StreamResult", "replay_certified", "replay_threshold"]
@@ -107,7 +108,7 @@ class Shadow:
         self._hood, self._order = hood, order
         self._held: Any = need_numpy("Simulating streams").zeros(len(hood), dtype=bool)
         self._near: list[list[Near]] = []
-        self._scorer: tuple[Scorer, tuple[float, ...]] | None = None
+        self._fitted: dict[Policy, tuple[Scorer, tuple[float, ...]] | None] = {}
 
     def near(self, place: int) -> list[Near]:
         """The nearest of all questions before this place."""
@@ -118,12 +119,12 @@ class Shadow:
         return self._near[place]
 
     def fitted(
-        self, fit: Callable[[], tuple[Scorer, tuple[float, ...]] | None]
+        self, policy: Policy, fit: Callable[[], tuple[Scorer, tuple[float, ...]] | None]
     ) -> tuple[Scorer, tuple[float, ...]] | None:
-        """The scorer of the first labels, which are the same for every run."""
-        if self._scorer is None:
-            self._scorer = fit()
-        return self._scorer
+        """The scorer of the first labels, which are the same for every run of a policy."""
+        if self._fitted.get(policy) is None:
+            self._fitted[policy] = fit()
+        return self._fitted[policy]
 
 
 @dataclass(slots=True)
@@ -152,10 +153,13 @@ class _Run:
             return None
         for entry, cosine in near[:COMPARED]:
             comparison = self.hood.compare(question, entry)
-            if self.policy == "plain" or is_passed(comparison, self.rules):
+            if self.policy == "plain" or self._is_passed(comparison.vetoes):
                 like = [(near_to, answers[other] == answers[entry]) for other, near_to in near]
                 return entry, evidence_from(cosine, like, comparison)
         return None
+
+    def _is_passed(self, vetoes: frozenset[str]) -> bool:
+        return is_passed(vetoes, self.rules.scorer, is_veto_learnt=self.rules.is_veto_learnt)
 
     def learn(
         self, evidence: Evidence, score: float | None, *, fits: bool, propensity: float, at: int
@@ -177,7 +181,7 @@ class _Run:
             self.rules = replace(self.rules, mode="serve", threshold=certifier.threshold)
 
     def _begin_proof(self) -> None:
-        fitted = self.shadow.fitted(self._fit)
+        fitted = self.shadow.fitted(self.policy, self._fit)
         if fitted is not None:
             self._prove(*fitted)
 
@@ -195,7 +199,11 @@ class _Run:
         scorer = fit_scorer(used)
         if scorer is None:
             return None
-        scores = [scorer.score(one) for one, _ in used if one.vetoes <= scorer.outweighed]
+        scores = [
+            scorer.score(one)
+            for one, _ in used
+            if is_passed(one.vetoes, scorer, is_veto_learnt=False)
+        ]
         return scorer, thresholds_of(scores, _SHARES)
 
 
@@ -210,8 +218,8 @@ def replay_certified(
 ) -> StreamResult:
     """Our policy: shadow, fit, certify, serve what is certified, watch.
 
-    `shadow`, of the same order, may be shared by runs of one policy: vetoes `stand`, or are
-    `learnt`; `plain` is the same certificate for the cosine to the nearest entry alone, without
+    `shadow`, of the same order, may be shared by runs. `policy`: vetoes `stand`, or are `learnt`;
+    `plain` is the same certificate for the cosine to the nearest entry alone, without
     guards or a fitted score.
     """
     draws = random.Random(seed)  # noqa: S311 - which hits are checked; seeded for repetition
