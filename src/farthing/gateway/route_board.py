@@ -111,6 +111,7 @@ class RouteBoard:
                 random=random,
                 encoders=encoders,
                 pins=pins,
+                is_shared=is_shared,
                 is_watching=is_watching,
             )
             for name, settings in config.routing.pools.items()

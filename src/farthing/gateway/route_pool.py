@@ -63,11 +63,13 @@ class RoutePool:
         random: Random,
         encoders: Mapping[str, Encoder],
         pins: SharedPins | None,
+        is_shared: bool,
         is_watching: bool = False,
     ) -> None:
         """`price_of` gives the mark of the card that prices a model now; empty: it has none.
 
         `encoders` are those that can be had, by identity; `pins` those of all workers.
+        `is_shared`: other workers have this pool, too, and are told what is counted here.
         `is_watching`: it only looks, and notes and tells nothing.
         """
         self._is_watching = is_watching
@@ -85,7 +87,7 @@ class RoutePool:
         self._watched: dict[str, _Watched] = {}
         models = (settings.incumbent, *settings.models)
         self._pins = Pins(name, models, settings.pin_s, pins)
-        self._news = Tally()
+        self._news = Tally() if is_shared else None
         self._keys: dict[str, list[int]] = {}
         self._told: set[str] = set()
 
@@ -205,7 +207,7 @@ class RoutePool:
         watched = self._charts_of(mark)
         if watched is None:
             return
-        if len(self._news.classes.get(mark, ())) < _KEYS_MAX:
+        if self._news is not None and len(self._news.classes.get(mark, ())) < _KEYS_MAX:
             self._news.call(mark, name, escalated=escalated)
         if self.settings.mix_drift != "off":
             self._watch_mix(watched, mark, name, now_us)
@@ -270,7 +272,7 @@ class RoutePool:
     def escalation(self, key: str, *, escalated: bool) -> None:
         """Count a call of a key that could escalate."""
         self._count(key, 1, int(escalated))
-        if len(self._news.keys) < _KEYS_MAX:
+        if self._news is not None and len(self._news.keys) < _KEYS_MAX:
             self._news.vote(key, escalated=escalated)
 
     def _count(self, key: str, calls: int, escalated: int) -> None:
@@ -286,7 +288,10 @@ class RoutePool:
 
     def told(self) -> Tally:
         """What was counted here since this was asked last."""
-        told, self._news = self._news, Tally()
+        told = self._news
+        if told is None:
+            return Tally()
+        self._news = Tally()
         return told
 
     def hear(self, tally: Tally, now_us: int) -> None:
