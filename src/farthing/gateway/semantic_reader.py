@@ -50,7 +50,6 @@ _LOG = logging.getLogger("farthing")
 _PIECE: Final = 200  # rows that are loaded, or labels folded, between two look-ups
 _NEWS_MAX: Final = 2_000
 _RECKON_US: Final = 60_000_000
-_DAY_US: Final = 86_400_000_000
 
 Later = Callable[[Callable[[], object]], None]
 Write = Callable[[Callable[[SqliteAnswers], object]], None]
@@ -67,8 +66,18 @@ class _Running(msgspec.Struct):
     reckoned_us: int = -_RECKON_US
 
 
+class _Marks(msgspec.Struct):
+    """The last row of each table that has been read."""
+
+    questions: int = 0
+    wordings: int = 0
+    apart: int = 0
+    labels: int = 0
+    sightings: int = 0
+
+
 class SemanticReader:
-    """All methods but `is_at_hand` are called in the one thread; they may block."""
+    """All methods are called in the one thread; they may block."""
 
     def __init__(
         self,
@@ -92,8 +101,7 @@ class SemanticReader:
         self.positions: dict[bytes, Position] = {}  # read by the event loop
         self.sharing = Sharing(settings, write)  # what is shared in it, too
         self._counts: dict[bytes, tuple[CourseRow, Counter[str]]] = {}
-        # Questions, wordings, apart, labels, sightings: what has been read.
-        self._marks = [0, 0, 0, 0, 0]
+        self._marks = _Marks()
         self._purged = 0
 
     def begin(self) -> None:
@@ -118,9 +126,10 @@ class SemanticReader:
         self._purged = self._answers.last_purge()
         self._shelf.clear()
         self.sharing.clear()
-        self._marks[0] = self._tables.last_question()
-        self._marks[1] = self._marks[2] = self._marks[4] = 0
-        self._marks[3] = self._marks[3] or self._tables.last_label()
+        self._marks = _Marks(
+            questions=self._tables.last_question(),
+            labels=self._marks.labels or self._tables.last_label(),
+        )
         self._follow_wordings()
         room = self._settings.index_entries_max
         owners = {keys.tenant_mark: keys for keys in self._vault.tenants()}
@@ -261,10 +270,10 @@ class SemanticReader:
             _LOG.warning("the semantic cache could not be followed: %s", error)
 
     def _follow_questions(self) -> None:
-        news = self._tables.new_questions(self._embedder.identity, self._marks[0], _NEWS_MAX)
+        news = self._tables.new_questions(self._embedder.identity, self._marks.questions, _NEWS_MAX)
         if not news:
             return
-        self._marks[0] = news[-1].id
+        self._marks.questions = news[-1].id
         owners: dict[bytes, TenantKeys] | None = None
         for row in news:
             if self._shelf.state(row.space) is None:
@@ -275,17 +284,17 @@ class SemanticReader:
                 self._put(row, owners[row.tenant])
 
     def _follow_wordings(self) -> None:
-        for row in self._tables.wordings(self._marks[1]):
-            self._marks[1] = row.id
+        for row in self._tables.wordings(self._marks.wordings):
+            self._marks.wordings = row.id
             self.sharing.learn(row)
             self._shelf.same[row.key] = row.entry
-        for row in self._tables.apart(self._marks[2]):
-            self._marks[2] = row.id
+        for row in self._tables.apart(self._marks.apart):
+            self._marks.apart = row.id
             self._shelf.apart.add((row.key, row.entry))
             if self.sharing.part(row.key, row.entry):
                 self._shelf.same.pop(row.key, None)
-        for row in self._tables.sightings(self._marks[4]):
-            self._marks[4] = row.id
+        for row in self._tables.sightings(self._marks.sightings):
+            self._marks.sightings = row.id
             self.sharing.sightings.note(row.entry, row.principal, row.answer)
 
     def _follow(self, plan: Plan) -> _Running:
@@ -299,7 +308,7 @@ class SemanticReader:
         return running
 
     def _fold_from_start(self, running: _Running) -> None:
-        stored = self._tables.labels(running.row.course, self._marks[3])
+        stored = self._tables.labels(running.row.course, self._marks.labels)
         running.course = course_of(running.plan.terms, stored)
         running.waiting = stored
         running.is_ready = False
@@ -316,8 +325,8 @@ class SemanticReader:
         self._place(running)
 
     def _follow_labels(self) -> None:
-        for number, row in self._tables.new_labels(self._marks[3]):
-            self._marks[3] = number
+        for number, row in self._tables.new_labels(self._marks.labels):
+            self._marks.labels = number
             running = self._running.get(row.course)
             if running is not None:
                 running.waiting.append(row)
