@@ -20,11 +20,11 @@ from farthing.evidence import Mode
 from farthing.gateway.asking import Asking
 from farthing.gateway.comparing import Comparer, Pairing
 from farthing.gateway.cost_comment import comment_opening
-from farthing.gateway.headers import first
+from farthing.gateway.headers import first, is_events
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.recorded_stream import RecordedStream
 from farthing.gateway.replaying import CACHE_HEADER, Replayer
-from farthing.gateway.usage_asked import asking_usage, is_events, without_usage
+from farthing.gateway.usage_asked import asking_usage, without_usage
 from farthing.ledger import Entry
 from farthing.levers.cache import (
     Answers,

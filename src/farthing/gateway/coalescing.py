@@ -22,7 +22,7 @@ from farthing.clock import Clock
 from farthing.codecs import NotReplayable, replayed
 from farthing.gateway.asking import Asking
 from farthing.gateway.cost_comment import comment_opening, cost_comment, is_cost_told
-from farthing.gateway.headers import Headers
+from farthing.gateway.headers import Headers, is_events
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.replaying import CACHE_HEADER, in_form
 from farthing.gateway.settlement import Settlement
@@ -34,7 +34,7 @@ from farthing.gateway.shared_streams import (
     book,
     has_failed,
 )
-from farthing.gateway.usage_asked import asking_usage, is_events, without_usage
+from farthing.gateway.usage_asked import asking_usage, without_usage
 from farthing.ledger import Entry
 from farthing.levers import Broadcast, Flight, Flights
 from farthing.levers.pace import Pace

@@ -31,7 +31,7 @@ from farthing.evidence import (
 from farthing.gateway.aside import Aside, AsideAnswer, Asker
 from farthing.gateway.copied_answer import CopiedStream, WholeAnswer
 from farthing.gateway.feedback import Given
-from farthing.gateway.headers import first
+from farthing.gateway.headers import is_events
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.judging import Judges, Score, seen_of
 from farthing.gateway.modes import ModesBoard
@@ -41,7 +41,6 @@ from farthing.money import ZERO, Money
 __all__ = ["Comparer", "Pairing"]
 
 _BEGUN_MAX: Final = 10_000
-_EVENTS: Final = b"text/event-stream"
 # The candidate's own fault: it could not have served the call.
 _UNFIT: Final = frozenset({400, 413, 422})
 
@@ -160,8 +159,7 @@ class Comparer:
         mode = self.mode(pairing.lever, pairing.scope, pairing.version, pairing.begins)
         if mode is Mode.OFF:
             return outcome
-        kind = first(outcome.headers, b"content-type") or b""
-        done = partial(self._ended, inbound, pairing, rules, kind.startswith(_EVENTS))
+        done = partial(self._ended, inbound, pairing, rules, is_events(outcome.headers))
         if isinstance(outcome.body, bytes):
             inbound.settlement.listeners.append(WholeAnswer(outcome.body, done))
         else:

@@ -12,7 +12,7 @@ from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.cost_comment import is_cost_told
 from farthing.gateway.escrow import Escrow
-from farthing.gateway.headers import Sieve, first
+from farthing.gateway.headers import Sieve, first, is_events
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.plain import PlainChunks, drop_encoding, is_gzipped, plain_body
 from farthing.gateway.pricer import Pricer
@@ -152,6 +152,4 @@ class Exchange:
 
 
 def _is_stream(response: Response) -> bool:
-    kind = first(response.headers, b"content-type")
-    is_events = kind is not None and kind.startswith(b"text/event-stream")
-    return is_events and 200 <= response.status < 300
+    return is_events(response.headers) and 200 <= response.status < 300

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from operator import itemgetter
 
-__all__ = ["Headers", "Sieve", "first", "for_another", "for_client", "for_provider", "text"]
+__all__ = [
+    "Headers",
+    "Sieve",
+    "first",
+    "for_another",
+    "for_client",
+    "for_provider",
+    "is_events",
+    "text",
+]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -134,6 +143,11 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
         if key == name:
             return value
     return None
+
+
+def is_events(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer is a stream of events."""
+    return (first(headers, b"content-type") or b"").startswith(b"text/event-stream")
 
 
 def text(value: bytes) -> str:

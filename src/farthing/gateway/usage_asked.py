@@ -8,10 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from farthing.gateway.cost_comment import comment_opening
-from farthing.gateway.headers import Headers, first
 from farthing.gateway.inbound import Inbound
 
-__all__ = ["asking_usage", "is_events", "without_usage"]
+__all__ = ["asking_usage", "without_usage"]
 
 
 def asking_usage(inbound: Inbound) -> Inbound:
@@ -22,11 +21,6 @@ def asking_usage(inbound: Inbound) -> Inbound:
         body=inbound.codec.write_request(inbound.body, view, view.model),
         view=msgspec.structs.replace(view, wants_usage=True, has_stream_options=True),
     )
-
-
-def is_events(headers: Headers) -> bool:
-    """Whether an answer is a stream of events."""
-    return (first(headers, b"content-type") or b"").startswith(b"text/event-stream")
 
 
 def without_usage(inbound: Inbound, body: bytes) -> bytes:
