@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from served_policies import SINGLE, file_policy, policy
 
 from farthing.call import Attempt, AttemptStatus, Attribution, Endpoint, Pricing
 from farthing.cli.root import cli
 from farthing.ledger import CallStatus, Drainer, Entry, Journal, LeverMove
-from farthing.levers.routing.policy import Certificate, Policy, policy_mark, write_policy
 from farthing.levers.routing.serving import Choice, write_choice
-from farthing.levers.routing.step import Single
 from farthing.levers.routing.trail import Event, Trail
 from farthing.money import Money
 
@@ -41,32 +40,8 @@ def run(*arguments):
 
 
 def filed(prices):
-    certificate = Certificate(
-        floor=0.98,
-        confidence=0.95,
-        horizon=1000,
-        class_floors={},
-        labels=1000,
-        certified_on=600,
-        quality_ratio=1.0,
-        cost_ratio=0.1,
-        cost=Money(1000),
-        incumbent_cost=Money(10_000),
-        made="2026-11-25T00:00:00+00:00",
-        snapshots=dict.fromkeys(prices, "x"),
-        prices=prices,
-        data_hash="0" * 64,
-    )
-    made = Policy(
-        incumbent="gpt-4o",
-        steps={"easy": Single("gpt-4o-mini")},
-        templates=(),
-        default_class="unknown",
-        certificate=certificate,
-        reason="it passed",
-    )
-    write_policy(Path("data/routing/auto/p.json"), made)
-    return policy_mark(made)
+    made = policy(SINGLE, prices=prices, snapshots=dict.fromkeys(prices, "x"))
+    return file_policy(Path("data"), made)
 
 
 def stopped(mark):
