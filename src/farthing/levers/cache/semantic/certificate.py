@@ -1,11 +1,12 @@
 """Certificates: P(wrong | served) is at most delta, with 95 % confidence, from labels.
 
 Nested sets of lookups, from the surest scores down, are tried at looks that are fixed beforehand:
-after as many labels as one set needs without an error, and each time their number has doubled. A
-look has its share of alpha and tries two ladders, whose first sets are chosen by how many labels
-they have and not by what these say; each further set is tried only if the one before it passed.
-Where labels weigh alike the test is the exact binomial one, else a bet's wealth. So the chance
-that *any* set whose error rate is above delta is ever certified is at most alpha.
+after as many labels as one set needs without an error, and after so many times that number. Each
+look has its share of alpha, the larger ones most of it, for they decide how much is served. Its
+first set is chosen by how many labels it has and not by what these say; each further set is tried
+only if the one before it passed. Where labels weigh alike the test is the exact binomial one, else
+a bet's wealth. So the chance that *any* set whose error rate is above delta is ever certified is at
+most alpha.
 
 While serving, lookups below the certified score are still called for, so the next bands go on being
 tried, by themselves (the union of sets below delta is below delta) and pooled with what is served,
@@ -31,14 +32,17 @@ from farthing.levers.cache.semantic.eprocess import (
     proof_wealth,
 )
 
-__all__ = ["BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
+__all__ = ["SHARES", "BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
 
-_LADDERS = 2
-_LOOKS = 5  # each at twice the labels of the one before
+# Of lookups, in the sets that are tried: small steps cost nothing, for each waits for the one before.
+SHARES = tuple(percent / 100 for percent in range(6, 97, 3))
+_LOOKS = (1, 2, 4, 6, 8, 12)  # times the labels that a set needs without an error
+_PARTS = (1, 1, 1, 7, 3, 3)  # of alpha, for each look
 _LOOKS_WAITED = 4  # for a larger set, before what is proven begins to serve
-_START_LABELS = (1.0, 2.5)  # a ladder's first set has so many times the labels that it needs
-_PROOF_SHARE = 0.8  # of alpha for the looks; the rest is for growth while serving
-_GROWTH_SETS = 4
+_FIRST_SHARE = 1 / 3  # of the labels at a look that its first set has at least
+_PROOF_SHARE = 0.95  # of alpha for the looks; the rest is for growth while serving
+_GROWTH_SETS = 8
+_GROWTH_EVERY = 10  # labels while serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,7 @@ class Certifier:
     _proven: int = -1
     _breach: float = 1.0
     _growths: int = 0
+    _since_growth: int = 0
     _fresh: dict[tuple[int, float], _Count] = field(default_factory=dict[tuple[int, float], _Count])
 
     def __post_init__(self) -> None:
@@ -161,10 +166,9 @@ class Certifier:
         """The rate of verdicts "wrong" above which the certificate is contradicted."""
         return self.delta if self.judge is None else self.judge.observed_at(self.delta)
 
-    @property
-    def proof_at(self) -> float:
-        """One over the alpha of each set at a look."""
-        return _LOOKS * _LADDERS / (_PROOF_SHARE * self._alpha)
+    def _alpha_at(self, look: int) -> float:
+        """The chance that a look may certify a set wrongly; looks are counted from 0."""
+        return _PROOF_SHARE * self._alpha * _PARTS[look] / sum(_PARTS)
 
     @property
     def _alpha(self) -> float:
@@ -191,7 +195,7 @@ class Certifier:
         """
         if not self.limit:
             return 0
-        return math.ceil(math.log(self.proof_at) / -math.log1p(-self.limit))
+        return math.ceil(math.log(self._alpha_at(0)) / math.log1p(-self.limit))
 
     def is_void(self, stamp: Stamp) -> bool:
         """Whether something that the certificate is bound to has changed."""
@@ -221,13 +225,16 @@ class Certifier:
             return
         if is_serving:
             _count(self._fresh, (band, weight), is_wrong=is_wrong)
-            self._grow()
+            self._since_growth += 1
+            if self._since_growth % _GROWTH_EVERY == 0:
+                self._grow()
         else:
             _count(self._counts, (band, weight), is_wrong=is_wrong)
             self._labels += 1
-            if self._looks < _LOOKS and self._labels >= self.labels_needed << self._looks:
+            look = self._looks
+            if look < len(_LOOKS) and self._labels >= self.labels_needed * _LOOKS[look]:
                 self._looks += 1
-                self._look()
+                self._look(self._alpha_at(look))
 
     def _grow(self) -> None:
         """Certify more bands by the labels since the last growth, where these suffice.
@@ -260,22 +267,24 @@ class Certifier:
             proof_wealth(_tallies(pooled), self.limit),
         )
 
-    def _look(self) -> None:
-        """Try the ladders on all labels so far."""
-        sets = [self._nested(at) for at in range(len(self.thresholds))]
-        for times in _START_LABELS:
-            wanted = times * self.labels_needed
-            at = next((at for at, one in enumerate(sets) if _sums(one)[0] >= wanted), len(sets))
-            while at < len(sets) and self._is_shown(sets[at]):
+    def _look(self, alpha: float) -> None:
+        """Try the sets on all labels so far, until one fails."""
+        wanted = max(self.labels_needed, _FIRST_SHARE * self._labels)
+        is_begun = False
+        for at in range(len(self.thresholds)):
+            tallies = self._nested(at)
+            is_begun = is_begun or _sums(tallies)[0] >= wanted
+            if is_begun and not self._is_shown(tallies, alpha):
+                return
+            if is_begun:
                 self._proven = max(self._proven, at)
-                at += 1
 
-    def _is_shown(self, tallies: Sequence[Tally]) -> bool:
-        """Whether a set's labels reject an error rate above the limit, at its share of alpha."""
+    def _is_shown(self, tallies: Sequence[Tally], alpha: float) -> bool:
+        """Whether a set's labels reject an error rate above the limit, at this alpha."""
         if len(tallies) == 1:
             labels, wrong = _sums(tallies)
-            return binomial_at_most(wrong, labels, self.limit) * self.proof_at <= 1
-        return proof_wealth(tallies, self.limit) >= self.proof_at
+            return binomial_at_most(wrong, labels, self.limit) <= alpha
+        return proof_wealth(tallies, self.limit) >= 1 / alpha
 
     def _nested(self, at: int) -> list[Tally]:
         merged: dict[float, _Count] = {}

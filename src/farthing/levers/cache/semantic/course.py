@@ -11,7 +11,12 @@ import msgspec
 
 from farthing.levers.cache.scope import TenantKeys
 from farthing.levers.cache.semantic.calibration import Calibration
-from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
+from farthing.levers.cache.semantic.certificate import (
+    SHARES,
+    Certifier,
+    Stamp,
+    thresholds_of,
+)
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
 from farthing.levers.cache.semantic.scorer import (
     FEATURES,
@@ -24,7 +29,6 @@ from farthing.levers.cache.semantic_settings import SemanticRules, SemanticSetti
 
 __all__ = ["Course", "Label", "Standing", "Terms", "course_id", "terms_of"]
 
-_SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88)
 _COSINES = (0.98, 0.95, 0.92, 0.9, 0.87, 0.85, 0.8, 0.75, 0.7)
 _TRIES_MAX = 8  # certificates after breaches; each has half the alpha of the one before
 
@@ -180,7 +184,7 @@ class Course:
         else:
             used = [evidence for evidence, _ in self._fitting if self._may_pass(evidence)]
             scores = [self._scorer.score(evidence) for evidence in used]
-            self._certify(thresholds_of(scores, _SHARES))
+            self._certify(thresholds_of(scores, SHARES))
         self._fitting = []
 
     def _may_pass(self, evidence: Evidence) -> bool:

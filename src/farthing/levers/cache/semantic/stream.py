@@ -15,7 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from farthing.levers.cache.semantic.certificate import Certifier, Stamp, thresholds_of
+from farthing.levers.cache.semantic.certificate import (
+    SHARES,
+    Certifier,
+    Stamp,
+    thresholds_of,
+)
 from farthing.levers.cache.semantic.decision import COMPARED, Rules
 from farthing.levers.cache.semantic.embedder import need_numpy
 from farthing.levers.cache.semantic.guards import GUARDS_VERSION
@@ -37,7 +42,6 @@ NEIGHBOURS = 8
 _SAMPLING = 0.05  # share of what is served that is checked
 _FIT_LABELS = 1300
 _FIT_SKIPPED = 600  # the first labels are of a cache that is still empty: nothing like later ones
-_SHARES = (0.06, 0.12, 0.18, 0.25, 0.32, 0.4, 0.48, 0.56, 0.64, 0.72, 0.8, 0.88, 0.95)
 _PLAIN = Scorer(bias=-34.0, weights=(40.0, *[0.0] * (len(FEATURES) - 1)))  # rises with the cosine
 _PLAIN_THRESHOLDS = tuple(
     _PLAIN.score(Evidence((at / 100, *_PLAIN.weights[1:]))) for at in range(98, 71, -2)
@@ -204,7 +208,7 @@ class _Run:
             for one, _ in used
             if is_passed(one.vetoes, scorer, is_veto_learnt=False)
         ]
-        return scorer, thresholds_of(scores, _SHARES)
+        return scorer, thresholds_of(scores, SHARES)
 
 
 def replay_certified(
