@@ -20,7 +20,7 @@ from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"2/{LEXICON_VERSION}"
+GUARDS_VERSION = f"3/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
@@ -326,7 +326,7 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
-    short, long = sorted((len(one.plain), len(other.plain)))
+    short, long = sorted((one.length, other.length))
     if long > 2 * short + 24:
         yield Finding("length", f"{short} / {long} characters", "doubt")
 

@@ -19,7 +19,7 @@ from farthing.levers.cache.semantic.wordpiece import is_known_word
 
 __all__ = ["LEXICON_VERSION", "Lexicon", "language_of", "lexicon_for", "stem"]
 
-LEXICON_VERSION = "2026-11-25"
+LEXICON_VERSION = "2026-11-26"
 _LANGUAGES = ("en", "es", "fr", "de")
 _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -85,6 +85,7 @@ _WHOLE = frozenset(
         "texas",
         "wales",
         "perhaps",
+        "parking",
         "red",
         "bed",
         "used",
@@ -116,12 +117,16 @@ _WHOLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """One language. Phrases are tuples of words as `stem` leaves them."""
+    """One language. Phrases are tuples of words as `stem` leaves them.
+
+    `frames` names the phrases that stand around a question and say nothing of it.
+    """
 
     language: str
     stop: frozenset[str]
     filler: frozenset[str]
     operators: frozenset[str]
+    frames: frozenset[str]
     phrases: Mapping[tuple[str, ...], str]
     opposites: frozenset[frozenset[str]]
     irregular: Mapping[str, str]
@@ -133,7 +138,7 @@ class Lexicon:
 
     def root(self, word: str) -> str:
         """The form under which `word` is compared: irregular forms first, then the stem."""
-        found = self.irregular.get(word)
+        found = self.irregular.get(word) or self.irregular.get(word.removesuffix("s"))
         if found is not None:
             return stem(found) if self.language == "en" else found
         return stem(word) if self.language == "en" else word
@@ -181,11 +186,11 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
 
     irregular: dict[str, str] = dict(_pairs(said.get("irregular", {}).get("pairs", "")))
     phrases: dict[tuple[str, ...], str] = {}
-    for section, prefix in (("operators", "!"), ("same", "")):
+    for section, prefix in (("operators", "!"), ("frames", "="), ("same", "=")):
         for name, wordings in said.get(section, {}).items():
             for wording in wordings:
                 words = tuple(root(str(irregular.get(word, word))) for word in wording.split())
-                phrases.setdefault(words, f"{prefix}{name}" if prefix else f"={name}")
+                phrases.setdefault(words, f"{prefix}{name}")
     numbers = said.get("numbers", {})
 
     def named(word: str) -> str:
@@ -198,6 +203,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         | frozenset(said.get("stop", "").split()),
         filler=frozenset(said.get("filler", "").split()),
         operators=frozenset(f"!{name}" for name in said.get("operators", {})),
+        frames=frozenset(f"={name}" for name in said.get("frames", {})),
         phrases=phrases,
         opposites=frozenset(
             frozenset(map(named, pair))

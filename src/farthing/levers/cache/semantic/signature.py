@@ -8,7 +8,8 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
-from farthing.levers.cache.semantic.wording import Token, plain_text, read_tokens
+from farthing.levers.cache.semantic.token import Token
+from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
 __all__ = ["Signature", "sign"]
 
@@ -17,11 +18,25 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "where": "where", "when": "when", "why": "why", "who": "who",
+        "=inventor": "who", "=must_do": "must I", "=population": "what", "=height": "what",
+        "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
         "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
     }
 )  # fmt: skip
-_SILENT = frozenset({"=howto", "=cani", "=doyou", "=whatis", "=get", "=where", "=when", "=why"})
+_SILENT = frozenset(
+    {
+        "=howto",
+        "=cani",
+        "=doyou",
+        "=whatis",
+        "=get",
+        "=where",
+        "=when",
+        "=why",
+        "=must_do",
+        "=compute",
+    }
+)
 _AUXILIARIES = frozenset(
     [
         "is",
@@ -40,6 +55,8 @@ _AUXILIARIES = frozenset(
         "have",
         "may",
         "am",
+        "if",
+        "whether",
     ]
 )
 _PAST = frozenset({"did", "was", "were", "had"})
@@ -118,11 +135,13 @@ class Signature:
 
     `content` maps the compared form of each word that carries meaning to the word as written.
     `row` is the text's order: content, names, amounts, operators and the links between them.
-    `links` are the pairs (link or operator, what follows it).
+    `links` are the pairs (link or operator, what follows it). `length` counts the characters of the
+    words, without those of greetings and thanks.
     """
 
     language: str
     plain: str
+    length: int
     content: Mapping[str, str]
     compounds: frozenset[str]
     names: frozenset[str]
@@ -154,6 +173,7 @@ def sign(text: str) -> Signature:
     return Signature(
         language=language,
         plain=plain_text(text),
+        length=sum(len(token.raw) + 1 for token in tokens),
         content={token.text: token.raw for token in kept},
         compounds=frozenset(_compounds(tokens)),
         names=frozenset(token.text for token in kept if token.kind == "name"),
