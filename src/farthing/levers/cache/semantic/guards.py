@@ -263,9 +263,9 @@ def _names(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
 
 def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
     """The same words with two of them exchanged: does Alice owe Bob, does Bob owe Alice."""
-    if unmatched != ((), ()) or one.row == other.row:
+    if unmatched != ((), ()):
         return
-    swap = _exchanged(one.row, other.row)
+    swap = _exchanged(one.row, other.row) or _recast(one.cast, other.cast)
     if swap is not None:
         yield Finding("order", " ".join(swap).replace("~", "").replace("=", ""), "veto")
         return
@@ -281,17 +281,34 @@ def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] 
     Ends that stand beside each other have only moved (`at the hotel, is there a pool`); ends
     joined by `and` or `or` mean the same either way.
     """
-    if len(one) != len(other) or sorted(one) != sorted(other):
-        return None
-    start = next(index for index in range(len(one)) if one[index] != other[index])
-    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
-    mine, yours = one[start:end], other[start:end]
+    mine, yours = _differing(one, other)
     for left in range(1, len(mine)):
         for right in range(1, len(mine) - left):
             between = mine[left : len(mine) - right]
             if yours == mine[len(mine) - right :] + between + mine[:left]:
                 return None if set(between) <= _SYMMETRIC else mine
     return None
+
+
+def _recast(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Who changes places with whom: my sister calls me, I call her; A tells B, B tells A."""
+    swap = _exchanged(one, other)
+    if swap is None:
+        return None
+    is_person_moved = "~" in {swap[0][0], swap[-1][0]}
+    is_verb_between = any(word[0] == "~" and word[1:].isalpha() for word in swap[1:-1])
+    return swap if is_person_moved or is_verb_between else None
+
+
+def _differing(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stretch in which two rows of the same words differ; nothing where the words differ."""
+    if one == other or sorted(one) != sorted(other):
+        return (), ()
+    start = next(index for index in range(len(one)) if one[index] != other[index])
+    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
+    return one[start:end], other[start:end]
 
 
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
@@ -314,6 +331,11 @@ def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     for word in one.owned.keys() & other.owned.keys():
         if one.owned[word] != other.owned[word]:
             yield Finding("count", f"{one.content.get(word)} / {other.content.get(word)}", "doubt")
+    for word in one.owners.keys() & other.owners.keys():
+        here, there = one.owners[word], other.owners[word]
+        if here != there:
+            said = f"{here} / {there} {one.content.get(word)}".replace("=", "")
+            yield Finding("owner", said, "doubt")
 
 
 def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
@@ -323,6 +345,9 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
         third = f"3{ending}"
         if (here and there and not here & there) or ((third in here) != (third in there)):
             yield Finding("person", f"{sorted(here)} / {sorted(there)}", "doubt")
+    for general, particular in ((one, other), (other, one)):
+        if general.is_definition and not particular.is_definition and "1's" in particular.persons:
+            yield Finding("person", "a thing as such / one's own", "doubt")
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from farthing.levers.cache.semantic.spelling import one_spelling
 from farthing.levers.cache.semantic.wordpiece import is_known_word
 
 __all__ = ["LEXICON_VERSION", "Lexicon", "language_of", "lexicon_for", "stem"]
@@ -134,14 +135,12 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
-    phrase_words_max: int
+    phrase_lengths: Mapping[str, tuple[int, ...]]  # by first word; the longest first
 
     def root(self, word: str) -> str:
         """The form under which `word` is compared: irregular forms first, then the stem."""
-        found = self.irregular.get(word) or self.irregular.get(word.removesuffix("s"))
-        if found is not None:
-            return stem(found) if self.language == "en" else found
-        return stem(word) if self.language == "en" else word
+        found = self.irregular.get(word) or self.irregular.get(word.removesuffix("s")) or word
+        return _bare_form(found) if self.language == "en" else found
 
     def name(self, word: str) -> str:
         """The one word for all its synonyms; `word` itself (its root) where it has none."""
@@ -171,6 +170,11 @@ def _bare(rest: str) -> str:
     return rest
 
 
+@functools.lru_cache(maxsize=16_384)  # most words of a question are common ones
+def _bare_form(word: str) -> str:
+    return stem(one_spelling(word))
+
+
 @functools.cache
 def lexicon_for(language: str) -> Lexicon:
     """The lexicon of a language code; an empty one where there is none."""
@@ -182,7 +186,7 @@ def lexicon_for(language: str) -> Lexicon:
 
 def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
     def root(word: str) -> str:
-        return stem(word) if language == "en" else word
+        return _bare_form(word) if language == "en" else word
 
     irregular: dict[str, str] = dict(_pairs(said.get("irregular", {}).get("pairs", "")))
     phrases: dict[tuple[str, ...], str] = {}
@@ -214,8 +218,15 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         scales=dict(_pairs(numbers.get("scales", ""))),
         ordinals=dict(_pairs(numbers.get("ordinals", ""))),
         fractions=dict(_pairs(numbers.get("fractions", ""))),
-        phrase_words_max=max(map(len, phrases), default=1),
+        phrase_lengths=_lengths(phrases),
     )
+
+
+def _lengths(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for phrase in phrases:
+        found.setdefault(phrase[0], set()).add(len(phrase))
+    return {first: tuple(sorted(lengths, reverse=True)) for first, lengths in found.items()}
 
 
 def _pairs(text: str) -> Iterable[tuple[str, str]]:

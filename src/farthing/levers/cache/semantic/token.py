@@ -12,9 +12,13 @@ Kind = Literal["word", "name", "stop", "filler", "operator", "quantity", "exact"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token; `text` is the form that is compared, `raw` the word as written in lower case."""
+    """One token; `text` is the form that is compared, `raw` the word as written in lower case.
+
+    `is_owner`: it stood in the genitive.
+    """
 
     text: str
     raw: str
     kind: Kind
     is_capital: bool = False
+    is_owner: bool = False

@@ -37,7 +37,7 @@ _NUMBER = r"\d+(?:[.,]\d+)*"
 _SCAN = re.compile(
     rf"""
     (?P<exact>`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)|https?://\S+|www\.\S+
-        |[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
+        |(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]{{1,63}}\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
         |\w+(?:[_/\\]\w+)+|\w+\(\))
     |(?P<date>\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}})
     |(?P<time>\d{{1,2}}(?::\d{{2}})?\s?(?:[ap]\.?m\b\.?|o'?clock\b)|\d{{1,2}}:\d{{2}}(?!\d))
@@ -64,7 +64,7 @@ _CONTRACTIONS: Mapping[str, str] = MappingProxyType(
         "shouldnt": "should not", "ain't": "is not", "whats": "what is", "wheres": "where is",
         "hows": "how is", "whos": "who is", "im": "i am", "ive": "i have", "id": "id",
         "let's": "let us", "unable": "not able", "gonna": "going to", "wanna": "want to",
-        "gotta": "got to", "y'all": "you",
+        "gotta": "got to", "y'all": "you", "d'you": "do you", "dyou": "do you",
     }
 )  # fmt: skip
 _ENDINGS = (
@@ -75,6 +75,25 @@ _ENDINGS = (
     ("'m", "am"),
     ("'d", "would"),
 )
+_PARTICLES = frozenset(["up", "down", "on", "off", "in", "out", "back", "away"])
+_BEHIND_PARTICLES = frozenset(
+    [
+        "in",
+        "on",
+        "at",
+        "for",
+        "from",
+        "with",
+        "when",
+        "if",
+        "after",
+        "before",
+        "using",
+        "via",
+        "again",
+    ]
+)
+_SOMEONE = frozenset(["someone", "somebody", "anyone", "anybody"])
 _IS = frozenset(
     [
         "what",
@@ -193,13 +212,23 @@ def _word(raw: str, lexicon: Lexicon) -> list[Token]:
         return [_word_token(part) for part in lower.split("'") if part]
     if lower in _CONTRACTIONS:
         return [_word_token(part) for part in _CONTRACTIONS[lower].split()]
+    if "'" not in lower:
+        return [_word_token(lower)]
+    return _contracted(lower)
+
+
+def _contracted(lower: str) -> list[Token]:
     for ending, instead in _ENDINGS:
         if lower.endswith(ending):
             return [_word_token(lower.removesuffix(ending)), _word_token(instead)]
-    if lower.endswith("'s"):
-        owner = lower[:-2]
-        return [_word_token(owner), _word_token("is")] if owner in _IS else [_word_token(owner)]
-    return [_word_token(lower.replace("'", ""))]
+    if not lower.endswith("'s"):
+        return [_word_token(lower.replace("'", ""))]
+    owner = lower[:-2]
+    if owner in _SOMEONE:
+        return [_word_token("their")]
+    if owner in _IS:
+        return [_word_token(owner), _word_token("is")]
+    return [replace(_word_token(owner), is_owner=True)]
 
 
 def _word_token(lower: str) -> Token:
@@ -230,19 +259,37 @@ def _root(token: Token, lexicon: Lexicon) -> str:
     return token.raw if token.text == f"#{token.raw}" else "\0"
 
 
+def _joined(tokens: Sequence[Token], lexicon: Lexicon) -> Sequence[Token]:
+    """Verbs with the particle that stands behind their object beside them: turn the light off."""
+    found = list(tokens)
+    for at in range(len(found) - 1, 1, -1):
+        if found[at].raw not in _PARTICLES or (
+            at + 1 < len(found) and found[at + 1].raw not in _BEHIND_PARTICLES
+        ):
+            continue
+        if (_root(found[at - 1], lexicon), found[at].raw) in lexicon.phrases:
+            continue  # it belongs there: money back
+        for verb in range(at - 2, max(at - 6, -1), -1):
+            if (_root(found[verb], lexicon), found[at].raw) in lexicon.phrases:
+                found.insert(verb + 1, found.pop(at))
+                break
+    return found
+
+
 def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     """The longest phrase from each place on becomes its one name."""
+    tokens = _joined(tokens, lexicon)
     roots = [_root(token, lexicon) for token in tokens]
     found: list[Token] = []
     index = 0
     while index < len(tokens):
-        for length in range(min(lexicon.phrase_words_max, len(tokens) - index), 0, -1):
+        for length in lexicon.phrase_lengths.get(roots[index], ()):
             name = lexicon.phrases.get(tuple(roots[index : index + length]))
             if name is not None:
                 raw = " ".join(token.raw for token in tokens[index : index + length])
                 kind: Kind = "operator" if name in lexicon.operators else "word"
-                found.append(Token(name, raw, kind))
-                index += length
+                index = min(index + length, len(tokens))
+                found.append(Token(name, raw, kind, is_owner=tokens[index - 1].is_owner))
                 break
         else:
             token = tokens[index]
