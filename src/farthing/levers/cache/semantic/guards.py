@@ -22,6 +22,7 @@ __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
 GUARDS_VERSION = f"3/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
+_TURNED_MOST = 4  # words in a phrase turned round: change my order's delivery address
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
     frozenset({"may I", "whether"}),
@@ -269,6 +270,11 @@ def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
     if swap is not None:
         yield Finding("order", " ".join(swap).replace("~", "").replace("=", ""), "veto")
         return
+    mine, yours = _differing(_said(one), _said(other))
+    is_moved = any(yours == mine[at:] + mine[:at] for at in range(len(mine)))
+    if len(mine) > _TURNED_MOST and not is_moved:
+        yield Finding("order", "more than one part has moved", "doubt")
+        return
     here = [word for word in one.row if word in one.names | other.names]
     there = [word for word in other.row if word in one.names | other.names]
     if len(here) > 1 and here != there and sorted(here) == sorted(there):
@@ -288,6 +294,11 @@ def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] 
             if yours == mine[len(mine) - right :] + between + mine[:left]:
                 return None if set(between) <= _SYMMETRIC else mine
     return None
+
+
+def _said(signature: Signature) -> tuple[str, ...]:
+    """The row without its links, which come and go with the form of a sentence."""
+    return tuple(word for word in signature.row if word[0] != "~")
 
 
 def _recast(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
