@@ -28,7 +28,9 @@ def reordered(one: Signature, other: Signature) -> Reordered | None:
     if swap is not None:
         return Reordered(" ".join(swap).replace("~", "").replace("=", ""), is_certain=True)
     mine, yours = _differing(_said(one), _said(other))
-    is_moved = any(yours == mine[at:] + mine[:at] for at in range(len(mine)))
+    is_moved = any(
+        yours == mine[at:] + mine[:at] for at in range(len(mine)) if mine[at] == yours[0]
+    )
     if len(mine) > _TURNED_MOST and not is_moved:
         return Reordered("more than one part has moved", is_certain=False)
     here = [word for word in one.row if word in one.names | other.names]
@@ -45,10 +47,11 @@ def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] 
     joined by `and` or `or` mean the same either way.
     """
     mine, yours = _differing(one, other)
-    for left in range(1, len(mine)):
-        for right in range(1, len(mine) - left):
-            between = mine[left : len(mine) - right]
-            if yours == mine[len(mine) - right :] + between + mine[:left]:
+    size = len(mine)
+    for left in (one for one in range(1, size) if yours[size - one] == mine[0]):
+        for right in (one for one in range(1, size - left) if mine[size - one] == yours[0]):
+            between = mine[left : size - right]
+            if yours == mine[size - right :] + between + mine[:left]:
                 return None if set(between) <= SYMMETRIC else mine
     return None
 
