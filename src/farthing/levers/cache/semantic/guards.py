@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
+from farthing.levers.cache.semantic.order import SYMMETRIC, reordered
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"2/{LEXICON_VERSION}"
+GUARDS_VERSION = f"3/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
@@ -29,7 +30,6 @@ _LIKE_ASKS = (
     frozenset({"what", "when"}),
     frozenset({"what", "who"}),
 )
-_SYMMETRIC = frozenset({"~and", "~or", "~vs", "~&", "~+", "!between", "!either", "!both"})
 _VETO_OPERATORS = frozenset(
     [
         "!not",
@@ -216,7 +216,7 @@ def _links(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
     for link in sorted({link for link, _ in one.links} & {link for link, _ in other.links}):
         targets = {word for name, word in one.links if name == link}
         rivals = {word for name, word in other.links if name == link}
-        is_scoped = link[0] == "!" and link not in _SYMMETRIC
+        is_scoped = link[0] == "!" and link not in SYMMETRIC
         if is_scoped and targets <= set(other.row) and rivals <= set(one.row) and targets != rivals:
             yield Finding("scope", f"{link[1:]} {min(targets)} / {min(rivals)}", "veto")
 
@@ -262,36 +262,9 @@ def _names(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
 
 
 def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
-    """The same words with two of them exchanged: does Alice owe Bob, does Bob owe Alice."""
-    if unmatched != ((), ()) or one.row == other.row:
-        return
-    swap = _exchanged(one.row, other.row)
-    if swap is not None:
-        yield Finding("order", " ".join(swap).replace("~", "").replace("=", ""), "veto")
-        return
-    here = [word for word in one.row if word in one.names | other.names]
-    there = [word for word in other.row if word in one.names | other.names]
-    if len(here) > 1 and here != there and sorted(here) == sorted(there):
-        yield Finding("order", " ".join(here), "doubt")
-
-
-def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The part of `one` that becomes `other` when its two ends change places, if there is one.
-
-    Ends that stand beside each other have only moved (`at the hotel, is there a pool`); ends
-    joined by `and` or `or` mean the same either way.
-    """
-    if len(one) != len(other) or sorted(one) != sorted(other):
-        return None
-    start = next(index for index in range(len(one)) if one[index] != other[index])
-    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
-    mine, yours = one[start:end], other[start:end]
-    for left in range(1, len(mine)):
-        for right in range(1, len(mine) - left):
-            between = mine[left : len(mine) - right]
-            if yours == mine[len(mine) - right :] + between + mine[:left]:
-                return None if set(between) <= _SYMMETRIC else mine
-    return None
+    found = None if unmatched != ((), ()) else reordered(one, other)
+    if found is not None:
+        yield Finding("order", found.detail, "veto" if found.is_certain else "doubt")
 
 
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
@@ -314,6 +287,11 @@ def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     for word in one.owned.keys() & other.owned.keys():
         if one.owned[word] != other.owned[word]:
             yield Finding("count", f"{one.content.get(word)} / {other.content.get(word)}", "doubt")
+    for word in one.owners.keys() & other.owners.keys():
+        here, there = one.owners[word], other.owners[word]
+        if here != there:
+            said = f"{here} / {there} {one.content.get(word)}".replace("=", "")
+            yield Finding("owner", said, "doubt")
 
 
 def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
@@ -323,10 +301,13 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
         third = f"3{ending}"
         if (here and there and not here & there) or ((third in here) != (third in there)):
             yield Finding("person", f"{sorted(here)} / {sorted(there)}", "doubt")
+    for general, particular in ((one, other), (other, one)):
+        if general.is_definition and not particular.is_definition and "1's" in particular.persons:
+            yield Finding("person", "a thing as such / one's own", "doubt")
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
-    short, long = sorted((len(one.plain), len(other.plain)))
+    short, long = sorted((one.length, other.length))
     if long > 2 * short + 24:
         yield Finding("length", f"{short} / {long} characters", "doubt")
 
