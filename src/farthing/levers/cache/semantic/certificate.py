@@ -2,11 +2,11 @@
 
 Nested sets of lookups, from the surest scores down, are tried at looks that are fixed beforehand:
 after as many labels as one set needs without an error, and after so many times that number. Each
-look has its share of alpha, the larger ones most of it, for they decide how much is served. Its
-first set is chosen by how many labels it has and not by what these say; each further set is tried
-only if the one before it passed. Where labels weigh alike the test is the exact binomial one, else
-a bet's wealth. So the chance that *any* set whose error rate is above delta is ever certified is at
-most alpha.
+look has its share of alpha, the larger ones most of it, for they decide how much is served. It
+tries two chains, whose first sets are chosen by how many labels they have and not by what these
+say; each further set is tried only if the one before it passed. Where labels weigh alike the test
+is the exact binomial one, else a bet's wealth. So the chance that *any* set whose error rate is
+above delta is ever certified is at most alpha.
 
 While serving, lookups below the certified score are still called for, so the next bands go on being
 tried, by themselves (the union of sets below delta is below delta) and pooled with what is served,
@@ -37,9 +37,11 @@ __all__ = ["SHARES", "BandReport", "Certifier", "JudgeCalibration", "Stamp", "th
 # Of lookups, in the sets that are tried: small steps cost nothing, for each waits for the one before.
 SHARES = tuple(percent / 100 for percent in range(6, 97, 3))
 _LOOKS = (1, 2, 4, 6, 8, 12)  # times the labels that a set needs without an error
-_PARTS = (1, 1, 1, 7, 3, 3)  # of alpha, for each look
+_PARTS = (2, 1, 1, 10, 4, 4)  # of alpha, for each look
+# Chains of sets at a look: the first has so many times the labels that it needs, and that share of
+# all; and the chain's share of the look's alpha. The second is for where few lookups are sure.
+_CHAINS = ((1.0, 1 / 3, 0.75), (1.5, 0.0, 0.25))
 _LOOKS_WAITED = 4  # for a larger set, before what is proven begins to serve
-_FIRST_SHARE = 1 / 3  # of the labels at a look that its first set has at least
 _PROOF_SHARE = 0.95  # of alpha for the looks; the rest is for growth while serving
 _GROWTH_SETS = 8
 _GROWTH_EVERY = 10  # labels while serving
@@ -195,7 +197,7 @@ class Certifier:
         """
         if not self.limit:
             return 0
-        return math.ceil(math.log(self._alpha_at(0)) / math.log1p(-self.limit))
+        return math.ceil(math.log(_CHAINS[0][2] * self._alpha_at(0)) / math.log1p(-self.limit))
 
     def is_void(self, stamp: Stamp) -> bool:
         """Whether something that the certificate is bound to has changed."""
@@ -268,16 +270,14 @@ class Certifier:
         )
 
     def _look(self, alpha: float) -> None:
-        """Try the sets on all labels so far, until one fails."""
-        wanted = max(self.labels_needed, _FIRST_SHARE * self._labels)
-        is_begun = False
-        for at in range(len(self.thresholds)):
-            tallies = self._nested(at)
-            is_begun = is_begun or _sums(tallies)[0] >= wanted
-            if is_begun and not self._is_shown(tallies, alpha):
-                return
-            if is_begun:
+        """Try the chains on all labels so far, each until a set fails."""
+        sets = [self._nested(at) for at in range(len(self.thresholds))]
+        for times, share, part in _CHAINS:
+            wanted = max(times * self.labels_needed, share * self._labels)
+            at = next((at for at, one in enumerate(sets) if _sums(one)[0] >= wanted), len(sets))
+            while at < len(sets) and self._is_shown(sets[at], alpha * part):
                 self._proven = max(self._proven, at)
+                at += 1
 
     def _is_shown(self, tallies: Sequence[Tally], alpha: float) -> bool:
         """Whether a set's labels reject an error rate above the limit, at this alpha."""
