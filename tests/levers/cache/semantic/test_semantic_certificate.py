@@ -58,8 +58,8 @@ def lived(seed, steps):
     down to it is just at the limit, so that whatever is certified below the fifth is certified
     wrongly.
     """
-    draws, edges = random.Random(seed), [0.8, *(0.8 - 0.6 * at / steps for at in range(1, steps + 1))]
-    one, lowest = certifier(0.05, tuple(edges)), 1.0
+    edges = [0.8 - 0.6 * at / steps for at in range(steps + 1)]
+    draws, one, lowest = random.Random(seed), certifier(0.05, tuple(edges)), 1.0
     for _ in range(1_600):
         score, threshold = draws.random(), one.threshold
         chance = 0.0 if score >= 0.8 else 0.05 * (1 - edges[1]) / (0.8 - edges[1])
