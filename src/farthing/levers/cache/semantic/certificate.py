@@ -32,8 +32,17 @@ from farthing.levers.cache.semantic.eprocess import (
     proof_wealth,
 )
 
-__all__ = ["SHARES", "BandReport", "Certifier", "JudgeCalibration", "Stamp", "thresholds_of"]
+__all__ = [
+    "PROOF_VERSION",
+    "SHARES",
+    "BandReport",
+    "Certifier",
+    "JudgeCalibration",
+    "Stamp",
+    "thresholds_of",
+]
 
+PROOF_VERSION = "2"  # labels taken while another proof decided what is served do not count
 # Of lookups, in the sets that are tried: small steps cost nothing, for each waits for the one before.
 SHARES = tuple(percent / 100 for percent in range(6, 97, 3))
 _LOOKS = (1, 2, 4, 6, 8, 12)  # times the labels that a set needs without an error

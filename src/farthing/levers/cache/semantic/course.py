@@ -12,6 +12,7 @@ import msgspec
 from farthing.levers.cache.scope import TenantKeys
 from farthing.levers.cache.semantic.calibration import Calibration
 from farthing.levers.cache.semantic.certificate import (
+    PROOF_VERSION,
     SHARES,
     Certifier,
     Stamp,
@@ -48,7 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stamp(self) -> str:
         """What a label is bound to."""
-        return repr((msgspec.structs.astuple(self), GUARDS_VERSION, FEATURES))
+        return repr((msgspec.structs.astuple(self), GUARDS_VERSION, FEATURES, PROOF_VERSION))
 
 
 def terms_of(settings: SemanticSettings, rules: SemanticRules, embedder: str, model: str) -> Terms:
