@@ -6,8 +6,10 @@ integer nanodollars here, once, half to even; what has no cost stays unknown, ne
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -21,13 +23,18 @@ from farthing.money import Money, round_half_even
 __all__ = ["BadLine", "Outcomes", "Prompt", "Result", "read_outcomes"]
 
 _LINE_BYTES_MOST: Final = 64 << 20
+_FORM: Final = (
+    'each line must be like {"id": "1", "prompt": "...", "outcomes": {"MODEL": '
+    '{"score": 1, "cost_usd": 0.01}}}, with scores of 0 to 1.'
+)
+_NOT_JSON: Final = re.compile(rb":\s*-?(NaN|Infinity)\b")
 _NANODOLLARS_MOST: Final = 10**15  # a million dollars for one call is a slip, not a price
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
     """How one model did on one prompt; `answer` is equal where final answers are equal."""
 
-    score: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    score: bool | Annotated[float, msgspec.Meta(ge=0, le=1)]
     input_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     cost_usd: Decimal | None = None
@@ -92,13 +99,26 @@ def read_outcomes(path: Path) -> Outcomes:
         ) from error
     lines = _parquet_lines(path) if path.suffix == ".parquet" else _lines(path, raw)
     prompts, bad = _parse(lines)
-    if not prompts:
-        first = f" Line {bad[0].line}: {bad[0].reason}." if bad else " It is empty."
-        raise CallerError(
-            f"{path} holds no outcomes.{first}\nNothing was done.\nEach line must be like "
-            '{"id": "1", "prompt": "...", "outcomes": {"MODEL": {"score": 1, "cost_usd": 0.01}}}.'
-        )
+    if not prompts or len(bad) > len(prompts):
+        raise CallerError(f"{path} {_fault(prompts, bad)}\nNothing was done.\n{_hint(path, bad)}")
     return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest())
+
+
+def _fault(prompts: Sequence[Prompt], bad: Sequence[BadLine]) -> str:
+    if not bad:
+        return "holds no outcomes. It is empty."
+    first = f"Line {bad[0].line}: {bad[0].reason}."
+    if not prompts:
+        return f"holds no outcomes. {first}"
+    return f"can be read in {len(prompts):,} of {len(prompts) + len(bad):,} lines only. {first}"
+
+
+def _hint(path: Path, bad: Sequence[BadLine]) -> str:
+    if path.suffix in (".csv", ".tsv"):
+        return f"CSV is not read: {_FORM}"
+    if len(bad) == 1 and "got `array`" in bad[0].reason:
+        return f"Write each member of the array on a line of its own (jq -c '.[]'): {_FORM}"
+    return _FORM[0].upper() + _FORM[1:]
 
 
 def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
@@ -112,7 +132,7 @@ def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
         try:
             prompt = _prompt(decoder.decode(line), number)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
-            bad.append(BadLine(number, str(error) or type(error).__name__))
+            bad.append(BadLine(number, _reason(line, error)))
             continue
         if prompt.id in seen:
             bad.append(BadLine(number, f"the id {prompt.id!r} was there before"))
@@ -120,6 +140,13 @@ def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
         seen.add(prompt.id)
         prompts.append(prompt)
     return prompts, bad
+
+
+def _reason(line: bytes, error: Exception) -> str:
+    odd = _NOT_JSON.search(line) if isinstance(error, msgspec.DecodeError) else None
+    if odd is not None:
+        return f"{odd[1].decode()} is no number in JSON; leave out what is not known"
+    return str(error) or type(error).__name__
 
 
 def _prompt(line: _Line, number: int) -> Prompt:
@@ -165,7 +192,7 @@ def _lines(path: Path, raw: bytes) -> Iterator[bytes]:
         raise CallerError(
             f"{path} can't be unpacked: {error}.\nNothing was done.\nPack it again."
         ) from error
-    yield from plain.splitlines()
+    yield from plain.removeprefix(codecs.BOM_UTF8).splitlines()
 
 
 def _parquet_lines(path: Path) -> Iterator[bytes]:
