@@ -47,7 +47,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Means per call of a policy and of the reference on the same prompts; costs nanodollars."""
+    """A policy and the reference on the same `count` prompts, weighted to the whole traffic.
+
+    Qualities are means, costs sums in nanodollars.
+    """
 
     quality: float
     reference_quality: float
@@ -106,11 +109,12 @@ def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measu
     steps, here = steps[known], where[known]
     costs = ladder.arms.costs[steps, here]
     whole = float(weight.sum()) or 1.0
+    share = weight * len(here) / whole
     return Measured(
         quality=float((weight * seen.score).sum()) / whole,
         reference_quality=float((weight * seen.reference).sum()) / whole,
-        cost=round(float((weight * costs).sum())),
-        reference_cost=max(1, round(float((weight * table.costs[table.reference, here]).sum()))),
+        cost=round(float((share * costs).sum())),
+        reference_cost=max(1, round(float((share * table.costs[table.reference, here]).sum()))),
         count=len(here),
     )
 
