@@ -30,8 +30,10 @@ from farthing.levers.routing.certify import Terms, certify
 from farthing.levers.routing.compiler import compile_ladder, measure
 from farthing.levers.routing.evaluate import evaluate, labels_used
 from farthing.levers.routing.policy import models
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import make_table
 from farthing.levers.routing.trial import Demand
+from farthing.money import Money
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "outcomes"
 
@@ -71,6 +73,20 @@ def test_where_no_saving_is_possible_the_incumbent_stays_and_the_reason_is_told(
     assert policy.certificate is None
     assert set(policy.steps.values()) == {Single("old")}
     assert policy.reason
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ({"old": (0.7, 0.01)}, "the outcomes are of no other model"),
+        ({"old": (0.7, 0.01), "new": (0.9, 0.01)}, "nothing else in the outcomes is cheaper"),
+        ({"old": (0.7, 0.01), "new": (0.2, 0.001)}, "no cheaper policy is expected to hold"),
+    ],
+    ids=("alone", "not cheaper", "worse"),
+)
+def test_the_reason_says_what_there_was_to_try(tmp_path, shown, reason):
+    table = made(tmp_path, lines(400, shown))
+    assert certify(table, terms(table))[0].reason.startswith(reason)
 
 
 def test_few_labels_show_nothing(tmp_path):
@@ -133,6 +149,8 @@ def test_models_that_are_missing_on_some_prompts_are_compared_on_the_others(tmp_
     policy, _ = certify(table, terms(table))
     assert set(policy.steps.values()) == {Single("new")}
     assert policy.certificate.cost_ratio == pytest.approx(0.1)
+    assert policy.certificate.cost == Money(1_000_000)
+    assert policy.certificate.incumbent_cost == Money(10_000_000)
 
 
 def test_graded_scores_are_certified_as_well(tmp_path):
@@ -208,6 +226,21 @@ def test_the_audit_names_one_replacement_and_its_interval(tmp_path):
     assert found.best.times_cheaper == pytest.approx(10)
     assert found.best.quality_interval.low < found.best.quality < found.best.quality_interval.high
     assert [one.model for one in found.models] == ["tiny", "new"]
+
+
+def test_the_audits_verdict_has_the_interval_of_the_half_that_did_not_pick(tmp_path):
+    found = audit(made(tmp_path, lines(1500, DOMINATED)), floor=0.98, confidence=0.95, seed=0)
+    low, high = found.best.quality_interval.low, found.best.quality_interval.high
+    assert f"({low:.1%} to {high:.1%} on the half" in found.verdict
+
+
+def test_a_model_that_costs_nothing_is_called_free(tmp_path):
+    table = made(tmp_path, lines(1500, {"old": (0.7, 0.01), "own": (0.8, 0)}))
+    found = audit(table, floor=0.98, confidence=0.95, seed=0)
+    assert found.verdict.startswith("old is dominated: replace it by own, free at 1")
+    assert times(found.best.times_cheaper) == "free"
+    shown = evaluate(table, [0.95], labels=900, splits=2, seed=0)
+    assert shown.verdict == "Cheaper with the floor shown: free at 0.95."
 
 
 def test_the_audit_shows_what_the_test_that_certifies_shows(tmp_path):

@@ -114,12 +114,11 @@ def compile_(
 def _class_floor(text: str) -> tuple[str, float]:
     name, _, floor = text.rpartition("=")
     try:
-        value = float(floor)
-    except ValueError:
-        value = -1.0
-    if not name or not 0 < value <= 1:
-        raise CallerError(
-            f"--class-floor {text!r} is not CLASS=FLOOR with a floor above 0, at most 1.\n"
-            "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
-        )
-    return name, value
+        if name:
+            return name, SHARE.convert(floor, None, None)
+    except click.BadParameter:
+        pass
+    raise CallerError(
+        f"--class-floor {text!r} is not CLASS=FLOOR with a floor above 0, at most 1.\n"
+        "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
+    )

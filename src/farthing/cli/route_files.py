@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from farthing.errors import CallerError
 from farthing.gateway.targets import Targets, card_of
 from farthing.levers.routing import Outcomes, Policy, describe, read_outcomes
 from farthing.levers.routing.facts import price_mark
+from farthing.levers.routing.policy import PASSED
 from farthing.money import Money
 from farthing.pricing import PriceBook
 from farthing.usage import Usage
@@ -31,6 +33,7 @@ __all__ = [
     "LABELS",
     "SEED",
     "SHARE",
+    "Share",
     "bad_lines",
     "document",
     "print_notes",
@@ -39,11 +42,38 @@ __all__ = [
     "route_secret",
 ]
 
+
+class Share(click.ParamType[float]):
+    """A share above 0 (`least`, if given), at most 1: `0.98` or `98%`."""
+
+    name = "share"
+
+    def __init__(self, least: float = 0.0, *, is_whole_allowed: bool = True) -> None:
+        self._least = least
+        self._is_whole_allowed = is_whole_allowed
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The share as a number."""
+        said = str(value).strip()
+        try:
+            share = float(said[:-1]) / 100 if said.endswith("%") else float(said)
+        except ValueError:
+            share = math.nan
+        is_inside = (share >= self._least and share > 0) and share <= 1
+        if not is_inside or (share == 1 and not self._is_whole_allowed):
+            below = "at most 1" if self._is_whole_allowed else "below 1"
+            above = f"at least {self._least:g}" if self._least else "above 0"
+            self.fail(f"{said!r} is no share {above} and {below}: write 0.98 or 98%.", param, ctx)
+        return share
+
+
 FILE = click.argument("outcomes", type=click.Path(dir_okay=False))
-SHARE = click.FloatRange(0, 1, min_open=True)
+SHARE = Share()
 CONFIDENCE = click.option(
     "--confidence",
-    type=click.FloatRange(0.5, 1, max_open=True),
+    type=Share(0.5, is_whole_allowed=False),
     default=0.95,
     show_default=True,
     help="Probability with which the floor is to hold.",
@@ -126,7 +156,12 @@ def print_policy(policy: Policy) -> None:
     out.print(
         f"Estimated {usd(proof.cost)} a call instead of {usd(proof.incumbent_cost)} "
         f"({1 / max(proof.cost_ratio, 1e-9):.1f}x cheaper) at {proof.quality_ratio:.1%} of its "
-        f"quality. Made {proof.made}; it ended where {policy.reason}.",
+        f"quality. Made {proof.made}.",
+        markup=False,
+    )
+    passed = policy.reason == PASSED
+    out.print(
+        "Nothing cheaper was tried." if passed else f"The next cheaper failed: {policy.reason}.",
         markup=False,
     )
     shown = table("What serves each class", "class", "served by", numeric=2)

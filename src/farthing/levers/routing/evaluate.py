@@ -26,6 +26,7 @@ from farthing.levers.routing.baselines import (
 from farthing.levers.routing.compiler import Compiled, compile_ladder, measure
 from farthing.levers.routing.learned import Reader
 from farthing.levers.routing.policy import Share
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand
 
@@ -244,5 +245,5 @@ def _verdict(rows: list[Row]) -> str:
     kept = [row for row in rows if row.switched == 0]
     if len(kept) == len(rows):
         return "No saving can be shown at any of these floors: keep the incumbent."
-    best = [f"{row.times_cheaper:.1f}x at {row.floor:g}" for row in rows if row.switched > 0]
+    best = [f"{times(row.times_cheaper)} at {row.floor:g}" for row in rows if row.switched > 0]
     return f"Cheaper with the floor shown: {', '.join(best)}."

@@ -24,6 +24,7 @@ from farthing.levers.routing.step import Single, Step, describe, models_of
 from farthing.money import Money
 
 __all__ = [
+    "PASSED",
     "Certificate",
     "Expected",
     "Facts",
@@ -37,6 +38,8 @@ __all__ = [
     "voids",
     "write_policy",
 ]
+
+PASSED: Final = "the cheapest policy of the ladder passed"
 
 _VERSION: Final = 1
 Share = float  # one sum over another: a pure number, no money

@@ -25,6 +25,7 @@ import numpy as np
 from farthing.evidence import labels_needed, margin_needed
 from farthing.levers.routing.ladder import Ladder
 from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
+from farthing.levers.routing.policy import PASSED
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
@@ -115,7 +116,7 @@ def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Tr
             row=None,
             tested=0,
             passed=0,
-            reason="no cheaper policy is expected to hold the floor",
+            reason=_nothing(table, ladder),
             needed=None,
         )
     best: int | None = None
@@ -124,8 +125,16 @@ def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Tr
         if fault:
             return Trial(row=best, tested=tested, passed=tested - 1, reason=fault, needed=needed)
         best = row
-    reason = "the cheapest policy of the ladder passed"
-    return Trial(row=best, tested=len(rungs), passed=len(rungs), reason=reason, needed=None)
+    return Trial(row=best, tested=len(rungs), passed=len(rungs), reason=PASSED, needed=None)
+
+
+def _nothing(table: Table, ladder: Ladder) -> str:
+    """Why there is no rung to test."""
+    if len(table.models) == 1:
+        return "the outcomes are of no other model"
+    if not (ladder.cost_ratio < 1).any():
+        return "nothing else in the outcomes is cheaper"
+    return "no cheaper policy is expected to hold the floor"
 
 
 def _rungs(ladder: Ladder, demand: Demand, count: int) -> list[int]:
