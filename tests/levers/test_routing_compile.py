@@ -206,6 +206,15 @@ def test_a_policy_survives_its_file_and_a_changed_file_is_refused(tmp_path, secr
         read_policy(path, secret)
 
 
+def test_a_policy_makes_the_folder_that_it_is_to_lie_in(tmp_path):
+    path = tmp_path / "ledger/routing/auto/p98.json"
+    write_policy(path, policy_of(tmp_path))
+    assert [one.name for one in path.parent.iterdir()] == ["p98.json"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CallerError, match="can't be written"):
+        write_policy(tmp_path / "file/p.json", policy_of(tmp_path))
+
+
 def test_another_secret_does_not_open_it(tmp_path):
     write_policy(tmp_path / "p", policy_of(tmp_path), b"one")
     with pytest.raises(CallerError, match="another secret"):
