@@ -183,3 +183,15 @@ def test_people_label_comparisons_and_the_judge_is_held_against_them(farthing):
 def test_a_folder_that_is_not_there_is_told(tmp_path, farthing):
     with pytest.raises(CallerError, match="There is no ledger in"):
         farthing("--data-dir", str(tmp_path / "nowhere"))
+
+
+def test_the_mode_of_a_pool_that_decides_itself_is_the_pools(farthing, tmp_path):
+    pool = '[routing.pools.auto]\nincumbent = "large"\nmode = "{}"\n'
+    fed(farthing.store, [1], lever="routing:auto@0.98")
+    path = tmp_path / "farthing.toml"
+    plain = path.read_text()
+    for mode, told, shown in (("on", "on", "on (its pool's)"), ("evidence", None, "shadow")):
+        path.write_text(plain + pool.format(mode))
+        (lever,) = json.loads(farthing("--json").stdout)["levers"]
+        assert (lever["mode"], lever["pool_mode"]) == ("shadow", told)
+        assert shown in farthing().stdout

@@ -25,6 +25,7 @@ from farthing.evidence import (
     Mode,
     State,
     calibrate,
+    is_lost,
 )
 from farthing.money import ZERO
 
@@ -65,12 +66,15 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     keeper = Keeper(store, config.evidence)
     labels = store.labels()
     rows = [
-        _row(
-            keeper.looked(lever, scope),
-            store.comparisons(lever, scope),
-            store.comparisons(REPEATS, scope),
-            labels,
-        )
+        {
+            **_row(
+                keeper.looked(lever, scope),
+                store.comparisons(lever, scope),
+                store.comparisons(REPEATS, scope),
+                labels,
+            ),
+            "pool_mode": _pool_mode(config, keeper.looked(lever, scope).state),
+        }
         for lever, scope in store.scopes()
         if lever != REPEATS
     ]
@@ -86,6 +90,15 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
         print_json(document)
         return
     _print(document)
+
+
+def _pool_mode(config: Config, state: State) -> str | None:
+    """The mode of a routing pool that says itself how far it goes; None: the evidence says."""
+    lever, _, watched = state.lever.partition(":")
+    pool = config.routing.pools.get(watched.partition("@")[0]) if lever == "routing" else None
+    if pool is None or pool.mode == "evidence" or state.mode is Mode.OFF or is_lost(state):
+        return None
+    return pool.mode
 
 
 def _row(
@@ -169,7 +182,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             row["lever"],
             row["scope"],
             row["version"],
-            row["mode"],
+            row["mode"] if row["pool_mode"] is None else f"{row['pool_mode']} (its pool's)",
             row["verdict"],
             str(row["comparisons"]),
             "-" if row["needed"] is None else f"~{row['needed']}" if row["needed"] else "0",
