@@ -195,3 +195,5 @@ def test_the_mode_of_a_pool_that_decides_itself_is_the_pools(farthing, tmp_path)
         (lever,) = json.loads(farthing("--json").stdout)["levers"]
         assert (lever["mode"], lever["pool_mode"]) == ("shadow", told)
         assert shown in farthing().stdout
+        by_hand = farthing("set", "routing:auto@0.98", "support", "shadow").output
+        assert ("Its pool's own mode, on, says how far it goes" in by_hand) is (mode == "on")

@@ -226,3 +226,45 @@ def test_messages_become_their_texts_so_that_templates_are_told_as_in_serving(tm
     (tmp_path / "o.jsonl").write_text(json.dumps(row))
     (prompt,) = read_outcomes(tmp_path / "o.jsonl").prompts
     assert prompt.prompt == head_of(json.dumps({"messages": messages}).encode(), 400)
+
+
+def call(model, prompt, score, cost=0.01, **more):
+    return {"ts": 1, "model": model, "prompt": prompt, "score": score, "cost_usd": cost, **more}
+
+
+def test_calls_of_a_traffic_log_become_outcomes_by_their_prompt_and_feature(tmp_path):
+    usage = {"input_tokens": 10, "output_tokens": 4}
+    found = read(
+        tmp_path,
+        call("old", "hi", 1, feature="a", usage=usage),
+        call("new", "hi", 0.5, 0.001, feature="a"),
+        call("new", "hi", True, 0.002, feature="a"),
+        call("new", "hi", 0, feature="b"),
+        {**call("old", None, 1, feature="b"), "messages": [{"role": "user", "content": "hi"}]},
+        call("old", "unscored", None),
+    )
+    first, second = found.prompts
+    assert (first.task, second.task) == ("a", "b")
+    assert (first.outcomes["old"].input_tokens, first.outcomes["old"].output_tokens) == (10, 4)
+    assert first.outcomes["new"].score == 0.75
+    assert first.outcomes["new"].cost == Money(1_500_000)
+    assert {model: one.score for model, one in second.outcomes.items()} == {"new": 0, "old": 1}
+    assert found.unscored == 1
+    assert make_table(found, "old").notes == ("1 calls without a score were left out",)
+
+
+def test_calls_are_known_by_the_hash_of_their_prompt_where_it_is_not_kept(tmp_path):
+    rows = [call(model, None, 1, prompt_hash="x") for model in ("old", "new")]
+    (prompt,) = read(tmp_path, *rows, call("old", None, 1)).prompts[:1]
+    assert set(prompt.outcomes) == {"old", "new"}
+
+
+def test_a_traffic_log_without_scores_says_where_they_come_from(tmp_path):
+    with pytest.raises(CallerError, match="farthing route outcomes"):
+        read(tmp_path, call("old", "hi", None))
+
+
+def test_a_call_that_can_not_be_read_is_told_by_its_number(tmp_path):
+    good = call("old", "hi", 1)
+    found = read(tmp_path, good, call("old", "hi", 7), call("old", "hi", 1, "NaN"), good)
+    assert [one.line for one in found.bad_lines] == [2, 3]

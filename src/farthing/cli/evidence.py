@@ -256,7 +256,7 @@ def set_(
     ctx: click.Context, *, lever: str, scope: str, mode: str, reason: str, data_dir: str | None
 ) -> None:
     """Set by hand how far LEVER goes for SCOPE; the evidence moves it on from there."""
-    _, store = _opened(ctx, data_dir)
+    config, store = _opened(ctx, data_dir)
     if (lever, scope) not in store.scopes():
         known = ", ".join(" ".join(one) for one in store.scopes() if one[0] != REPEATS) or "none"
         store.close()
@@ -274,9 +274,11 @@ def set_(
             reason=reason or "by hand",
         )
 
-    store.change(lever, scope, how, _actor())
+    state = store.change(lever, scope, how, _actor())
     store.close()
     click.echo(f"{lever} for {scope} is {mode}; the gateway follows within about a second.")
+    if (own := _pool_mode(config, state)) is not None:
+        click.echo(f"Its pool's own mode, {own}, says how far it goes; here only off counts.")
 
 
 @evidence.command("audit")

@@ -23,6 +23,7 @@ from farthing.cli.route_files import (
     read_table,
     route_secret,
 )
+from farthing.cli.route_outcomes import outcomes
 from farthing.cli.route_serving import resume, status, why
 from farthing.levers.routing import diff, read_policy
 from farthing.levers.routing.saving import times
@@ -39,7 +40,7 @@ def route() -> None:
     """
 
 
-for _command in (compile_, eval_, why, status, resume, explored):
+for _command in (compile_, eval_, why, status, resume, explored, outcomes):
     route.add_command(_command)
 
 

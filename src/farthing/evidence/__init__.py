@@ -19,7 +19,7 @@ from farthing.evidence.binomial import (
     binomial_upper,
 )
 from farthing.evidence.code import runs
-from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
+from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost, is_kept
 from farthing.evidence.judges import (
     Judge,
     Judged,
@@ -113,6 +113,7 @@ __all__ = [
     "family_of",
     "fields",
     "interval",
+    "is_kept",
     "is_lost",
     "judged_of",
     "labels_needed",

@@ -10,15 +10,16 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from farthing.compression import unpacked
 from farthing.errors import CallerError
-from farthing.money import Money, round_half_even
+from farthing.levers.routing.outcome import Prompt, Result, checked, text_of
+from farthing.levers.routing.traffic import CallLine, Traffic
 
 __all__ = ["BadLine", "Outcomes", "Prompt", "Result", "read_outcomes"]
 
@@ -28,33 +29,6 @@ _FORM: Final = (
     '{"score": 1, "cost_usd": 0.01}}}, with scores of 0 to 1.'
 )
 _NOT_JSON: Final = re.compile(rb":\s*-?(NaN|Infinity)\b")
-_NANODOLLARS_MOST: Final = 10**15  # a million dollars for one call is a slip, not a price
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """How one model did on one prompt; `answer` is equal where final answers are equal."""
-
-    score: bool | Annotated[float, msgspec.Meta(ge=0, le=1)]
-    input_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    cost_usd: Decimal | None = None
-    answer: str | int | float | bool | None = None
-
-    @property
-    def cost(self) -> Money | None:
-        """The cost that the line tells, to the nanodollar; None where it tells none."""
-        if self.cost_usd is None:
-            return None
-        return Money(round_half_even(*self.cost_usd.scaleb(9).as_integer_ratio()))
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    """One prompt with the results of the models that were tried on it."""
-
-    id: str
-    outcomes: dict[str, Result]
-    prompt: str = ""
-    task: str | None = None
 
 
 class BadLine(msgspec.Struct, frozen=True):
@@ -65,16 +39,25 @@ class BadLine(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """What a file of outcomes holds; `content_hash` is of its bytes (SHA-256, hex)."""
+    """What a file of outcomes holds; `content_hash` is of its bytes (SHA-256, hex).
+
+    `unscored` calls of a traffic log have no score, and say nothing.
+    """
 
     prompts: tuple[Prompt, ...]
     bad_lines: tuple[BadLine, ...]
     content_hash: str
+    unscored: int = 0
 
     @property
     def models(self) -> tuple[str, ...]:
         """Every model that appears, by name."""
         return tuple(sorted({model for prompt in self.prompts for model in prompt.outcomes}))
+
+
+class _Shape(msgspec.Struct):
+    outcomes: msgspec.Raw | UnsetType = UNSET
+    model: msgspec.Raw | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct):
@@ -87,6 +70,8 @@ class _Line(msgspec.Struct):
 def read_outcomes(path: Path) -> Outcomes:
     """Read a file of outcomes: `.jsonl`, also with `.gz` or `.zst`, or `.parquet`.
 
+    A traffic log is read too: one call a line, with its `model` and `score`.
+
     Raises:
         CallerError: the file is not there, not of these kinds, or holds no usable line.
     """
@@ -98,10 +83,16 @@ def read_outcomes(path: Path) -> Outcomes:
             "Name a file of outcomes (one JSON object a line)."
         ) from error
     lines = _parquet_lines(path) if path.suffix == ".parquet" else _lines(path, raw)
-    prompts, bad = _parse(lines)
-    if not prompts or len(bad) > len(prompts):
+    prompts, bad, traffic = _parse(lines)
+    unscored = traffic.unscored
+    if unscored and not prompts:
+        raise CallerError(
+            f"None of the {unscored:,} calls in {path} has a score.\nNothing was done.\nGive each "
+            'call a "score" of 0 to 1, or write what your gateway compared: farthing route outcomes'
+        )
+    if not prompts or len(bad) > len(prompts) + traffic.merged + unscored:
         raise CallerError(f"{path} {_fault(prompts, bad)}\nNothing was done.\n{_hint(path, bad)}")
-    return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest())
+    return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest(), unscored)
 
 
 def _fault(prompts: Sequence[Prompt], bad: Sequence[BadLine]) -> str:
@@ -121,8 +112,9 @@ def _hint(path: Path, bad: Sequence[BadLine]) -> str:
     return _FORM[0].upper() + _FORM[1:]
 
 
-def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
-    decoder = msgspec.json.Decoder(_Line, float_hook=None)
+def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine], Traffic]:
+    decoder = msgspec.json.Decoder(_Line)
+    calls, traffic = msgspec.json.Decoder(CallLine), Traffic()
     prompts: list[Prompt] = []
     bad: list[BadLine] = []
     seen: set[str] = set()
@@ -130,6 +122,9 @@ def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
         if not line.strip():
             continue
         try:
+            if _is_call(line):
+                traffic.add(calls.decode(line), number)
+                continue
             prompt = _prompt(decoder.decode(line), number)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
             bad.append(BadLine(number, _reason(line, error)))
@@ -139,7 +134,13 @@ def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
             continue
         seen.add(prompt.id)
         prompts.append(prompt)
-    return prompts, bad
+    return prompts + traffic.prompts(), bad, traffic
+
+
+def _is_call(line: bytes) -> bool:
+    """Whether a line is a call of a traffic log rather than outcomes of many models."""
+    shape = msgspec.json.decode(line, type=_Shape)
+    return shape.outcomes is UNSET and shape.model is not UNSET
 
 
 def _reason(line: bytes, error: Exception) -> str:
@@ -154,35 +155,13 @@ def _prompt(line: _Line, number: int) -> Prompt:
     if not results:
         raise ValueError("no model has an outcome")
     for model, one in results.items():
-        cost = one.cost_usd
-        if cost is not None and not (cost.is_finite() and 0 <= cost.scaleb(9) <= _NANODOLLARS_MOST):
-            raise ValueError(f"the cost of {model} is {cost} USD")
+        checked(model, one)
     return Prompt(
         id=f"line {number}" if line.id is None else str(line.id),
         outcomes=results,
-        prompt=_text(line.prompt),
+        prompt=text_of(line.prompt),
         task=None if line.task in (None, "") else str(line.task),
     )
-
-
-def _text(prompt: Any) -> str:
-    if prompt is None or isinstance(prompt, str):
-        return prompt or ""
-    if isinstance(prompt, list) and prompt:
-        texts = [_content(turn) for turn in cast("list[Any]", prompt)]
-        if None not in texts:
-            return "\n".join(cast("list[str]", texts))  # as serving reads a call's messages
-    return msgspec.json.encode(prompt).decode()
-
-
-def _content(turn: Any) -> str | None:
-    """The text of a message; None where it is none, or of another form."""
-    content = cast("dict[str, Any]", turn).get("content") if isinstance(turn, dict) else None
-    if isinstance(content, list):
-        blocks = [cast("Any", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
-        parts = [block.get("text") for block in blocks]
-        return "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else None
 
 
 def _lines(path: Path, raw: bytes) -> Iterator[bytes]:

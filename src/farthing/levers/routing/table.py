@@ -69,6 +69,8 @@ def make_table(outcomes: Outcomes, reference: str, price: Pricer | None = None) 
             f"The file has no outcomes of {reference!r}.\nNothing was done.\nIt has: {known}."
         )
     notes: list[str] = []
+    if outcomes.unscored:
+        notes.append(f"{outcomes.unscored:,} calls without a score were left out")
     if len(prompts) < len(outcomes.prompts):
         lost = len(outcomes.prompts) - len(prompts)
         notes.append(f"{lost} prompts without an outcome of {reference} were left out")
