@@ -71,7 +71,9 @@ def test_status_says_which_policies_count_and_resume_lifts_a_stop(folder):
             "down": {},
         }
     ]
-    assert run("resume", "auto", mark).exit_code == 0
+    lifted = run("resume", "auto", mark)
+    assert lifted.exit_code == 0
+    assert "it was stopped: drift: escalations of easy have risen" in lifted.stdout
     assert run("status").exit_code == 0
     again = run("resume", "auto", mark)
     assert again.exit_code != 0

@@ -236,17 +236,15 @@ def resume(config_path: str | None, pool: str, policy: str, data_dir: str | None
     config = _config(config_path, data_dir)
     trail = Trail(routing_folder(config))
     trail.refresh()
-    kept = trail.of(pool, policy)
-    if not kept.stopped:
+    was = trail.of(pool, policy).stopped
+    if not was:
         raise CallerError(
             f"No policy {policy!r} of pool {pool!r} was stopped.\nNothing was changed.\n"
             "See: farthing route status"
         )
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    trail.append(
-        Event(at=at, kind="resumed", pool=pool, policy=policy, told=f"lifted: {kept.stopped}")
-    )
-    console().print(f"{policy} counts again; it was stopped: {kept.stopped}", markup=False)
+    trail.append(Event(at=at, kind="resumed", pool=pool, policy=policy, told=f"lifted: {was}"))
+    console().print(f"{policy} counts again; it was stopped: {was}", markup=False)
 
 
 def _config(config_path: str | None, data_dir: str | None) -> Config:
