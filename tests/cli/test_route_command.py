@@ -62,6 +62,23 @@ def test_compile_for_people_says_floor_confidence_and_labels(outcomes):
     assert "Nothing cheaper was tried." in found.stdout
 
 
+def test_compile_for_a_pool_takes_its_incumbent_and_its_models_alone(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"new": ', '"cheap": {"score": 1}, "new": '))
+    pool = '[routing.pools.auto]\nincumbent = "old"\nmodels = ["new"]\n'
+    Path("farthing.toml").write_text(pool)
+    told = document("compile", outcomes, "--pool", "auto", "--floor", 0.95)
+    assert told["incumbent"] == "old"
+    assert told["steps"]["t0"] == {"type": "single", "model": "new", "effort": ""}
+    assert told["notes"] == []  # nothing is said of a model that the pool has not
+    for wrong, said in (
+        (("--pool", "shop"), "There are: auto"),
+        (("--pool", "auto", "--incumbent", "new"), "The incumbent of pool 'auto' is 'old'"),
+    ):
+        assert said in str(run("compile", outcomes, *wrong).exception)
+    assert "Name the --incumbent" in run("compile", outcomes).output
+
+
 def test_floors_may_be_told_in_percent(outcomes):
     told = document("compile", outcomes, "--incumbent", "old", "--floor", "95%")
     assert told["certificate"]["floor"] == 0.95

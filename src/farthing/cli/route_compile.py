@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from farthing.cli.route_files import (
     read_table,
     route_secret,
 )
+from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.routing import write_policy
 
@@ -31,7 +33,8 @@ __all__ = ["compile_"]
 
 @click.command("compile")
 @FILE
-@click.option("--incumbent", required=True, help="The model that serves today.")
+@click.option("--incumbent", help="The model that serves today  [required without --pool].")
+@click.option("--pool", help="Take the incumbent and the models from this pool; leave others out.")
 @click.option("--floor", type=SHARE, default=0.98, show_default=True, help="Of its quality.")
 @CONFIDENCE
 @LABELS
@@ -61,7 +64,8 @@ def compile_(
     config_path: str | None,
     outcomes: str,
     *,
-    incumbent: str,
+    incumbent: str | None,
+    pool: str | None,
     floor: float,
     confidence: float,
     labels: int | None,
@@ -78,7 +82,8 @@ def compile_(
     Exit 1 where no saving can be shown: the incumbent then stays. FARTHING_ROUTE_SECRET, where
     set, signs the policy.
     """
-    found, made, prices = read_table(config_path, outcomes, incumbent)
+    incumbent, allowed = _asked(config_path, pool, incumbent)
+    found, made, prices = read_table(config_path, outcomes, incumbent, allowed)
     from farthing.levers.routing.certify import Terms, certify  # noqa: PLC0415 - needs numpy
 
     terms = Terms(
@@ -109,6 +114,29 @@ def compile_(
         print_notes(found, made)
     if policy.certificate is None:
         sys.exit(1)
+
+
+def _asked(
+    config_path: str | None, pool: str | None, incumbent: str | None
+) -> tuple[str, frozenset[str]]:
+    """The incumbent, and the models that may serve besides (empty: any of the file)."""
+    if pool is None:
+        if incumbent is None:
+            raise click.UsageError("Name the --incumbent, or the --pool that it serves.")
+        return incumbent, frozenset()
+    pools = load_config(config_path, os.environ).routing.pools
+    if pool not in pools:
+        raise CallerError(
+            f"There is no pool {pool!r}.\nNothing was compiled.\n"
+            f"There are: {', '.join(pools) or 'none; add [routing.pools.auto] to farthing.toml'}."
+        )
+    own = pools[pool].incumbent
+    if incumbent not in (None, own):
+        raise CallerError(
+            f"The incumbent of pool {pool!r} is {own!r}, not {incumbent!r}.\n"
+            "Nothing was compiled.\nLeave --incumbent out, or --pool."
+        )
+    return own, frozenset((own, *pools[pool].models))
 
 
 def _class_floor(text: str) -> tuple[str, float]:

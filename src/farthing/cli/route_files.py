@@ -84,9 +84,15 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 
 
 def read_table(
-    config_path: str | None, outcomes: str, reference: str
+    config_path: str | None,
+    outcomes: str,
+    reference: str,
+    allowed: frozenset[str] = frozenset(),
 ) -> tuple[Outcomes, Table, dict[str, str]]:
-    """The outcomes, their table for a reference model, and the marks of the models' cards."""
+    """The outcomes, their table for a reference model, and the marks of the models' cards.
+
+    `allowed` models alone stay; empty: all.
+    """
     try:
         from farthing.levers.routing.table import make_table  # noqa: PLC0415 - needs numpy
     except ImportError as error:
@@ -94,7 +100,7 @@ def read_table(
             "Compiling and evaluating policies needs numpy, which is not installed.\n"
             "Nothing was done.\nInstall it: pip install 'farthing[routing]'"
         ) from error
-    found = read_outcomes(Path(outcomes))
+    found = read_outcomes(Path(outcomes)).of_models(allowed)
     config = load_config(config_path, os.environ)
     book = PriceBook.load(config.pricing_settings())
     card_at = card_of(Targets(config), config.providers, book, SystemClock().now_us())

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from farthing.compression import unpacked
 from farthing.errors import CallerError
@@ -53,6 +54,16 @@ class Outcomes(msgspec.Struct, frozen=True):
     def models(self) -> tuple[str, ...]:
         """Every model that appears, by name."""
         return tuple(sorted({model for prompt in self.prompts for model in prompt.outcomes}))
+
+    def of_models(self, allowed: frozenset[str]) -> Outcomes:
+        """Those of these models alone; of all, where none is named."""
+        if not allowed:
+            return self
+        kept = (
+            replace(one, outcomes={m: told for m, told in one.outcomes.items() if m in allowed})
+            for one in self.prompts
+        )
+        return replace(self, prompts=tuple(one for one in kept if one.outcomes))
 
 
 class _Shape(msgspec.Struct):
