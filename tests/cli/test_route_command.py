@@ -155,6 +155,7 @@ def test_explain_shows_what_changed_since_another_policy(outcomes):
         (("compile", "o.jsonl", "--incumbent", "old", "--floor", "nan"), "write 0.98 or 98%"),
         (("audit", "o.jsonl", "--incumbent", "old", "--floor", "0"), "above 0 and at most 1"),
         (("eval", "o.jsonl", "--reference", "old", "--confidence", "1"), "and below 1"),
+        (("compile", "o.jsonl", "--incumbent", "old@low"), "served as its callers ask"),
         (("explain", "o.jsonl"), "no policy that can be read"),
     ],
 )

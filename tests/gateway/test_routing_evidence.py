@@ -116,6 +116,18 @@ def test_a_vote_has_no_shadow_and_begins_at_one_per_cent(routed):
     routed(scenario, policy(VOTE), pools=pools, evidence=evidence)
 
 
+def test_an_effort_has_no_shadow_and_begins_at_one_per_cent(routed):
+    async def scenario(gateway, provider, mark):
+        for number in range(300):
+            await gateway.post(CHAT, ask("question 1"), {"x-farthing-user": f"user-{number}"})
+        served = [read_choice(e.detail) for e in own_calls(gateway)]
+        assert 1 <= sum(one.arm == "policy" for one in served) <= 15
+
+    made = policy({"easy": Single(CHEAP, "low")})
+    evidence = ALL | {"share": 0.0001}
+    routed(scenario, made, pools={"auto": pool(mode="evidence")}, evidence=evidence)
+
+
 def test_a_stream_is_compared_once_its_caller_has_it_all(routed):
     async def scenario(gateway, provider, mark):
         await gateway.post(CHAT, ask("question 1", stream=True))

@@ -13,6 +13,7 @@ from routing_samples import DOMINATED, JUST_RIGHT, lines, write
 
 from farthing.errors import CallerError
 from farthing.levers.routing import (
+    Agree,
     Facts,
     Outcomes,
     Single,
@@ -24,6 +25,7 @@ from farthing.levers.routing import (
     voids,
     write_policy,
 )
+from farthing.levers.routing.arms import candidates
 from farthing.levers.routing.audit import audit
 from farthing.levers.routing.baselines import hull
 from farthing.levers.routing.certify import Terms, certify
@@ -87,6 +89,21 @@ def test_where_no_saving_is_possible_the_incumbent_stays_and_the_reason_is_told(
 def test_the_reason_says_what_there_was_to_try(tmp_path, shown, reason):
     table = made(tmp_path, lines(400, shown))
     assert certify(table, terms(table))[0].reason.startswith(reason)
+
+
+def test_a_model_at_an_effort_is_an_arm_of_its_own_that_does_not_vote(tmp_path):
+    table = made(tmp_path, lines(1000, {"old": (0.7, 0.01), "new@low": (0.8, 0.001)}))
+    policy, _ = certify(table, terms(table))
+    assert set(policy.steps.values()) == {Single("new", "low")}
+    assert set(policy.certificate.snapshots) == {"new", "old"}
+    assert policy.certificate.cost == Money(1_000_000)
+    names = {"old": (0.7, 0.01), "a": (0.6, 0.001), "a@low": (0.5, 0.0005), "b": (0.6, 0.001)}
+    voted = made(tmp_path, lines(1000, names, answers=True))
+    steps = candidates(voted, range(4), np.arange(1000))
+    cascades = [step for step in steps if isinstance(step, Agree)]
+    assert {step.models for step in cascades} == {("a", "b")}
+    assert {describe(step.otherwise) for step in cascades} == {"old"}
+    assert Single("a", "low") in steps
 
 
 def test_few_labels_show_nothing(tmp_path):

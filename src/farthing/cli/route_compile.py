@@ -27,6 +27,7 @@ from farthing.cli.route_files import (
 from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.routing import write_policy
+from farthing.levers.routing.step import alone
 
 __all__ = ["compile_"]
 
@@ -123,6 +124,11 @@ def _asked(
     if pool is None:
         if incumbent is None:
             raise click.UsageError("Name the --incumbent, or the --pool that it serves.")
+        if alone(incumbent).effort:
+            raise CallerError(
+                f"{incumbent} is a model at an effort; the incumbent is served as its callers ask."
+                "\nNothing was compiled.\nName the model, with outcomes at its own effort."
+            )
         return incumbent, frozenset()
     pools = load_config(config_path, os.environ).routing.pools
     if pool not in pools:

@@ -19,6 +19,7 @@ from farthing.gateway.targets import Targets, card_of
 from farthing.levers.routing import Outcomes, Policy, describe, read_outcomes
 from farthing.levers.routing.facts import price_mark
 from farthing.levers.routing.policy import PASSED
+from farthing.levers.routing.step import alone
 from farthing.money import Money
 from farthing.pricing import PriceBook
 from farthing.usage import Usage
@@ -106,14 +107,14 @@ def read_table(
     card_at = card_of(Targets(config), config.providers, book, SystemClock().now_us())
 
     def price(model: str, input_tokens: int, output_tokens: int) -> Money | None:
-        card = card_at(model)
+        card = card_at(alone(model).model)
         if card is None:
             return None
         cost = card.total(Usage(input=input_tokens, output=output_tokens))
         return cost if isinstance(cost, Money) else None
 
     made = make_table(found, reference, price)
-    cards = {model: card_at(model) for model in made.models}
+    cards = {model: card_at(model) for model in {alone(arm).model for arm in made.models}}
     prices = {model: price_mark(card) for model, card in cards.items() if card is not None}
     return found, made, prices
 

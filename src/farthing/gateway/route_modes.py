@@ -3,7 +3,8 @@
 Where evidence is gathered (`[evidence] mode = "on"`), a share of the calls that a policy serves is
 compared with the incumbent's answer, off the caller's path. What is shown to lose quality is served
 by the incumbent from then on, whatever the pool's mode. In mode `evidence` a class climbs from
-shadow by what is shown; a step of several models, which a shadow can't run, begins at one per cent.
+shadow by what is shown; a step of several models, or at another effort, which a shadow can't run,
+begins at one per cent.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class RouteModes:
         if settings.mode != "evidence":
             return self._unless_lost(terms, lever, name, standing.mark)
         share = mode.share
-        if mode is Mode.SHADOW and not isinstance(step, Single):
+        if mode is Mode.SHADOW and (not isinstance(step, Single) or step.effort):
             share = Mode.CANARY_1.share
         if share >= 1:
             return msgspec.structs.replace(terms, mode="on")

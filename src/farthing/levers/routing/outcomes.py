@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from farthing.compression import unpacked
 from farthing.errors import CallerError
 from farthing.levers.routing.outcome import Prompt, Result, checked, text_of
+from farthing.levers.routing.step import alone
 from farthing.levers.routing.traffic import CallLine, Traffic
 
 __all__ = ["BadLine", "Outcomes", "Prompt", "Result", "read_outcomes"]
@@ -60,7 +61,10 @@ class Outcomes(msgspec.Struct, frozen=True):
         if not allowed:
             return self
         kept = (
-            replace(one, outcomes={m: told for m, told in one.outcomes.items() if m in allowed})
+            replace(
+                one,
+                outcomes={m: told for m, told in one.outcomes.items() if alone(m).model in allowed},
+            )
             for one in self.prompts
         )
         return replace(self, prompts=tuple(one for one in kept if one.outcomes))
