@@ -34,7 +34,7 @@ from farthing.levers.routing.evaluate import evaluate, labels_used
 from farthing.levers.routing.policy import models
 from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import make_table
-from farthing.levers.routing.trial import Demand
+from farthing.levers.routing.trial import Demand, try_ladder
 from farthing.money import Money
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "outcomes"
@@ -127,6 +127,24 @@ def test_cascades_on_agreement_count_their_voters(tmp_path):
     assert 0.1 < policy.certificate.cost_ratio < 0.7
 
 
+def test_each_half_chooses_for_the_other_with_half_of_the_error_and_the_cheaper_serves(tmp_path):
+    table = made(tmp_path, lines(1200, {"old": (0.7, 0.01), "near": (0.68, 0.004)}))
+    everything = np.arange(table.size)
+    demand = Demand(floor=0.9, confidence=0.9, horizon=1000, class_floors={})
+    both = compile_ladder(table, everything, np.random.default_rng(0))
+    one, two = both.sides
+    assert set(one.selected) == set(two.certified)
+    assert set(one.selected) | set(one.certified) == set(everything)
+    found = both.attempt(table, demand)
+    assert found.demand.confidence == pytest.approx(0.95)
+    rows = [try_ladder(table, side.ladder, side.certified, found.demand).row for side in both.sides]
+    costs = [
+        measure(table, side.ladder, row, everything).cost_ratio
+        for side, row in zip(both.sides, rows, strict=True)
+    ]
+    assert found.measured(table, everything).cost_ratio == min(costs) < 1
+
+
 def test_the_long_run_floor_is_missed_in_at_most_5_percent_of_compilations(tmp_path):
     """The truth is known here: the mean over 20,000 prompts; labels are 600 of them."""
     table = made(
@@ -140,8 +158,8 @@ def test_the_long_run_floor_is_missed_in_at_most_5_percent_of_compilations(tmp_p
         labels = dice.permutation(table.size)[:600]
         compiled = compile_ladder(table, labels, dice)
         demand = Demand(floor=0.97, confidence=0.95, horizon=10**9, class_floors={})
-        trial = compiled.attempt(table, demand)
-        missed += measure(table, compiled.ladder, trial.row, everything).quality_ratio < 0.97
+        found = compiled.attempt(table, demand)
+        missed += found.measured(table, everything).quality_ratio < 0.97
     assert missed <= 5
 
 

@@ -35,7 +35,6 @@ _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will d
 _FLATTERED: Final = (
     0.5  # what a label that chose the rungs counts, for they were chosen to please it
 )
-_AHEAD_SHARE: Final = 0.8  # of alpha, for the calls to come: that part is an approximation
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -56,11 +55,6 @@ class Demand:
     def alpha(self) -> float:
         """The accepted probability of being wrong."""
         return 1 - self.confidence
-
-    @property
-    def confidence_ahead(self) -> float:
-        """That the calls to come hold the floor."""
-        return 1 - _AHEAD_SHARE * self.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +164,7 @@ def _fault(
     chose = _FLATTERED * ladder.labels
     both = count + chose
     pooled = (count * mean + chose * slack) / both
-    wanted = margin_needed(spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon)
+    wanted = margin_needed(spread, both, confidence=demand.confidence, horizon=demand.horizon)
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
         needed = _needed(seen, pooled, spread, demand, whole_labels / count)
@@ -196,9 +190,7 @@ def _needed(seen: Beside, margin: float, spread: float, demand: Demand, parts: f
     """Labels in all after which this margin would pass, one in `parts` of them to certify."""
     counted = is_counted(seen.score, seen.reference, seen.weight)
     tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
-    ahead = labels_needed(
-        margin, spread, confidence=demand.confidence_ahead, horizon=demand.horizon
-    )
+    ahead = labels_needed(margin, spread, confidence=demand.confidence, horizon=demand.horizon)
     if tested is None or ahead is None:
         return None
     counts = 1 / parts + _FLATTERED * (1 - 1 / parts)  # what a label counts, on average
