@@ -191,6 +191,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path, farthing):
         farthing("--data-dir", str(tmp_path / "nowhere"))
 
 
+def test_why_a_lever_is_off_is_told_below_the_table(farthing):
+    fed(farthing.store, [0] * 40)
+    shown = farthing().stdout
+    assert "candidate for support is off: shown to be unsafe after" in shown
+    (lever,) = json.loads(farthing("--json").stdout)["levers"]
+    assert lever["is_lost"] is True
+
+
 def test_the_mode_of_a_pool_that_decides_itself_is_the_pools(farthing, tmp_path):
     pool = '[routing.pools.auto]\nincumbent = "large"\nmode = "{}"\n'
     fed(farthing.store, [1], lever="routing:auto@0.98")

@@ -115,6 +115,14 @@ def test_status_says_what_the_evidence_took_down_and_that_all_is_stopped(folder)
     store.close()
 
 
+def test_status_names_a_file_that_is_no_policy_once(folder):
+    Path("data/routing/auto/broken.json").write_text("{")
+    found = run("status")
+    assert found.exit_code == 1
+    assert found.stdout.count("broken.json") == 1
+    assert "broken.json: is no policy that can be read" in found.stdout
+
+
 def test_status_makes_no_file_of_evidence(folder):
     run("status")
     assert [path.name for path in Path("data").iterdir()] == ["routing"]

@@ -112,6 +112,7 @@ def _row(
         "mode": state.mode.value,
         "since": _time(state.since_us),
         "reason": state.reason,
+        "is_lost": is_lost(state),
         "judge": looked.rules.judge,
         "floor": looked.rules.floor,
         "comparisons": 0 if found is None else found.comparisons,
@@ -160,6 +161,9 @@ def _print(document: dict[str, Any]) -> None:
     else:
         out.print(_table(document["levers"]))
         for row in document["levers"]:
+            if row["mode"] == Mode.OFF.value or row["is_lost"]:
+                told = f"{row['lever']} for {row['scope']} is {row['mode']}: {row['reason']}."
+                out.print(told, markup=False)
             if row["is_judge_blind"]:
                 out.print(_blind_line(row), markup=False)
             if row["calibration"] is not None:

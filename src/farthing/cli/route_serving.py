@@ -210,7 +210,8 @@ def _show_status(pools: list[dict[str, Any]], events: list[Event]) -> None:
             out.print("  no policy: the incumbent serves", markup=False)
         for one in _policies(pool):
             counts = one["stopped"] or f"counts, floor {one['floor']:g}"
-            out.print(f"  {one['policy']}: {counts}", markup=False)
+            told = counts.removeprefix(one["policy"]).removeprefix(" ")
+            out.print(f"  {one['policy']}: {told}", markup=False)
             for scope, why in sorted(one["down"].items()):
                 out.print(f"    the incumbent serves {scope}: {why}", markup=False)
         for model in pool["unpriced"]:
