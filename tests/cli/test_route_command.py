@@ -79,6 +79,13 @@ def test_compile_for_a_pool_takes_its_incumbent_and_its_models_alone(outcomes):
     assert "Name the --incumbent" in run("compile", outcomes).output
 
 
+def test_what_costs_nothing_is_free_not_a_thousand_million_times_cheaper(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"cost_usd": 0.001}', '"cost_usd": 0}'))
+    shown = run("compile", outcomes, "--incumbent", "old", "--floor", 0.95).stdout
+    assert "instead of $0.01 (free) at" in shown
+
+
 def test_floors_may_be_told_in_percent(outcomes):
     told = document("compile", outcomes, "--incumbent", "old", "--floor", "95%")
     assert told["certificate"]["floor"] == 0.95

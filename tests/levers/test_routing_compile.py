@@ -91,6 +91,11 @@ def test_the_reason_says_what_there_was_to_try(tmp_path, shown, reason):
     assert certify(table, terms(table))[0].reason.startswith(reason)
 
 
+def test_too_few_labels_of_every_class_is_a_reason_of_its_own(tmp_path):
+    table = made(tmp_path, lines(8, DOMINATED, tasks=[f"task {n}" for n in range(8)]))
+    assert certify(table, terms(table))[0].reason == "no class has labels enough to choose by"
+
+
 def test_a_model_at_an_effort_is_an_arm_of_its_own_that_does_not_vote(tmp_path):
     table = made(tmp_path, lines(1000, {"old": (0.7, 0.01), "new@low": (0.8, 0.001)}))
     policy, _ = certify(table, terms(table))

@@ -19,6 +19,7 @@ from farthing.gateway.targets import Targets, card_of
 from farthing.levers.routing import Outcomes, Policy, describe, read_outcomes
 from farthing.levers.routing.facts import price_mark
 from farthing.levers.routing.policy import PASSED
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.step import alone
 from farthing.money import Money
 from farthing.pricing import PriceBook
@@ -147,6 +148,10 @@ def bad_lines(found: Outcomes, made: Table) -> dict[str, Any]:
     }
 
 
+def _cheaper(cost_ratio: float) -> str:
+    return f"{times(1 / cost_ratio)} cheaper" if cost_ratio else "free"
+
+
 def print_policy(policy: Policy) -> None:
     """A policy for people."""
     out = console()
@@ -162,7 +167,7 @@ def print_policy(policy: Policy) -> None:
     )
     out.print(
         f"Estimated {usd(proof.cost)} a call instead of {usd(proof.incumbent_cost)} "
-        f"({1 / max(proof.cost_ratio, 1e-9):.1f}x cheaper) at {proof.quality_ratio:.1%} of its "
+        f"({_cheaper(proof.cost_ratio)}) at {proof.quality_ratio:.1%} of its "
         f"quality. Made {proof.made}.",
         markup=False,
     )

@@ -126,8 +126,11 @@ def _nothing(table: Table, ladder: Ladder) -> str:
     """Why there is no rung to test."""
     if len(table.models) == 1:
         return "the outcomes are of no other model"
-    if not (ladder.cost_ratio < 1).any():
+    paid = [float(cost[known].mean()) for cost, known in zip(table.costs, table.known, strict=True)]
+    if min(paid) >= paid[table.reference]:
         return "nothing else in the outcomes is cheaper"
+    if len(ladder.choices) == 1:
+        return "no class has labels enough to choose by"
     return "no cheaper policy is expected to hold the floor"
 
 
