@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from served_policies import (
     AGREED,
@@ -179,6 +180,24 @@ def test_feedback_counts_for_the_policy_that_served_the_call(routed):
         await gateway.wired.evidence.aside.settled()
         (compared,) = gateway.wired.evidence.store.comparisons(LEVER, "easy")
         assert (compared.evidence.score, compared.version) == (0.0, mark)
+
+    judged = ALL | {"judge": "feedback"}
+    routed(scenario, policy(SINGLE), evidence=judged, rows=[AGREED])
+
+
+def test_feedback_on_a_policy_that_was_replaced_says_nothing_of_the_new_one(routed, tmp_path):
+    async def scenario(gateway, provider, mark):
+        await gateway.post(CHAT, ask("question 1"))
+        call = gateway.journal.entries[-1].call_id
+        evidence = gateway.wired.evidence
+        await evidence.aside.settled()
+        evidence.store.change(
+            LEVER, "easy", lambda before: msgspec.structs.replace(before, version="newer"), "ladder"
+        )
+        await evidence.board.refresh()
+        await gateway.post("/feedback", {"call": call, "score": "down"})
+        await evidence.aside.settled()
+        assert evidence.store.comparisons(LEVER, "easy") == []
 
     judged = ALL | {"judge": "feedback"}
     routed(scenario, policy(SINGLE), evidence=judged, rows=[AGREED])

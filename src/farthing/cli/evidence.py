@@ -65,19 +65,14 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     config, store = _opened(ctx, data_dir)
     keeper = Keeper(store, config.evidence)
     labels = store.labels()
-    rows = [
-        {
-            **_row(
-                keeper.looked(lever, scope),
-                store.comparisons(lever, scope),
-                store.comparisons(REPEATS, scope),
-                labels,
-            ),
-            "pool_mode": _pool_mode(config, keeper.looked(lever, scope).state),
-        }
-        for lever, scope in store.scopes()
-        if lever != REPEATS
-    ]
+    rows: list[dict[str, Any]] = []
+    for lever, scope in store.scopes():
+        if lever == REPEATS:
+            continue
+        looked = keeper.looked(lever, scope)
+        compared, repeats = (store.comparisons(name, scope) for name in (lever, REPEATS))
+        own = {"pool_mode": _pool_mode(config, looked.state)}
+        rows.append(_row(looked, compared, repeats, labels) | own)
     now_us = _now_us()
     document = {
         "is_stopped": store.is_stopped,

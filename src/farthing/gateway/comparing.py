@@ -83,6 +83,12 @@ def _watched(entry: Entry, lever: str) -> str:
     return lever if choice is None else watched_as(choice.pool, choice.floor)
 
 
+def _policy_of(entry: Entry, lever: str) -> str:
+    """The policy that served a call, where routing is judged; empty: none is known."""
+    choice = read_choice(entry.detail) if _payer(lever) == ROUTING else None
+    return "" if choice is None else choice.policy
+
+
 def _payer(lever: str) -> str:
     return lever.partition(":")[0]
 
@@ -145,6 +151,8 @@ class Comparer:
         named = (_watched(given.entry, move.lever) for move in given.entry.moves)
         lever = next((n for n in named if self._board.state(n, scope).since_us), REPEATS)
         version = self._board.state(lever, scope).version
+        if lever != REPEATS and _policy_of(given.entry, lever) not in ("", version):
+            return  # a policy's that another has replaced since
         compared = Compared(
             version=version,
             mode=self._board.mode(lever, scope),
