@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from ledger_cli_samples import an_entry
@@ -145,6 +146,11 @@ def test_a_plan_takes_calls_and_prices_from_the_last_seven_days_of_the_ledger(fa
     for number in range(140):
         journal.settle(an_entry(f"call-{number}", "support", started_us=now_us))
     journal.settle(an_entry("call-old", "support", started_us=now_us - 9 * 86_400_000_000))
+    aside = an_entry("call-aside", "support", started_us=now_us)
+    tags = msgspec.structs.replace(aside.attribution, tags={"farthing-lever": "candidate"})
+    for number in range(140):  # what the evidence asked beside them is no traffic
+        named = {"call_id": f"aside-{number}", "attribution": tags}
+        journal.settle(msgspec.structs.replace(aside, **named))
     journal.close()
     told = json.loads(farthing("plan", "support", "--json").output)
     assert told["calls_per_day"] == 20
@@ -183,3 +189,25 @@ def test_people_label_comparisons_and_the_judge_is_held_against_them(farthing):
 def test_a_folder_that_is_not_there_is_told(tmp_path, farthing):
     with pytest.raises(CallerError, match="There is no ledger in"):
         farthing("--data-dir", str(tmp_path / "nowhere"))
+
+
+def test_why_a_lever_is_off_is_told_below_the_table(farthing):
+    fed(farthing.store, [0] * 40)
+    shown = farthing().stdout
+    assert "candidate for support is off: shown to be unsafe after" in shown
+    (lever,) = json.loads(farthing("--json").stdout)["levers"]
+    assert lever["is_lost"] is True
+
+
+def test_the_mode_of_a_pool_that_decides_itself_is_the_pools(farthing, tmp_path):
+    pool = '[routing.pools.auto]\nincumbent = "large"\nmode = "{}"\n'
+    fed(farthing.store, [1], lever="routing:auto@0.98")
+    path = tmp_path / "farthing.toml"
+    plain = path.read_text()
+    for mode, told, shown in (("on", "on", "on (its pool's)"), ("evidence", None, "shadow")):
+        path.write_text(plain + pool.format(mode))
+        (lever,) = json.loads(farthing("--json").stdout)["levers"]
+        assert (lever["mode"], lever["pool_mode"]) == ("shadow", told)
+        assert shown in farthing().stdout
+        by_hand = farthing("set", "routing:auto@0.98", "support", "shadow").output
+        assert ("Its pool's own mode, on, says how far it goes" in by_hand) is (mode == "on")

@@ -59,6 +59,43 @@ def test_compile_for_people_says_floor_confidence_and_labels(outcomes):
     assert found.exit_code == 0
     assert "With 95% confidence: at least 0.95 of the quality of old" in found.stdout
     assert "line 601 was left out" in found.stdout
+    assert "Nothing cheaper was tried." in found.stdout
+
+
+def test_compile_for_a_pool_takes_its_incumbent_and_its_models_alone(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"new": ', '"cheap": {"score": 1}, "new": '))
+    pool = '[routing.pools.auto]\nincumbent = "old"\nmodels = ["new"]\n'
+    Path("farthing.toml").write_text(pool)
+    told = document("compile", outcomes, "--pool", "auto", "--floor", 0.95)
+    assert told["incumbent"] == "old"
+    assert told["steps"]["t0"] == {"type": "single", "model": "new", "effort": ""}
+    assert told["notes"] == []  # nothing is said of a model that the pool has not
+    for wrong, said in (
+        (("--pool", "shop"), "There are: auto"),
+        (("--pool", "auto", "--incumbent", "new"), "The incumbent of pool 'auto' is 'old'"),
+    ):
+        assert said in str(run("compile", outcomes, *wrong).exception)
+    assert "Name the --incumbent" in run("compile", outcomes).output
+
+
+def test_what_costs_nothing_is_free_not_a_thousand_million_times_cheaper(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"cost_usd": 0.001}', '"cost_usd": 0}'))
+    shown = run("compile", outcomes, "--incumbent", "old", "--floor", 0.95).stdout
+    assert "instead of $0.01 (free) at" in shown
+
+
+def test_floors_may_be_told_in_percent(outcomes):
+    told = document("compile", outcomes, "--incumbent", "old", "--floor", "95%")
+    assert told["certificate"]["floor"] == 0.95
+
+
+def test_names_in_brackets_and_colons_are_shown_as_they_are(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"task": "t0"', '"task": "[red]x[/red] :cat:"'))
+    found = run("compile", outcomes, "--incumbent", "old", "--floor", 0.95)
+    assert "[red]x[/red] :cat:" in found.stdout
 
 
 def test_compile_exits_1_and_keeps_the_incumbent_where_nothing_is_saved(outcomes):
@@ -98,6 +135,14 @@ def test_audit_names_a_replacement_with_its_interval(outcomes):
     assert "is dominated" in run("audit", outcomes, "--incumbent", "old", "--floor", 0.9).stdout
 
 
+def test_the_audit_of_one_model_says_so_instead_of_an_empty_table(outcomes):
+    path = Path(outcomes)
+    path.write_text(path.read_text().replace('"new": ', '"old": '))
+    shown = run("audit", outcomes, "--incumbent", "old").stdout
+    assert "The file has outcomes of old alone." in shown
+    assert "cost a call" not in shown
+
+
 def test_explain_shows_what_changed_since_another_policy(outcomes):
     document("compile", outcomes, "--incumbent", "old", "--floor", 0.95, "--out", "new.json")
     document("compile", outcomes, "--incumbent", "new", "--out", "old.json", exit_code=1)
@@ -111,6 +156,13 @@ def test_explain_shows_what_changed_since_another_policy(outcomes):
         (("compile", "none.jsonl", "--incumbent", "old"), "can't be read"),
         (("compile", "o.jsonl", "--incumbent", "gpt"), "no outcomes of 'gpt'"),
         (("compile", "o.jsonl", "--incumbent", "old", "--class-floor", "x"), "CLASS=FLOOR"),
+        (("compile", "o.jsonl", "--incumbent", "old", "--class-floor", "t0=2"), "CLASS=FLOOR"),
+        (("compile", "o.jsonl", "--incumbent", "old", "--floor", "1.5"), "write 0.98 or 98%"),
+        (("compile", "o.jsonl", "--incumbent", "old", "--floor", "98"), "write 0.98 or 98%"),
+        (("compile", "o.jsonl", "--incumbent", "old", "--floor", "nan"), "write 0.98 or 98%"),
+        (("audit", "o.jsonl", "--incumbent", "old", "--floor", "0"), "above 0 and at most 1"),
+        (("eval", "o.jsonl", "--reference", "old", "--confidence", "1"), "and below 1"),
+        (("compile", "o.jsonl", "--incumbent", "old@low"), "served as its callers ask"),
         (("explain", "o.jsonl"), "no policy that can be read"),
     ],
 )

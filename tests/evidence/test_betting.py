@@ -154,6 +154,8 @@ def test_the_planner_tells_what_it_takes_and_when_nothing_would():
     assert few is not None
     assert many == pytest.approx(25 * few, rel=0.02)
     assert comparisons_needed(0.0, 0.3) is None
+    assert comparisons_needed(0.1 - 0.9 * 0.111111111111, 0.3) is None  # zero, but for rounding
+    assert comparisons_needed(1e-300, 0.3) is None
 
 
 def test_the_planned_number_of_comparisons_decides_as_often_as_it_says():

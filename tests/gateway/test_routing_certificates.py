@@ -111,6 +111,22 @@ def test_a_snapshot_that_changed_voids_the_certificate_at_every_worker(routed, t
     routed(another)
 
 
+def test_a_snapshot_that_changed_voids_every_policy_that_asks_the_model(routed, tmp_path):
+    rules = (
+        Rule(model=CHEAP, serves="gpt-4o-mini-2024-07-18", to_request=1),
+        Rule(model=CHEAP, serves="gpt-4o-mini-2025-01-31", from_request=2),
+    )
+
+    async def scenario(gateway, provider, mark):
+        for _ in range(2):
+            await gateway.post(CHAT, ask("question 1"))
+        await gateway.post(CHAT, ask("question 1", model="farthing/auto:easy@0.9"))
+        assert provider.asked == [CHEAP, CHEAP, STRONG]
+
+    file_policy(tmp_path, policy(SINGLE, floor=0.9), name="loose.json")
+    routed(scenario, policy(SINGLE), rules=rules)
+
+
 def test_another_model_that_answers_is_an_alarm_and_voids_the_certificate(routed):
     async def scenario(gateway, provider, mark):
         await gateway.post(CHAT, ask("question 1"))

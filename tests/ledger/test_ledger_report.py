@@ -134,6 +134,19 @@ def test_regenerations_are_questions_answered_again(store):
     assert multipliers.steps.ratio is None
 
 
+def test_second_answers_are_no_turns_and_no_steps_of_the_call_they_are_for(store):
+    whom = Attribution(session="s", trace="t")
+    aside = Attribution(session="s", trace="t", tags={"farthing-for": "a", "team": "x"})
+    asked = [
+        an_entry("a", attribution=whom, conversation=Conversation(turn=1, last_turn="ab")),
+        an_entry("b", attribution=aside, conversation=Conversation()),
+    ]
+    report = reported(store, *asked)
+    assert report.multipliers.turns == Distinct(1, 1)
+    assert report.multipliers.steps == Distinct(1, 1)
+    assert report.total == Money(10_000)
+
+
 def test_latencies_are_exact_percentiles_of_answered_calls(store):
     calls = [an_entry(f"call-{ms}", duration_us=ms * 1000 + 999) for ms in range(1, 101)]
     failed = an_entry("failed", duration_us=9_000_000, status=CallStatus.ERROR)

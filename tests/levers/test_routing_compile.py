@@ -13,6 +13,7 @@ from routing_samples import DOMINATED, JUST_RIGHT, lines, write
 
 from farthing.errors import CallerError
 from farthing.levers.routing import (
+    Agree,
     Facts,
     Outcomes,
     Single,
@@ -24,14 +25,17 @@ from farthing.levers.routing import (
     voids,
     write_policy,
 )
+from farthing.levers.routing.arms import candidates
 from farthing.levers.routing.audit import audit
 from farthing.levers.routing.baselines import hull
 from farthing.levers.routing.certify import Terms, certify
 from farthing.levers.routing.compiler import compile_ladder, measure
 from farthing.levers.routing.evaluate import evaluate, labels_used
 from farthing.levers.routing.policy import models
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import make_table
-from farthing.levers.routing.trial import Demand
+from farthing.levers.routing.trial import Demand, try_ladder
+from farthing.money import Money
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "outcomes"
 
@@ -73,6 +77,40 @@ def test_where_no_saving_is_possible_the_incumbent_stays_and_the_reason_is_told(
     assert policy.reason
 
 
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ({"old": (0.7, 0.01)}, "the outcomes are of no other model"),
+        ({"old": (0.7, 0.01), "new": (0.9, 0.01)}, "nothing else in the outcomes is cheaper"),
+        ({"old": (0.7, 0.01), "new": (0.2, 0.001)}, "no cheaper policy is expected to hold"),
+    ],
+    ids=("alone", "not cheaper", "worse"),
+)
+def test_the_reason_says_what_there_was_to_try(tmp_path, shown, reason):
+    table = made(tmp_path, lines(400, shown))
+    assert certify(table, terms(table))[0].reason.startswith(reason)
+
+
+def test_too_few_labels_of_every_class_is_a_reason_of_its_own(tmp_path):
+    table = made(tmp_path, lines(8, DOMINATED, tasks=[f"task {n}" for n in range(8)]))
+    assert certify(table, terms(table))[0].reason == "no class has labels enough to choose by"
+
+
+def test_a_model_at_an_effort_is_an_arm_of_its_own_that_does_not_vote(tmp_path):
+    table = made(tmp_path, lines(1000, {"old": (0.7, 0.01), "new@low": (0.8, 0.001)}))
+    policy, _ = certify(table, terms(table))
+    assert set(policy.steps.values()) == {Single("new", "low")}
+    assert set(policy.certificate.snapshots) == {"new", "old"}
+    assert policy.certificate.cost == Money(1_000_000)
+    names = {"old": (0.7, 0.01), "a": (0.6, 0.001), "a@low": (0.5, 0.0005), "b": (0.6, 0.001)}
+    voted = made(tmp_path, lines(1000, names, answers=True))
+    steps = candidates(voted, range(4), np.arange(1000))
+    cascades = [step for step in steps if isinstance(step, Agree)]
+    assert {step.models for step in cascades} == {("a", "b")}
+    assert {describe(step.otherwise) for step in cascades} == {"old"}
+    assert Single("a", "low") in steps
+
+
 def test_few_labels_show_nothing(tmp_path):
     table = made(tmp_path, lines(25, DOMINATED))
     policy, trial = certify(table, terms(table))
@@ -94,6 +132,24 @@ def test_cascades_on_agreement_count_their_voters(tmp_path):
     assert 0.1 < policy.certificate.cost_ratio < 0.7
 
 
+def test_each_half_chooses_for_the_other_with_half_of_the_error_and_the_cheaper_serves(tmp_path):
+    table = made(tmp_path, lines(1200, {"old": (0.7, 0.01), "near": (0.68, 0.004)}))
+    everything = np.arange(table.size)
+    demand = Demand(floor=0.9, confidence=0.9, horizon=1000, class_floors={})
+    both = compile_ladder(table, everything, np.random.default_rng(0))
+    one, two = both.sides
+    assert set(one.selected) == set(two.certified)
+    assert set(one.selected) | set(one.certified) == set(everything)
+    found = both.attempt(table, demand)
+    assert found.demand.confidence == pytest.approx(0.95)
+    rows = [try_ladder(table, side.ladder, side.certified, found.demand).row for side in both.sides]
+    costs = [
+        measure(table, side.ladder, row, everything).cost_ratio
+        for side, row in zip(both.sides, rows, strict=True)
+    ]
+    assert found.measured(table, everything).cost_ratio == min(costs) < 1
+
+
 def test_the_long_run_floor_is_missed_in_at_most_5_percent_of_compilations(tmp_path):
     """The truth is known here: the mean over 20,000 prompts; labels are 600 of them."""
     table = made(
@@ -107,8 +163,8 @@ def test_the_long_run_floor_is_missed_in_at_most_5_percent_of_compilations(tmp_p
         labels = dice.permutation(table.size)[:600]
         compiled = compile_ladder(table, labels, dice)
         demand = Demand(floor=0.97, confidence=0.95, horizon=10**9, class_floors={})
-        trial = compiled.attempt(table, demand)
-        missed += measure(table, compiled.ladder, trial.row, everything).quality_ratio < 0.97
+        found = compiled.attempt(table, demand)
+        missed += found.measured(table, everything).quality_ratio < 0.97
     assert missed <= 5
 
 
@@ -133,6 +189,8 @@ def test_models_that_are_missing_on_some_prompts_are_compared_on_the_others(tmp_
     policy, _ = certify(table, terms(table))
     assert set(policy.steps.values()) == {Single("new")}
     assert policy.certificate.cost_ratio == pytest.approx(0.1)
+    assert policy.certificate.cost == Money(1_000_000)
+    assert policy.certificate.incumbent_cost == Money(10_000_000)
 
 
 def test_graded_scores_are_certified_as_well(tmp_path):
@@ -188,6 +246,15 @@ def test_a_policy_survives_its_file_and_a_changed_file_is_refused(tmp_path, secr
         read_policy(path, secret)
 
 
+def test_a_policy_makes_the_folder_that_it_is_to_lie_in(tmp_path):
+    path = tmp_path / "ledger/routing/auto/p98.json"
+    write_policy(path, policy_of(tmp_path))
+    assert [one.name for one in path.parent.iterdir()] == ["p98.json"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CallerError, match="can't be written"):
+        write_policy(tmp_path / "file/p.json", policy_of(tmp_path))
+
+
 def test_another_secret_does_not_open_it(tmp_path):
     write_policy(tmp_path / "p", policy_of(tmp_path), b"one")
     with pytest.raises(CallerError, match="another secret"):
@@ -208,6 +275,21 @@ def test_the_audit_names_one_replacement_and_its_interval(tmp_path):
     assert found.best.times_cheaper == pytest.approx(10)
     assert found.best.quality_interval.low < found.best.quality < found.best.quality_interval.high
     assert [one.model for one in found.models] == ["tiny", "new"]
+
+
+def test_the_audits_verdict_has_the_interval_of_the_half_that_did_not_pick(tmp_path):
+    found = audit(made(tmp_path, lines(1500, DOMINATED)), floor=0.98, confidence=0.95, seed=0)
+    low, high = found.best.quality_interval.low, found.best.quality_interval.high
+    assert f"({low:.1%} to {high:.1%} on the half" in found.verdict
+
+
+def test_a_model_that_costs_nothing_is_called_free(tmp_path):
+    table = made(tmp_path, lines(1500, {"old": (0.7, 0.01), "own": (0.8, 0)}))
+    found = audit(table, floor=0.98, confidence=0.95, seed=0)
+    assert found.verdict.startswith("old is dominated: replace it by own, free at 1")
+    assert times(found.best.times_cheaper) == "free"
+    shown = evaluate(table, [0.95], labels=900, splits=2, seed=0)
+    assert shown.verdict == "Cheaper with the floor shown: free at 0.95."
 
 
 def test_the_audit_shows_what_the_test_that_certifies_shows(tmp_path):

@@ -117,9 +117,10 @@ def explored(tmp_path, skills, floor, seed=3):
     table = make_table(
         read_outcomes(write(tmp_path / "o.jsonl.gz", lines(1500, skills, seed=seed))), "old"
     )
-    compiled = compile_ladder(table, np.arange(table.size), np.random.default_rng(0))
+    both = compile_ladder(table, np.arange(table.size), np.random.default_rng(0))
     demand = Demand(floor=floor, confidence=0.975, horizon=1000, class_floors={})
-    row = compiled.attempt(table, demand).row
+    tried = both.attempt(table, demand)
+    row, compiled = tried.row, tried.side
     assert row is not None
     parts = (compiled.selected, compiled.certified)
     return table, compiled, row, further_steps(table, compiled.ladder, row, parts, demand)

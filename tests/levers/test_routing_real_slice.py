@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from farthing.levers.routing import read_outcomes
-from farthing.levers.routing.compiler import compile_ladder, measure
+from farthing.levers.routing.compiler import compile_ladder
 from farthing.levers.routing.evaluate import evaluate
 from farthing.levers.routing.table import make_table
 from farthing.levers.routing.trial import Demand
@@ -79,8 +79,8 @@ def test_a_certificate_is_wrong_in_at_most_one_of_twenty_draws_from_known_traffi
     for number in range(200):
         random = np.random.default_rng([7, number])
         compiled = compile_ladder(table, random.integers(0, table.size, 800), random)
-        row = compiled.attempt(table, demand).row
-        certified += row is not None
-        wrong += measure(table, compiled.ladder, row, everything).quality_ratio < floor
+        found = compiled.attempt(table, demand)
+        certified += found.row is not None
+        wrong += found.measured(table, everything).quality_ratio < floor
     assert wrong <= 16  # of 200, at 5 %: more come in 2 % of such tests
     assert certified >= 20

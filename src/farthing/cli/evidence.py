@@ -25,6 +25,7 @@ from farthing.evidence import (
     Mode,
     State,
     calibrate,
+    is_lost,
 )
 from farthing.money import ZERO
 
@@ -64,16 +65,14 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     config, store = _opened(ctx, data_dir)
     keeper = Keeper(store, config.evidence)
     labels = store.labels()
-    rows = [
-        _row(
-            keeper.looked(lever, scope),
-            store.comparisons(lever, scope),
-            store.comparisons(REPEATS, scope),
-            labels,
-        )
-        for lever, scope in store.scopes()
-        if lever != REPEATS
-    ]
+    rows: list[dict[str, Any]] = []
+    for lever, scope in store.scopes():
+        if lever == REPEATS:
+            continue
+        looked = keeper.looked(lever, scope)
+        compared, repeats = (store.comparisons(name, scope) for name in (lever, REPEATS))
+        own = {"pool_mode": _pool_mode(config, looked.state)}
+        rows.append(_row(looked, compared, repeats, labels) | own)
     now_us = _now_us()
     document = {
         "is_stopped": store.is_stopped,
@@ -88,6 +87,15 @@ def evidence(ctx: click.Context, *, data_dir: str | None, as_json: bool) -> None
     _print(document)
 
 
+def _pool_mode(config: Config, state: State) -> str | None:
+    """The mode of a routing pool that says itself how far it goes; None: the evidence says."""
+    lever, _, watched = state.lever.partition(":")
+    pool = config.routing.pools.get(watched.partition("@")[0]) if lever == "routing" else None
+    if pool is None or pool.mode == "evidence" or state.mode is Mode.OFF or is_lost(state):
+        return None
+    return pool.mode
+
+
 def _row(
     looked: Looked, compared: list[Compared], repeats: list[Compared], labels: dict[int, bool]
 ) -> dict[str, Any]:
@@ -99,6 +107,7 @@ def _row(
         "mode": state.mode.value,
         "since": _time(state.since_us),
         "reason": state.reason,
+        "is_lost": is_lost(state),
         "judge": looked.rules.judge,
         "floor": looked.rules.floor,
         "comparisons": 0 if found is None else found.comparisons,
@@ -147,6 +156,9 @@ def _print(document: dict[str, Any]) -> None:
     else:
         out.print(_table(document["levers"]))
         for row in document["levers"]:
+            if row["mode"] == Mode.OFF.value or row["is_lost"]:
+                told = f"{row['lever']} for {row['scope']} is {row['mode']}: {row['reason']}."
+                out.print(told, markup=False)
             if row["is_judge_blind"]:
                 out.print(_blind_line(row), markup=False)
             if row["calibration"] is not None:
@@ -169,7 +181,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             row["lever"],
             row["scope"],
             row["version"],
-            row["mode"],
+            row["mode"] if row["pool_mode"] is None else f"{row['pool_mode']} (its pool's)",
             row["verdict"],
             str(row["comparisons"]),
             "-" if row["needed"] is None else f"~{row['needed']}" if row["needed"] else "0",
@@ -243,7 +255,7 @@ def set_(
     ctx: click.Context, *, lever: str, scope: str, mode: str, reason: str, data_dir: str | None
 ) -> None:
     """Set by hand how far LEVER goes for SCOPE; the evidence moves it on from there."""
-    _, store = _opened(ctx, data_dir)
+    config, store = _opened(ctx, data_dir)
     if (lever, scope) not in store.scopes():
         known = ", ".join(" ".join(one) for one in store.scopes() if one[0] != REPEATS) or "none"
         store.close()
@@ -261,9 +273,11 @@ def set_(
             reason=reason or "by hand",
         )
 
-    store.change(lever, scope, how, _actor())
+    state = store.change(lever, scope, how, _actor())
     store.close()
     click.echo(f"{lever} for {scope} is {mode}; the gateway follows within about a second.")
+    if (own := _pool_mode(config, state)) is not None:
+        click.echo(f"Its pool's own mode, {own}, says how far it goes; here only off counts.")
 
 
 @evidence.command("audit")

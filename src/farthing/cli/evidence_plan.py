@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from farthing.call import UNATTRIBUTED
 from farthing.cli.ledger_folder import open_ledger
 from farthing.cli.output import print_json, usd
 from farthing.config import load_config
@@ -95,10 +96,14 @@ def plan(
 
 
 def _seen(config_path: str | None, data_dir: str | None, feature: str) -> tuple[int, Money]:
-    """Calls a day and the mean cost of one, over the last seven days in the ledger."""
+    """Calls a day and the mean cost of one, over the last seven days in the ledger.
+
+    Callers' own: what the evidence asked beside them is no traffic.
+    """
     now_us = time.time_ns() // 1000
     ledger = open_ledger(config_path, data_dir)
-    query = ReportQuery(by=("feature",), since_us=now_us - 7 * _DAY_US, where={"feature": feature})
+    where = {"feature": feature, "tag:farthing-lever": UNATTRIBUTED}
+    query = ReportQuery(by=("feature",), since_us=now_us - 7 * _DAY_US, where=where)
     report = ledger.report(query)
     ledger.close()
     if not report.calls:
@@ -108,6 +113,10 @@ def _seen(config_path: str | None, data_dir: str | None, feature: str) -> tuple[
         )
     mean = Money(report.total.nanodollars // report.calls)
     return max(1, round(report.calls / 7)), mean
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _money(text: str) -> Money:
@@ -124,9 +133,9 @@ def _print(document: dict[str, Any], cap: Money) -> None:
         f"confidence;\n{document['comparisons_in_canaries']} more take it through the canaries, and "
         f"{document['repeats_of_the_reference']} times the reference is made again.\n"
         f"That costs about {usd(document['cost_usd'])}. At {document['calls_per_day']} calls a day, "
-        f"of which {document['share']:.0%} are compared, it takes {document['days_by_traffic']} "
-        f"days;"
+        f"of which {document['share']:.0%} are compared, it takes "
+        f"{_days(document['days_by_traffic'])};"
     )
     by_money = document["days_by_money"]
-    told = "the day's own money is 0" if by_money is None else f"{by_money} days"
+    told = "the day's own money is 0" if by_money is None else _days(by_money)
     click.echo(f"at {usd(cap)} a day of its own money, {told}. The longer of the two counts.")

@@ -18,9 +18,18 @@ _CELL_MAX = 40
 
 
 def console() -> Console:
-    """A console on stdout; plain text and full width where stdout is no terminal."""
-    width = None if sys.stdout.isatty() else 200
-    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+    """A console on stdout; plain text and full width where stdout is no terminal.
+
+    What it prints are names that users gave: none of it is markup.
+    """
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        width=None if is_terminal else 200,
+        highlight=False,
+        soft_wrap=not is_terminal,
+        markup=False,
+        emoji=False,
+    )
 
 
 def print_json(document: Any) -> None:

@@ -23,8 +23,10 @@ from farthing.cli.route_files import (
     read_table,
     route_secret,
 )
+from farthing.cli.route_outcomes import outcomes
 from farthing.cli.route_serving import resume, status, why
 from farthing.levers.routing import diff, read_policy
+from farthing.levers.routing.saving import times
 
 __all__ = ["route"]
 
@@ -38,7 +40,7 @@ def route() -> None:
     """
 
 
-for _command in (compile_, eval_, why, status, resume, explored):
+for _command in (compile_, eval_, why, status, resume, explored, outcomes):
     route.add_command(_command)
 
 
@@ -79,9 +81,13 @@ def audit(
     for one in told.models:
         low, high = one.quality_interval.low, one.quality_interval.high
         shown.add_row(
-            *(one.model, usd(one.cost), f"{one.times_cheaper:.1f}x", f"{one.quality:.1%}"),
+            *(one.model, usd(one.cost), times(one.times_cheaper), f"{one.quality:.1%}"),
             *(f"{low:.1%} to {high:.1%}", "yes" if one.is_shown else "no"),
         )
+    if not told.models:
+        out.print(f"The file has outcomes of {told.incumbent} alone.", markup=False)
+        print_notes(found, made)
+        return
     out.print(shown)
     out.print(
         "Each row looks at its model alone; the verdict's model was picked on one half of the "

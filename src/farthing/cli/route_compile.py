@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,15 +24,18 @@ from farthing.cli.route_files import (
     read_table,
     route_secret,
 )
+from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.routing import write_policy
+from farthing.levers.routing.step import alone
 
 __all__ = ["compile_"]
 
 
 @click.command("compile")
 @FILE
-@click.option("--incumbent", required=True, help="The model that serves today.")
+@click.option("--incumbent", help="The model that serves today  [required without --pool].")
+@click.option("--pool", help="Take the incumbent and the models from this pool; leave others out.")
 @click.option("--floor", type=SHARE, default=0.98, show_default=True, help="Of its quality.")
 @CONFIDENCE
 @LABELS
@@ -61,7 +65,8 @@ def compile_(
     config_path: str | None,
     outcomes: str,
     *,
-    incumbent: str,
+    incumbent: str | None,
+    pool: str | None,
     floor: float,
     confidence: float,
     labels: int | None,
@@ -78,7 +83,8 @@ def compile_(
     Exit 1 where no saving can be shown: the incumbent then stays. FARTHING_ROUTE_SECRET, where
     set, signs the policy.
     """
-    found, made, prices = read_table(config_path, outcomes, incumbent)
+    incumbent, allowed = _asked(config_path, pool, incumbent)
+    found, made, prices = read_table(config_path, outcomes, incumbent, allowed)
     from farthing.levers.routing.certify import Terms, certify  # noqa: PLC0415 - needs numpy
 
     terms = Terms(
@@ -111,15 +117,42 @@ def compile_(
         sys.exit(1)
 
 
+def _asked(
+    config_path: str | None, pool: str | None, incumbent: str | None
+) -> tuple[str, frozenset[str]]:
+    """The incumbent, and the models that may serve besides (empty: any of the file)."""
+    if pool is None:
+        if incumbent is None:
+            raise click.UsageError("Name the --incumbent, or the --pool that it serves.")
+        if alone(incumbent).effort:
+            raise CallerError(
+                f"{incumbent} is a model at an effort; the incumbent is served as its callers ask."
+                "\nNothing was compiled.\nName the model, with outcomes at its own effort."
+            )
+        return incumbent, frozenset()
+    pools = load_config(config_path, os.environ).routing.pools
+    if pool not in pools:
+        raise CallerError(
+            f"There is no pool {pool!r}.\nNothing was compiled.\n"
+            f"There are: {', '.join(pools) or 'none; add [routing.pools.auto] to farthing.toml'}."
+        )
+    own = pools[pool].incumbent
+    if incumbent not in (None, own):
+        raise CallerError(
+            f"The incumbent of pool {pool!r} is {own!r}, not {incumbent!r}.\n"
+            "Nothing was compiled.\nLeave --incumbent out, or --pool."
+        )
+    return own, frozenset((own, *pools[pool].models))
+
+
 def _class_floor(text: str) -> tuple[str, float]:
     name, _, floor = text.rpartition("=")
     try:
-        value = float(floor)
-    except ValueError:
-        value = -1.0
-    if not name or not 0 < value <= 1:
-        raise CallerError(
-            f"--class-floor {text!r} is not CLASS=FLOOR with a floor above 0, at most 1.\n"
-            "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
-        )
-    return name, value
+        if name:
+            return name, SHARE.convert(floor, None, None)
+    except click.BadParameter:
+        pass
+    raise CallerError(
+        f"--class-floor {text!r} is not CLASS=FLOOR with a floor above 0, at most 1.\n"
+        "Nothing was compiled.\nWrite for example: --class-floor refunds=0.99"
+    )

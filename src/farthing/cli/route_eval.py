@@ -20,6 +20,7 @@ from farthing.cli.route_files import (
     read_table,
 )
 from farthing.cli.route_plot import plot
+from farthing.levers.routing.saving import times
 
 if TYPE_CHECKING:
     from farthing.levers.routing.evaluate import Evaluation, Row
@@ -115,7 +116,7 @@ def _cells(row: Row) -> list[str]:
         f"{row.floor:g}",
         f"{row.quality_ratio:.1%}",
         f"{row.cost_ratio:.1%}",
-        f"{row.times_cheaper:.1f}x",
+        times(row.times_cheaper),
         f"{row.violation_rate:.0%} ({low:.0%} to {high:.0%})",
         "yes" if row.held else "no",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,9 @@ from farthing.errors import CallerError
 from farthing.gateway.targets import Targets, card_of
 from farthing.levers.routing import Outcomes, Policy, describe, read_outcomes
 from farthing.levers.routing.facts import price_mark
+from farthing.levers.routing.policy import PASSED
+from farthing.levers.routing.saving import times
+from farthing.levers.routing.step import alone
 from farthing.money import Money
 from farthing.pricing import PriceBook
 from farthing.usage import Usage
@@ -31,6 +35,7 @@ __all__ = [
     "LABELS",
     "SEED",
     "SHARE",
+    "Share",
     "bad_lines",
     "document",
     "print_notes",
@@ -39,11 +44,38 @@ __all__ = [
     "route_secret",
 ]
 
+
+class Share(click.ParamType[float]):
+    """A share above 0 (`least`, if given), at most 1: `0.98` or `98%`."""
+
+    name = "share"
+
+    def __init__(self, least: float = 0.0, *, is_whole_allowed: bool = True) -> None:
+        self._least = least
+        self._is_whole_allowed = is_whole_allowed
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The share as a number."""
+        said = str(value).strip()
+        try:
+            share = float(said[:-1]) / 100 if said.endswith("%") else float(said)
+        except ValueError:
+            share = math.nan
+        is_inside = (share >= self._least and share > 0) and share <= 1
+        if not is_inside or (share == 1 and not self._is_whole_allowed):
+            below = "at most 1" if self._is_whole_allowed else "below 1"
+            above = f"at least {self._least:g}" if self._least else "above 0"
+            self.fail(f"{said!r} is no share {above} and {below}: write 0.98 or 98%.", param, ctx)
+        return share
+
+
 FILE = click.argument("outcomes", type=click.Path(dir_okay=False))
-SHARE = click.FloatRange(0, 1, min_open=True)
+SHARE = Share()
 CONFIDENCE = click.option(
     "--confidence",
-    type=click.FloatRange(0.5, 1, max_open=True),
+    type=Share(0.5, is_whole_allowed=False),
     default=0.95,
     show_default=True,
     help="Probability with which the floor is to hold.",
@@ -54,9 +86,15 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 
 
 def read_table(
-    config_path: str | None, outcomes: str, reference: str
+    config_path: str | None,
+    outcomes: str,
+    reference: str,
+    allowed: frozenset[str] = frozenset(),
 ) -> tuple[Outcomes, Table, dict[str, str]]:
-    """The outcomes, their table for a reference model, and the marks of the models' cards."""
+    """The outcomes, their table for a reference model, and the marks of the models' cards.
+
+    `allowed` models alone stay; empty: all.
+    """
     try:
         from farthing.levers.routing.table import make_table  # noqa: PLC0415 - needs numpy
     except ImportError as error:
@@ -64,20 +102,20 @@ def read_table(
             "Compiling and evaluating policies needs numpy, which is not installed.\n"
             "Nothing was done.\nInstall it: pip install 'farthing[routing]'"
         ) from error
-    found = read_outcomes(Path(outcomes))
+    found = read_outcomes(Path(outcomes)).of_models(allowed)
     config = load_config(config_path, os.environ)
     book = PriceBook.load(config.pricing_settings())
     card_at = card_of(Targets(config), config.providers, book, SystemClock().now_us())
 
     def price(model: str, input_tokens: int, output_tokens: int) -> Money | None:
-        card = card_at(model)
+        card = card_at(alone(model).model)
         if card is None:
             return None
         cost = card.total(Usage(input=input_tokens, output=output_tokens))
         return cost if isinstance(cost, Money) else None
 
     made = make_table(found, reference, price)
-    cards = {model: card_at(model) for model in made.models}
+    cards = {model: card_at(model) for model in {alone(arm).model for arm in made.models}}
     prices = {model: price_mark(card) for model, card in cards.items() if card is not None}
     return found, made, prices
 
@@ -110,6 +148,10 @@ def bad_lines(found: Outcomes, made: Table) -> dict[str, Any]:
     }
 
 
+def _cheaper(cost_ratio: float) -> str:
+    return f"{times(1 / cost_ratio)} cheaper" if cost_ratio else "free"
+
+
 def print_policy(policy: Policy) -> None:
     """A policy for people."""
     out = console()
@@ -125,8 +167,13 @@ def print_policy(policy: Policy) -> None:
     )
     out.print(
         f"Estimated {usd(proof.cost)} a call instead of {usd(proof.incumbent_cost)} "
-        f"({1 / max(proof.cost_ratio, 1e-9):.1f}x cheaper) at {proof.quality_ratio:.1%} of its "
-        f"quality. Made {proof.made}; it ended where {policy.reason}.",
+        f"({_cheaper(proof.cost_ratio)}) at {proof.quality_ratio:.1%} of its "
+        f"quality. Made {proof.made}.",
+        markup=False,
+    )
+    passed = policy.reason == PASSED
+    out.print(
+        "Nothing cheaper was tried." if passed else f"The next cheaper failed: {policy.reason}.",
         markup=False,
     )
     shown = table("What serves each class", "class", "served by", numeric=2)

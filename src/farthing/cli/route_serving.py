@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -18,12 +19,14 @@ from farthing.cli.route_files import JSON, route_secret
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
 from farthing.errors import CallerError
+from farthing.evidence import EvidenceStore, Mode, State, is_lost
+from farthing.evidence.store import FILE_NAME
 from farthing.gateway.route_board import RouteBoard, routing_folder
-from farthing.gateway.targets import Targets
+from farthing.gateway.targets import NoTarget, Targets
 from farthing.ledger import Entry
-from farthing.levers.routing.serving import Choice, read_choice
+from farthing.levers.routing.serving import Choice, read_choice, watched_as
 from farthing.levers.routing.trail import Event, Trail
-from farthing.pricing import PriceBook
+from farthing.pricing import PriceBook, RateCard
 
 __all__ = ["resume", "status", "why"]
 
@@ -119,26 +122,77 @@ def status(config_path: str | None, data_dir: str | None, *, as_json: bool) -> N
     targets, secret = Targets(config), route_secret()
     board = RouteBoard(config, targets, {}, book, clock, secret, random=random, is_watching=True)
     events = Trail(routing_folder(config)).refresh()
+    states, is_stopped = _shown(Path(config.ledger.data_dir))
     pools = [
         {
             "pool": name,
             "mode": pool.settings.mode,
             "incumbent": pool.settings.incumbent,
             "policies": [
-                {"policy": mark, "floor": one.floor, "stopped": one.stopped}
+                {
+                    "policy": mark,
+                    "floor": one.floor,
+                    "stopped": one.stopped,
+                    "down": _down(states, watched_as(name, one.floor), mark),
+                }
                 for mark, one in pool.standings.items()
             ]
-            + [{"policy": one.path, "floor": 0.0, "stopped": one.fault} for one in pool.faults],
+            + [
+                {"policy": one.path, "floor": 0.0, "stopped": one.fault, "down": {}}
+                for one in pool.faults
+            ],
+            "unpriced": [
+                model
+                for model in (pool.settings.incumbent, *pool.settings.models)
+                if not _is_priced(config, targets, book, clock.now_us(), model)
+            ],
         }
         for name, pool in board.pools.items()
     ]
     stopped = [one for pool in pools for one in _policies(pool) if one["stopped"]]
     if as_json:
-        print_json({"pools": pools, "events": [msgspec.to_builtins(event) for event in events]})
+        told = [msgspec.to_builtins(event) for event in events]
+        print_json({"pools": pools, "all_stopped": is_stopped, "events": told})
     else:
+        if is_stopped:
+            console().print(
+                "Every lever is stopped, the incumbents serve: farthing evidence resume."
+            )
         _show_status(pools, events)
     if stopped:
         sys.exit(1)
+
+
+def _shown(folder: Path) -> tuple[list[State], bool]:
+    """Where the evidence has taken levers, and whether all are stopped; no file is made."""
+    if not (folder / FILE_NAME).exists():
+        return [], False
+    store = EvidenceStore(folder)
+    found = list(store.states()), store.is_stopped
+    store.close()
+    return found
+
+
+def _down(states: Sequence[State], lever: str, mark: str) -> dict[str, str]:
+    """The classes in which a policy does not serve, by what was shown of it or by hand, and why."""
+    return {
+        one.scope: one.reason
+        for one in states
+        if (one.lever, one.version) == (lever, mark) and (one.mode is Mode.OFF or is_lost(one))
+    }
+
+
+def _is_priced(config: Config, targets: Targets, book: PriceBook, now_us: int, model: str) -> bool:
+    """Whether there is a price where a model is asked first, in any protocol that serves it."""
+    for protocol in ("openai", "anthropic"):
+        try:
+            target = targets.find(model, protocol)[0]
+        except NoTarget:
+            continue
+        priced_as = config.providers[target.provider].price_as or target.provider
+        if isinstance(book.card(priced_as, target.model, now_us), RateCard):
+            return True
+    return False
 
 
 def _policies(pool: dict[str, Any]) -> list[dict[str, Any]]:
@@ -156,7 +210,13 @@ def _show_status(pools: list[dict[str, Any]], events: list[Event]) -> None:
             out.print("  no policy: the incumbent serves", markup=False)
         for one in _policies(pool):
             counts = one["stopped"] or f"counts, floor {one['floor']:g}"
-            out.print(f"  {one['policy']}: {counts}", markup=False)
+            told = counts.removeprefix(one["policy"]).removeprefix(" ")
+            out.print(f"  {one['policy']}: {told}", markup=False)
+            for scope, why in sorted(one["down"].items()):
+                out.print(f"    the incumbent serves {scope}: {why}", markup=False)
+        for model in pool["unpriced"]:
+            told = f"  {model} has no price where it is asked: its calls will be unpriced"
+            out.print(f"{told} (providers.NAME.models, price_as)", markup=False)
     if events:
         shown = table("What happened", "at (UTC)", "pool", "policy", "what", "why", numeric=5)
         for event in events[-20:]:
@@ -177,17 +237,15 @@ def resume(config_path: str | None, pool: str, policy: str, data_dir: str | None
     config = _config(config_path, data_dir)
     trail = Trail(routing_folder(config))
     trail.refresh()
-    kept = trail.of(pool, policy)
-    if not kept.stopped:
+    was = trail.of(pool, policy).stopped
+    if not was:
         raise CallerError(
             f"No policy {policy!r} of pool {pool!r} was stopped.\nNothing was changed.\n"
             "See: farthing route status"
         )
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    trail.append(
-        Event(at=at, kind="resumed", pool=pool, policy=policy, told=f"lifted: {kept.stopped}")
-    )
-    console().print(f"{policy} counts again; it was stopped: {kept.stopped}", markup=False)
+    trail.append(Event(at=at, kind="resumed", pool=pool, policy=policy, told=f"lifted: {was}"))
+    console().print(f"{policy} counts again; it was stopped: {was}", markup=False)
 
 
 def _config(config_path: str | None, data_dir: str | None) -> Config:

@@ -19,7 +19,7 @@ from farthing.evidence.binomial import (
     binomial_upper,
 )
 from farthing.evidence.code import runs
-from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost
+from farthing.evidence.comparison import Estimate, Evidence, estimate, evidence_cost, is_kept
 from farthing.evidence.judges import (
     Judge,
     Judged,
@@ -32,7 +32,7 @@ from farthing.evidence.judges import (
     tool_calls,
 )
 from farthing.evidence.keeper import REPEATS, Keeper, Looked
-from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, step
+from farthing.evidence.ladder import LadderRules, Mode, Standing, State, begun, is_lost, step
 from farthing.evidence.panel import (
     Asked,
     Calibration,
@@ -113,6 +113,8 @@ __all__ = [
     "family_of",
     "fields",
     "interval",
+    "is_kept",
+    "is_lost",
     "judged_of",
     "labels_needed",
     "lower_bound",

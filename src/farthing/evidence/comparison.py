@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +10,7 @@ import msgspec
 
 from farthing.money import ZERO, Money, total
 
-__all__ = ["Estimate", "Evidence", "estimate", "evidence_cost"]
+__all__ = ["Estimate", "Evidence", "estimate", "evidence_cost", "is_kept"]
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,15 @@ def estimate(values: Sequence[float], probabilities: Sequence[float]) -> Estimat
     effective = whole**2 / math.fsum(w * w for w in weights)
     correction = math.sqrt(len(values) / max(1, len(values) - 1))
     return Estimate(mean, correction * math.sqrt(squares) / whole, len(values), effective)
+
+
+def is_kept(evidence: Evidence, probability: float) -> bool:
+    """Whether it stays where all are thinned to one sampling probability, the least of theirs.
+
+    The call's id decides: the same calls stay each time, and each with the same chance.
+    """
+    drawn = int.from_bytes(hashlib.sha256(evidence.call.encode()).digest()[:8]) / 2**64
+    return drawn < probability / evidence.probability
 
 
 def evidence_cost(evidence: Iterable[Evidence]) -> Money:

@@ -15,7 +15,9 @@ import msgspec
 
 from farthing.evidence.verdict import Verdict
 
-__all__ = ["LadderRules", "Mode", "Standing", "State", "begun", "step"]
+__all__ = ["LadderRules", "Mode", "Standing", "State", "begun", "is_lost", "step"]
+
+_UNSAFE: Final = "shown to be unsafe"
 
 
 class Mode(enum.StrEnum):
@@ -141,10 +143,15 @@ def step(state: State, standing: Standing, rules: LadderRules, now_us: int) -> S
     )
 
 
+def is_lost(state: State) -> bool:
+    """Whether the lever was last taken down, for it was shown to lose quality."""
+    return state.reason.startswith(_UNSAFE)
+
+
 def _down(state: State, standing: Standing, now_us: int) -> State:
     is_serving = state.mode.share > 0
     told = (
-        f"shown to be unsafe after {standing.comparisons} comparisons, "
+        f"{_UNSAFE} after {standing.comparisons} comparisons, "
         f"{standing.in_mode} of them at {state.mode}"
     )
     if is_serving:

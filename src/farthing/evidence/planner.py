@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 _LABELS_MOST = 10**9
+_MARGIN_LEAST = 1e-9  # anything below is what rounding left
 
 
 def comparisons_needed(
@@ -26,15 +27,17 @@ def comparisons_needed(
 
     `spread` is the standard deviation of one comparison's margin; for right-or-wrong scores the
     square root of the share of calls on which the answers differ in score. An estimate (normal
-    approximation of a bet). None where the margin is not positive: no number of comparisons would do.
+    approximation of a bet). None where the margin is not positive, or so small that no number of
+    comparisons would do that anyone could make.
     """
-    if margin <= 0:
+    if margin <= _MARGIN_LEAST:
         return None
     # A bet is won, on average, this many standard errors above the null.
     goal = math.log(1 / (1 - confidence))
     width = math.sqrt(2 * goal) + NormalDist().inv_cdf(power)
     # However little the values scatter, a stake is bounded by what could be lost.
-    return math.ceil(max((width * spread / margin) ** 2, goal / (STAKE_MOST * margin)))
+    needed = math.ceil(max((width * spread / margin) ** 2, goal / (STAKE_MOST * margin)))
+    return needed if needed <= _LABELS_MOST else None
 
 
 def labels_needed(

@@ -23,9 +23,9 @@ from farthing.evidence.file import EvidenceFile, EvidenceStoreError
 from farthing.evidence.ladder import Mode, State
 from farthing.money import ZERO, Money
 
-__all__ = ["Change", "Compared", "EvidenceStore", "EvidenceStoreError", "Feedback"]
+__all__ = ["FILE_NAME", "Change", "Compared", "EvidenceStore", "EvidenceStoreError", "Feedback"]
 
-_FILE: Final = "evidence.sqlite"
+FILE_NAME: Final = "evidence.sqlite"
 _DAY_US: Final = 86_400_000_000
 
 
@@ -71,7 +71,7 @@ class EvidenceStore:
     """One connection to the file in a data folder."""
 
     def __init__(self, directory: Path) -> None:
-        self._file = EvidenceFile(directory / _FILE)
+        self._file = EvidenceFile(directory / FILE_NAME)
         self._read, self._writing = self._file.read, self._file.writing
 
     @property

@@ -35,7 +35,9 @@ from farthing.gateway.headers import is_events
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.judging import Judges, Score, seen_of
 from farthing.gateway.modes import ModesBoard
+from farthing.gateway.route_account import LEVER as ROUTING
 from farthing.ledger import CallStatus, Entry
+from farthing.levers.routing.serving import read_choice, watched_as
 from farthing.money import ZERO, Money
 
 __all__ = ["Comparer", "Pairing"]
@@ -54,6 +56,7 @@ class Incomplete(ProviderError):
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """The two answers to one call: a lever's and the reference's, by the models that give them.
 
+    `lever` is what is judged; up to its colon, if it has one, it names the lever that pays.
     The caller got the lever's where `is_candidate_served`. `shown` is the lever's answer where it
     is at hand without asking (a cache's in shadow). `version` names what is judged; it begins in the
     mode `begins`.
@@ -67,6 +70,27 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     is_candidate_served: bool
     shown: Shown | None = None
     begins: Mode = Mode.SHADOW
+
+    @property
+    def payer(self) -> str:
+        """The lever that what this costs is booked on."""
+        return _payer(self.lever)
+
+
+def _watched(entry: Entry, lever: str) -> str:
+    """What is judged where a lever moved a call: of routing, the policies of that floor."""
+    choice = read_choice(entry.detail) if lever == ROUTING else None
+    return lever if choice is None else watched_as(choice.pool, choice.floor)
+
+
+def _policy_of(entry: Entry, lever: str) -> str:
+    """The policy that served a call, where routing is judged; empty: none is known."""
+    choice = read_choice(entry.detail) if _payer(lever) == ROUTING else None
+    return "" if choice is None else choice.policy
+
+
+def _payer(lever: str) -> str:
+    return lever.partition(":")[0]
 
 
 class Comparer:
@@ -102,7 +126,9 @@ class Comparer:
         key = (lever, scope, version)
         if key not in self._begun and len(self._begun) < _BEGUN_MAX:
             self._begun.add(key)
-            if not self._aside.offer(partial(self._begin, key, begins), lever=lever, feature=scope):
+            if not self._aside.offer(
+                partial(self._begin, key, begins), lever=_payer(lever), feature=scope
+            ):
                 self._begun.discard(key)
         return begins
 
@@ -122,9 +148,11 @@ class Comparer:
         rules = self._settings.rules_of(scope)
         if not rules.is_on or not self._settings.is_feedback(rules.judge):
             return
-        named = (move.lever for move in given.entry.moves)
+        named = (_watched(given.entry, move.lever) for move in given.entry.moves)
         lever = next((n for n in named if self._board.state(n, scope).since_us), REPEATS)
         version = self._board.state(lever, scope).version
+        if lever != REPEATS and _policy_of(given.entry, lever) not in ("", version):
+            return  # a policy's that another has replaced since
         compared = Compared(
             version=version,
             mode=self._board.mode(lever, scope),
@@ -147,7 +175,7 @@ class Comparer:
             await asyncio.to_thread(self._keeper.note, compared, compared.evidence.at_us)
             await self._board.refresh()
 
-        self._aside.offer(job, lever=lever, feature=scope)
+        self._aside.offer(job, lever=_payer(lever), feature=scope)
 
     def follow(self, inbound: Inbound, outcome: Outcome, pairing: Pairing) -> Outcome:
         """The same outcome; where the call is chosen, it is compared once its caller has it all."""
@@ -178,7 +206,7 @@ class Comparer:
             call = inbound.call.id
             await self._note(pairing, rules, call, (call, call), score)
 
-        self._aside.offer(job, lever=pairing.lever, feature=pairing.scope)
+        self._aside.offer(job, lever=pairing.payer, feature=pairing.scope)
 
     def _ended(
         self,
@@ -193,7 +221,7 @@ class Comparer:
         if entry.status is not CallStatus.OK:
             return
         job = partial(self._compare, inbound, pairing, rules, is_stream, body)
-        self._aside.offer(job, lever=pairing.lever, feature=pairing.scope)
+        self._aside.offer(job, lever=pairing.payer, feature=pairing.scope)
 
     async def _compare(
         self,
@@ -206,7 +234,7 @@ class Comparer:
     ) -> None:
         self._judges.check(rules.judge, pairing.candidate)
         served = shown(inbound.codec.endpoint, body, is_stream=is_stream)
-        ask = partial(self._asked, asker, inbound, pairing.lever)
+        ask = partial(self._asked, asker, inbound, pairing.payer)
         call = inbound.call.id
         paid: list[Money] = []
         calls = [call, call]  # the candidate's, the reference's
@@ -245,7 +273,7 @@ class Comparer:
     ) -> None:
         """The reference against itself."""
         answer = await self._asked(
-            asker, inbound, pairing.lever, pairing.reference, "the reference once more"
+            asker, inbound, pairing.payer, pairing.reference, "the reference once more"
         )
         again = _good(answer)
         score = await self._judges.judge(asker, inbound, rules.judge, again, reference[1])

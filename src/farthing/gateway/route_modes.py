@@ -3,7 +3,8 @@
 Where evidence is gathered (`[evidence] mode = "on"`), a share of the calls that a policy serves is
 compared with the incumbent's answer, off the caller's path. What is shown to lose quality is served
 by the incumbent from then on, whatever the pool's mode. In mode `evidence` a class climbs from
-shadow by what is shown; a step of several models, which a shadow can't run, begins at one per cent.
+shadow by what is shown; a step of several models, or at another effort, which a shadow can't run,
+begins at one per cent.
 """
 
 from __future__ import annotations
@@ -12,18 +13,16 @@ from typing import Final
 
 import msgspec
 
-from farthing.evidence import Mode
+from farthing.evidence import Mode, is_lost
 from farthing.gateway.comparing import Comparer, Pairing
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.route_pool import RoutePool
-from farthing.levers.routing.serving import Choice, PoolTerms, Standing
+from farthing.levers.routing.serving import Choice, PoolTerms, Standing, watched_as
 from farthing.levers.routing.step import Single
 
 __all__ = ["RouteModes"]
 
-LEVER: Final = "routing"
-_UNSAFE: Final = "shown to be unsafe"
 _NO_POLICY: Final = "day-one"
 
 
@@ -47,22 +46,35 @@ class RouteModes:
         )
         if self._board.is_stopped:
             return _off(terms, "all levers are stopped")
-        if standing is None or not self._is_gathering or settings.mode == "off":
-            return terms
-        mode = self._comparer.mode(LEVER, name, standing.mark)
+        step = None if standing is None else standing.policy.steps.get(name)
+        if standing is None or step is None or not self._is_gathering or settings.mode == "off":
+            return terms  # the incumbent's, or nothing is judged
+        lever = watched_as(pool.name, standing.floor)
+        mode = self._comparer.mode(lever, name, standing.mark)
         if mode is Mode.OFF:
             return _off(terms, f"the evidence is against it for {name}")
         if settings.mode != "evidence":
-            state = self._board.state(LEVER, name)
-            is_lost = state.version == standing.mark and state.reason.startswith(_UNSAFE)
-            return _off(terms, f"{name} was {state.reason}") if is_lost else terms
+            return self._unless_lost(terms, lever, name, standing.mark)
         share = mode.share
-        step = standing.policy.steps.get(name)
-        if mode is Mode.SHADOW and step is not None and not isinstance(step, Single):
+        if mode is Mode.SHADOW and (not isinstance(step, Single) or step.effort):
             share = Mode.CANARY_1.share
         if share >= 1:
             return msgspec.structs.replace(terms, mode="on")
         return msgspec.structs.replace(terms, mode="canary", share=share) if share else terms
+
+    def on_day_one(self, pool: RoutePool, terms: PoolTerms, name: str) -> PoolTerms:
+        """The pool as it stands for what looks like a task of its small model."""
+        terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
+        if not self._is_gathering:
+            return terms
+        return self._unless_lost(terms, watched_as(pool.name, 0.0), name, _NO_POLICY)
+
+    def _unless_lost(self, terms: PoolTerms, lever: str, name: str, version: str) -> PoolTerms:
+        """These terms, but off for a class in which that version was shown to lose quality."""
+        state = self._board.state(lever, name)
+        if state.version == version and is_lost(state):
+            return _off(terms, f"{name} was {state.reason}")
+        return terms
 
     def follow(
         self, inbound: Inbound, outcome: Outcome, choice: Choice, pool: RoutePool, served: str
@@ -78,7 +90,7 @@ class RouteModes:
         if is_served and served == incumbent and choice.step == incumbent:
             return outcome
         pairing = Pairing(
-            lever=LEVER,
+            lever=watched_as(pool.name, choice.floor),
             scope=choice.name,
             version=choice.policy or _NO_POLICY,
             candidate=candidate,

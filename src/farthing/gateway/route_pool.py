@@ -180,15 +180,20 @@ class RoutePool:
     # -- what is watched
 
     def heard(self, mark: str, asked: str, sent: str, served: str, now_us: int) -> None:
-        """A model answered under the name `served`: stop the policy if it is not the certified one.
+        """A model answered under the name `served`: stop what was certified with another one.
 
-        `asked` is the pool's name for it, `sent` the name that was sent to the provider.
+        `asked` is the pool's name for it, `sent` the name that was sent to the provider. The call was
+        served by the policy `mark`; the pool's other policies stand by the same model.
         """
         if not served:
             return
         if not is_snapshot_of(served, sent):
             self.counts["served_other"] += 1
             self._once(f"{sent} {served}", f"{sent} was asked, and {served} answered")
+        for one in (mark, *(other for other in self.standings if other != mark)):
+            self._hold_to(one, asked, sent, served, now_us)
+
+    def _hold_to(self, mark: str, asked: str, sent: str, served: str, now_us: int) -> None:
         standing = self.standings.get(mark)
         if standing is None or standing.stopped or standing.policy.certificate is None:
             return

@@ -32,7 +32,7 @@ from farthing.gateway.targets import NoTarget
 from farthing.levers.routing.classes import UNKNOWN
 from farthing.levers.routing.encoder import CHARACTERS
 from farthing.levers.routing.scorer import scores_named
-from farthing.levers.routing.serving import Asked, Choice, choose, choose_on_day_one
+from farthing.levers.routing.serving import Asked, Choice, choose, choose_on_day_one, looks_like
 from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.task_kinds import kind_of
 from farthing.levers.routing.virtual import PREFIX, Virtual, read_floor
@@ -197,7 +197,7 @@ class Routing:
         if standing is None and small and not pool.standings:
             kind = kind_of(head_of(inbound.body, _DAY_ONE_CHARACTERS))
             if terms.mode != "off":
-                terms = msgspec.structs.replace(terms, mode=pool.settings.day_one)
+                terms = self._modes.on_day_one(pool, terms, looks_like(kind))
             return choose_on_day_one(terms, small, asked, kind, unfit)
         draw = None
         if standing is not None and pool.settings.explore_share:

@@ -15,6 +15,7 @@ import msgspec
 
 from farthing.ledger.entry import LeverMove
 from farthing.ledger.measure import (
+    IN_TRACE,
     Distinct,
     Key,
     Latencies,
@@ -251,7 +252,7 @@ def _multipliers(
     held = talks(sources, query)
     return Multipliers(
         regenerations=held.regenerations,
-        steps=repeats(sources, query, ("trace",), "trace <> ''"),
+        steps=repeats(sources, query, ("trace",), IN_TRACE),
         turns=held.turns,
         by_environment=MappingProxyType(
             {name: Money(sum_) for name, sum_ in sorted(environments.items())}

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from farthing.levers.routing.step import Agree, Route, Single, Step
+from farthing.levers.routing.step import Agree, Route, Single, Step, alone, arm_of
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Arms", "candidates", "replay"]
@@ -41,20 +41,23 @@ def candidates(table: Table, models: Sequence[int], labels: Ints) -> list[Step]:
     """
     mean = table.costs[:, labels].mean(axis=1)
     names = table.models
-    alone = [table.reference, *(m for m in models if m != table.reference)]
-    steps: list[Step] = [Single(names[m]) for m in alone]
+    single = [table.reference, *(m for m in models if m != table.reference)]
+    steps: list[Step] = [alone(names[m]) for m in single]
     if (table.answers[:, labels] >= 0).sum() == 0:
         return steps
-    ranked = sorted(alone, key=lambda m: float(mean[m]))
+    ranked = sorted(single, key=lambda m: float(mean[m]))
+    # Voters are asked at their own effort, and a model that votes is not asked again at another.
+    plain = [m for m in ranked if not alone(names[m]).effort]
     most = 3 if len(labels) >= _VOTE_LABELS else 2
     for count in range(2, most + 1):
-        for voters in itertools.combinations(ranked, count):
+        for voters in itertools.combinations(plain, count):
             if mean[list(voters)].sum() > _VOTERS_SHARE * mean[table.reference]:
                 continue
             for strong in ranked:
                 if mean[strong] > _STRONG_TIMES * mean[voters[-1]]:
-                    chosen = tuple(names[m] for m in voters)
-                    steps.append(Agree(chosen, Single(names[strong])))
+                    chosen, last = tuple(names[m] for m in voters), alone(names[strong])
+                    if last.model not in chosen:
+                        steps.append(Agree(chosen, last))
     return steps
 
 
@@ -78,7 +81,7 @@ def _replay_one(
     table: Table, step: Step, place: dict[str, int], values: Mapping[str, Floats]
 ) -> tuple[Floats, Ints, Bools]:
     if isinstance(step, Single):
-        at = place[step.model]
+        at = place[arm_of(step)]
         return table.scores[at], table.costs[at], table.known[at]
     if isinstance(step, Route) and step.score in values:
         is_cheap = values[step.score] < step.threshold

@@ -16,6 +16,7 @@ import numpy as np
 
 from farthing.evidence import Interval, Observed, interval
 from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import Floats, Ints, Table
 from farthing.money import Money, round_half_even
 
@@ -148,7 +149,7 @@ def _replacement(
         quality_interval=Interval(
             max(0.0, 1 + bounds.low / scale), max(0.0, 1 + bounds.high / scale)
         ),
-        times_cheaper=paid / max(1, cost),
+        times_cheaper=paid / cost if cost else math.inf,
         cost=Money(round_half_even(cost, max(1, count))),
         compared=count,
         is_shown=is_shown(
@@ -205,8 +206,11 @@ def _verdict(
         name = table.models[hopeful]
         more = f" {name} may do too; about {needed:,} compared prompts would show it (estimate)."
     if best is not None and best.is_shown:
+        said = times(best.times_cheaper)
+        low, high = best.quality_interval.low, best.quality_interval.high
         told = (
-            f"{best.model}, {best.times_cheaper:.1f}x cheaper at {best.quality:.1%} of its quality"
+            f"{best.model}, {said if said == 'free' else f'{said} cheaper'} at {best.quality:.1%} "
+            f"of its quality ({low:.1%} to {high:.1%} on the half that did not pick it)"
         )
         return f"{incumbent} is dominated: replace it by {told}.{more}"
     return f"Keep {incumbent}: no cheaper model is shown to keep {floor:.0%} of its quality.{more}"

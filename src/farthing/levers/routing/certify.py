@@ -11,10 +11,9 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from farthing.levers.routing.compiler import (
-    Compiled,
     Measured,
+    Side,
     compile_ladder,
-    measure,
     read_class_floors,
 )
 from farthing.levers.routing.encoder import encoder_named
@@ -65,12 +64,13 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
         horizon=terms.horizon,
         class_floors=floors,
     )
-    trial = compiled.attempt(table, demand)
-    steps = compiled.steps(table, trial)
+    found = compiled.attempt(table, demand)
+    side, trial = found.side, found.trial
+    steps = found.steps(table)
     further: dict[str, tuple[Step, ...]] | UnsetType = UNSET
     if trial.row is not None and terms.explores:
-        parts = (compiled.selected, compiled.certified)
-        further = dict(further_steps(table, compiled.ladder, trial.row, parts, demand))
+        parts = (side.selected, side.certified)
+        further = dict(further_steps(table, side.ladder, trial.row, parts, found.demand))
     policy = Policy(
         incumbent=table.models[table.reference],
         steps=steps,
@@ -80,11 +80,11 @@ def certify(table: Table, terms: Terms) -> tuple[Policy, Trial]:
         reason=trial.reason,
         expected=expected(table, steps, labels),
         further=further,
-        scores=_scores(compiled, (*steps.values(), *_all(further))),
+        scores=_scores(side, (*steps.values(), *_all(further))),
     )
     if trial.row is not None:
-        found = measure(table, compiled.ladder, trial.row, compiled.certified)
-        proof = _certificate(terms, models(policy), found, compiled)
+        measured = found.measured(table, side.certified)
+        proof = _certificate(terms, models(policy), measured, side)
         policy = msgspec.structs.replace(policy, certificate=proof)
     return policy, trial
 
@@ -94,24 +94,22 @@ def _all(further: dict[str, tuple[Step, ...]] | UnsetType) -> Iterator[Step]:
         yield from itertools.chain(*further.values())
 
 
-def _scores(compiled: Compiled, steps: Sequence[Step]) -> dict[str, Scorer] | UnsetType:
+def _scores(side: Side, steps: Sequence[Step]) -> dict[str, Scorer] | UnsetType:
     """The learned scores that these steps look at, where any does."""
     names = {name for step in steps for name in scores_named(step)}
-    if compiled.learned is None or not names:
+    if side.learned is None or not names:
         return UNSET
-    return {name: compiled.learned.scorers[name] for name in sorted(names)}
+    return {name: side.learned.scorers[name] for name in sorted(names)}
 
 
-def _certificate(
-    terms: Terms, asked: Sequence[str], found: Measured, compiled: Compiled
-) -> Certificate:
+def _certificate(terms: Terms, asked: Sequence[str], found: Measured, side: Side) -> Certificate:
     return Certificate(
         floor=terms.floor,
         confidence=terms.confidence,
         horizon=terms.horizon,
         class_floors=dict(terms.class_floors),
-        labels=len(compiled.selected) + len(compiled.certified),
-        certified_on=len(compiled.certified),
+        labels=len(side.selected) + len(side.certified),
+        certified_on=len(side.certified),
         quality_ratio=found.quality_ratio,
         cost_ratio=found.cost_ratio,
         cost=Money(round_half_even(found.cost, max(1, found.count))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,13 +15,21 @@ from farthing.levers.routing.step import Single, Step
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand, Trial, beside, try_ladder
 
-__all__ = ["Compiled", "Measured", "compile_ladder", "measure", "read_class_floors"]
+__all__ = [
+    "Compiled",
+    "Found",
+    "Measured",
+    "Side",
+    "compile_ladder",
+    "measure",
+    "read_class_floors",
+]
 
-_SELECT_SHARE: Final = 0.5  # of the labels choose the ladder, the rest certify it
+_NEVER: Final = 1 << 62  # labels
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class Side:
     """A ladder with the two sets of labels it was made and is certified with."""
 
     ladder: Ladder
@@ -29,25 +37,64 @@ class Compiled:
     certified: Ints
     learned: Learned | None = None
 
-    def attempt(self, table: Table, demand: Demand) -> Trial:
-        """Certify the ladder for a demand."""
-        return try_ladder(table, self.ladder, self.certified, demand)
 
-    def steps(self, table: Table, trial: Trial) -> dict[str, Step]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rung that came out (None: the incumbent stays), with the side whose ladder it is of.
+
+    `demand` is what it was tried with, and may be tried with further: the side's part of the error.
+    """
+
+    side: Side
+    trial: Trial
+    demand: Demand
+
+    @property
+    def row(self) -> int | None:
+        """The rung's row in the side's ladder."""
+        return self.trial.row
+
+    def steps(self, table: Table) -> dict[str, Step]:
         """What serves each class: the certified rung, or the incumbent throughout."""
-        incumbent = Single(table.models[table.reference])
-        if trial.row is None:
-            return dict.fromkeys(table.class_names, incumbent)
-        choice = self.ladder.choices[trial.row]
+        if self.row is None:
+            return dict.fromkeys(table.class_names, Single(table.models[table.reference]))
+        choice, arms = self.side.ladder.choices[self.row], self.side.ladder.arms
         return {
-            name: self.ladder.arms.steps[int(step)]
+            name: arms.steps[int(step)]
             for name, step in zip(table.class_names, choice, strict=True)
         }
+
+    def measured(self, table: Table, where: Ints) -> Measured:
+        """What it does on given prompts."""
+        return measure(table, self.side.ladder, self.row, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Two sides: each half of the labels makes a ladder, and certifies the other half's."""
+
+    sides: tuple[Side, Side]
+    labels: Ints
+
+    def attempt(self, table: Table, demand: Demand) -> Found:
+        """The cheaper of the rungs that the two sides certify, each with half of the error."""
+        part = replace(demand, confidence=1 - demand.alpha / len(self.sides))
+        tried = [
+            Found(side, try_ladder(table, side.ladder, side.certified, part), part)
+            for side in self.sides
+        ]
+        passed = [one for one in tried if one.row is not None]
+        if passed:
+            return min(passed, key=lambda one: one.measured(table, self.labels).cost_ratio)
+        return min(tried, key=lambda one: one.trial.needed or _NEVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Means per call of a policy and of the reference on the same prompts; costs nanodollars."""
+    """A policy and the reference on the same `count` prompts, weighted to the whole traffic.
+
+    Qualities are means, costs sums in nanodollars.
+    """
 
     quality: float
     reference_quality: float
@@ -73,17 +120,21 @@ def compile_ladder(
     hard: frozenset[int] = frozenset(),
     reader: Reader | None = None,
 ) -> Compiled:
-    """Part the labels by chance and make the ladder from the first part.
+    """Part the labels by chance and make a ladder from each half.
 
-    With a `reader`, scores of calls are learnt from that part too, and steps by them are tried.
+    With a `reader`, scores of calls are learnt from each half too, and steps by them are tried.
     """
     shuffled = random.permutation(labels)
-    cut = max(1, int(len(shuffled) * _SELECT_SHARE))
-    selected, certified = shuffled[:cut], shuffled[cut:]
-    learned = None
-    if reader is not None:
-        learned = learn(table, reader.features, reader.encoder, selected)
-    return Compiled(make_ladder(table, selected, hard, learned), selected, certified, learned)
+    cut = max(1, len(shuffled) // 2)
+
+    def side(selected: Ints, certified: Ints) -> Side:
+        learned = None
+        if reader is not None:
+            learned = learn(table, reader.features, reader.encoder, selected)
+        return Side(make_ladder(table, selected, hard, learned), selected, certified, learned)
+
+    halves = shuffled[:cut], shuffled[cut:]
+    return Compiled((side(*halves), side(*reversed(halves))), labels)
 
 
 def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measured:
@@ -106,11 +157,12 @@ def measure(table: Table, ladder: Ladder, row: int | None, where: Ints) -> Measu
     steps, here = steps[known], where[known]
     costs = ladder.arms.costs[steps, here]
     whole = float(weight.sum()) or 1.0
+    share = weight * len(here) / whole
     return Measured(
         quality=float((weight * seen.score).sum()) / whole,
         reference_quality=float((weight * seen.reference).sum()) / whole,
-        cost=round(float((weight * costs).sum())),
-        reference_cost=max(1, round(float((weight * table.costs[table.reference, here]).sum()))),
+        cost=round(float((share * costs).sum())),
+        reference_cost=max(1, round(float((share * table.costs[table.reference, here]).sum()))),
         count=len(here),
     )
 

@@ -23,9 +23,10 @@ from farthing.levers.routing.baselines import (
     neighbours,
     oracle,
 )
-from farthing.levers.routing.compiler import Compiled, compile_ladder, measure
+from farthing.levers.routing.compiler import Compiled, Found, compile_ladder, measure
 from farthing.levers.routing.learned import Reader
 from farthing.levers.routing.policy import Share
+from farthing.levers.routing.saving import times
 from farthing.levers.routing.table import Ints, Table
 from farthing.levers.routing.trial import Demand
 
@@ -119,9 +120,9 @@ def evaluate(  # noqa: PLR0913 - each by its name
         shuffled = random.permutation(table.size)
         chosen, test = shuffled[:labels], shuffled[labels:]
         compiled = compile_ladder(table, chosen, random, reader=reader)
-        rows = _rows(table, compiled, floors, confidence, len(test))
-        switched += [row is not None for row in rows]
-        found = [measure(table, compiled.ladder, row, test) for row in rows]
+        made = _rungs(table, compiled, floors, confidence, len(test))
+        switched += [one.row is not None for one in made]
+        found = [one.measured(table, test) for one in made]
         ours.append([(one.quality_ratio, one.cost_ratio) for one in found])
         split = Split(table, chosen, test, near)
         for name, baseline in (*BASELINES.items(), ("oracle", oracle)):
@@ -132,7 +133,7 @@ def evaluate(  # noqa: PLR0913 - each by its name
         gaps += _gap_recovered(curve, alone)
         singles.append(alone)
         frontier.append(curve)
-    made = _summary(ours, floors, confidence, switched / splits)
+    summed = _summary(ours, floors, confidence, switched / splits)
     told = {name: _summary(one, floors, confidence) for name, one in beside.items()}
     middle = np.array(singles).mean(axis=0).tolist()
     return Evaluation(
@@ -144,7 +145,7 @@ def evaluate(  # noqa: PLR0913 - each by its name
         test=table.size - labels,
         splits=splits,
         confidence=confidence,
-        floors=made,
+        floors=summed,
         oracle=told.pop("oracle"),
         baselines=told,
         aiq=float(np.mean([one[0] for one in curves])),
@@ -152,19 +153,19 @@ def evaluate(  # noqa: PLR0913 - each by its name
         apgr=float(np.mean(gaps)) if gaps else None,
         frontier=hull(frontier[0]),
         singles={m: (one[0], one[1]) for m, one in zip(table.models, middle, strict=True)},
-        verdict=_verdict(made),
+        verdict=_verdict(summed),
         notes=list(table.notes),
     )
 
 
-def _rows(
+def _rungs(
     table: Table, compiled: Compiled, floors: Sequence[float], confidence: float, horizon: int
-) -> list[int | None]:
+) -> list[Found]:
     demands = [
         Demand(floor=floor, confidence=confidence, horizon=horizon, class_floors={})
         for floor in floors
     ]
-    return [compiled.attempt(table, demand).row for demand in demands]
+    return [compiled.attempt(table, demand) for demand in demands]
 
 
 def _summary(
@@ -195,8 +196,8 @@ def _summary(
 
 
 def _curve(table: Table, compiled: Compiled, test: Ints) -> list[Ratio]:
-    """The ladder's rungs that should be worth it, as the test prompts find them."""
-    ladder = compiled.ladder
+    """A ladder's rungs that should be worth it, as the test prompts find them."""
+    ladder = compiled.sides[0].ladder
     kept: list[int] = []
     for row in range(len(ladder.cost_ratio)):  # the cheapest first
         if not kept or ladder.regret[row] < ladder.regret[kept[-1]] - 1e-4:
@@ -244,5 +245,5 @@ def _verdict(rows: list[Row]) -> str:
     kept = [row for row in rows if row.switched == 0]
     if len(kept) == len(rows):
         return "No saving can be shown at any of these floors: keep the incumbent."
-    best = [f"{row.times_cheaper:.1f}x at {row.floor:g}" for row in rows if row.switched > 0]
+    best = [f"{times(row.times_cheaper)} at {row.floor:g}" for row in rows if row.switched > 0]
     return f"Cheaper with the floor shown: {', '.join(best)}."

@@ -118,22 +118,35 @@ def make_ladder(
 
 def _choices(usable: Bools, mean: Floats, variance: Floats, trusted: Floats, cost: Floats) -> Ints:
     """Each policy that some price of quality, doubt and dislike of scatter leads to."""
-    count = usable.shape[1]
+    at: Ints = np.arange(int(usable.shape[1]))
     barred = np.where(usable, cost, np.inf)
     error = np.sqrt(variance / trusted)
     scale = np.sqrt(np.maximum(trusted.sum(axis=1).max(), 1.0))
+    order = np.argsort(barred, axis=0, kind="stable")
+    ranked = barred[order, at]
     found: dict[bytes, Ints] = {}
     for doubt in _DOUBTS:
         for scatter in _SCATTERS:
-            worth = mean - doubt * error - scatter * variance / scale
-            chosen = np.empty((len(_PRICES), count), dtype=np.int64)
-            for row, price in enumerate(_PRICES):
-                chosen[row] = (barred - price * worth).argmin(axis=0)
+            worth = (mean - doubt * error - scatter * variance / scale)[order, at]
+            worth[np.isinf(ranked)] = -np.inf
+            kept = _worthwhile(worth)
+            paid, gained, steps = ranked[kept, at], worth[kept, at], order[kept, at]
+            value = paid - _PRICES[:, None, None] * np.where(np.isinf(paid), 0.0, gained)
+            chosen = steps[value.argmin(axis=1), at]
             found.update((one.tobytes(), one) for one in chosen)
     for step in range(usable.shape[0]):  # one step for all, the incumbent where it can't be used
         one = np.where(usable[step], step, 0).astype(np.int64)
         found.setdefault(one.tobytes(), one)
     return np.array(list(found.values()))
+
+
+def _worthwhile(worth: Floats) -> Ints:
+    """Of steps by cost, those worth more than all before: rows by class, filled up with others."""
+    best = np.maximum.accumulate(worth, axis=0)
+    is_better = np.ones(worth.shape, dtype=np.bool_)
+    is_better[1:] = worth[1:] > best[:-1]
+    most = int(is_better.sum(axis=0).max())
+    return np.argsort(~is_better, axis=0, kind="stable")[:most]
 
 
 def _dominated(mean: Floats, square: Floats, cost: Floats, count: Floats) -> Bools:

@@ -15,7 +15,7 @@ import numpy as np
 
 from farthing.levers.routing.encoder import Encoder, identity_of
 from farthing.levers.routing.scorer import Scorer, scorer_of
-from farthing.levers.routing.step import Route, Single, Step
+from farthing.levers.routing.step import Route, Step, alone
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Learned", "Reader", "learn"]
@@ -67,9 +67,11 @@ def learn(table: Table, features: Floats, encoder: Encoder, labels: Ints) -> Lea
         lost = np.stack([table.scores[strong] - table.scores[cheap] for cheap, strong in pairs])
         fits = _fitted(features, lost.T, known, identity)
         for (cheap, strong), (value, scorer) in zip(pairs, fits, strict=True):
+            ways = (alone(table.models[cheap]), alone(table.models[strong]))
+            if ways[0].model == ways[1].model:
+                continue  # one step asks a model at one effort
             name = f"learned:{table.models[cheap]}:{table.models[strong]}"
             values[name], scorers[name] = value, scorer
-            ways = (Single(table.models[cheap]), Single(table.models[strong]))
             thresholds = np.unique(np.quantile(value[labels], _QUANTILES)).tolist()
             steps += [Route(name, threshold, *ways) for threshold in thresholds]
     return Learned(tuple(steps), values, scorers)

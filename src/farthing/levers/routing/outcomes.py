@@ -6,48 +6,31 @@ integer nanodollars here, once, half to even; what has no cost stays unknown, ne
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-from collections.abc import Iterator
-from decimal import Decimal
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from farthing.compression import unpacked
 from farthing.errors import CallerError
-from farthing.money import Money, round_half_even
+from farthing.levers.routing.outcome import Prompt, Result, checked, text_of
+from farthing.levers.routing.step import alone
+from farthing.levers.routing.traffic import CallLine, Traffic
 
 __all__ = ["BadLine", "Outcomes", "Prompt", "Result", "read_outcomes"]
 
 _LINE_BYTES_MOST: Final = 64 << 20
-_NANODOLLARS_MOST: Final = 10**15  # a million dollars for one call is a slip, not a price
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """How one model did on one prompt; `answer` is equal where final answers are equal."""
-
-    score: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    input_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    cost_usd: Decimal | None = None
-    answer: str | int | float | bool | None = None
-
-    @property
-    def cost(self) -> Money | None:
-        """The cost that the line tells, to the nanodollar; None where it tells none."""
-        if self.cost_usd is None:
-            return None
-        return Money(round_half_even(*self.cost_usd.scaleb(9).as_integer_ratio()))
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    """One prompt with the results of the models that were tried on it."""
-
-    id: str
-    outcomes: dict[str, Result]
-    prompt: str = ""
-    task: str | None = None
+_FORM: Final = (
+    'each line must be like {"id": "1", "prompt": "...", "outcomes": {"MODEL": '
+    '{"score": 1, "cost_usd": 0.01}}}, with scores of 0 to 1.'
+)
+_NOT_JSON: Final = re.compile(rb":\s*-?(NaN|Infinity)\b")
 
 
 class BadLine(msgspec.Struct, frozen=True):
@@ -58,16 +41,38 @@ class BadLine(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """What a file of outcomes holds; `content_hash` is of its bytes (SHA-256, hex)."""
+    """What a file of outcomes holds; `content_hash` is of its bytes (SHA-256, hex).
+
+    `unscored` calls of a traffic log have no score, and say nothing.
+    """
 
     prompts: tuple[Prompt, ...]
     bad_lines: tuple[BadLine, ...]
     content_hash: str
+    unscored: int = 0
 
     @property
     def models(self) -> tuple[str, ...]:
         """Every model that appears, by name."""
         return tuple(sorted({model for prompt in self.prompts for model in prompt.outcomes}))
+
+    def of_models(self, allowed: frozenset[str]) -> Outcomes:
+        """Those of these models alone; of all, where none is named."""
+        if not allowed:
+            return self
+        kept = (
+            replace(
+                one,
+                outcomes={m: told for m, told in one.outcomes.items() if alone(m).model in allowed},
+            )
+            for one in self.prompts
+        )
+        return replace(self, prompts=tuple(one for one in kept if one.outcomes))
+
+
+class _Shape(msgspec.Struct):
+    outcomes: msgspec.Raw | UnsetType = UNSET
+    model: msgspec.Raw | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct):
@@ -80,6 +85,8 @@ class _Line(msgspec.Struct):
 def read_outcomes(path: Path) -> Outcomes:
     """Read a file of outcomes: `.jsonl`, also with `.gz` or `.zst`, or `.parquet`.
 
+    A traffic log is read too: one call a line, with its `model` and `score`.
+
     Raises:
         CallerError: the file is not there, not of these kinds, or holds no usable line.
     """
@@ -91,18 +98,38 @@ def read_outcomes(path: Path) -> Outcomes:
             "Name a file of outcomes (one JSON object a line)."
         ) from error
     lines = _parquet_lines(path) if path.suffix == ".parquet" else _lines(path, raw)
-    prompts, bad = _parse(lines)
-    if not prompts:
-        first = f" Line {bad[0].line}: {bad[0].reason}." if bad else " It is empty."
+    prompts, bad, traffic = _parse(lines)
+    unscored = traffic.unscored
+    if unscored and not prompts:
         raise CallerError(
-            f"{path} holds no outcomes.{first}\nNothing was done.\nEach line must be like "
-            '{"id": "1", "prompt": "...", "outcomes": {"MODEL": {"score": 1, "cost_usd": 0.01}}}.'
+            f"None of the {unscored:,} calls in {path} has a score.\nNothing was done.\nGive each "
+            'call a "score" of 0 to 1, or write what your gateway compared: farthing route outcomes'
         )
-    return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest())
+    if not prompts or len(bad) > len(prompts) + traffic.merged + unscored:
+        raise CallerError(f"{path} {_fault(prompts, bad)}\nNothing was done.\n{_hint(path, bad)}")
+    return Outcomes(tuple(prompts), tuple(bad), hashlib.sha256(raw).hexdigest(), unscored)
 
 
-def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
-    decoder = msgspec.json.Decoder(_Line, float_hook=None)
+def _fault(prompts: Sequence[Prompt], bad: Sequence[BadLine]) -> str:
+    if not bad:
+        return "holds no outcomes. It is empty."
+    first = f"Line {bad[0].line}: {bad[0].reason}."
+    if not prompts:
+        return f"holds no outcomes. {first}"
+    return f"can be read in {len(prompts):,} of {len(prompts) + len(bad):,} lines only. {first}"
+
+
+def _hint(path: Path, bad: Sequence[BadLine]) -> str:
+    if path.suffix in (".csv", ".tsv"):
+        return f"CSV is not read: {_FORM}"
+    if len(bad) == 1 and "got `array`" in bad[0].reason:
+        return f"Write each member of the array on a line of its own (jq -c '.[]'): {_FORM}"
+    return _FORM[0].upper() + _FORM[1:]
+
+
+def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine], Traffic]:
+    decoder = msgspec.json.Decoder(_Line)
+    calls, traffic = msgspec.json.Decoder(CallLine), Traffic()
     prompts: list[Prompt] = []
     bad: list[BadLine] = []
     seen: set[str] = set()
@@ -110,16 +137,32 @@ def _parse(lines: Iterator[bytes]) -> tuple[list[Prompt], list[BadLine]]:
         if not line.strip():
             continue
         try:
+            if _is_call(line):
+                traffic.add(calls.decode(line), number)
+                continue
             prompt = _prompt(decoder.decode(line), number)
         except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
-            bad.append(BadLine(number, str(error) or type(error).__name__))
+            bad.append(BadLine(number, _reason(line, error)))
             continue
         if prompt.id in seen:
             bad.append(BadLine(number, f"the id {prompt.id!r} was there before"))
             continue
         seen.add(prompt.id)
         prompts.append(prompt)
-    return prompts, bad
+    return prompts + traffic.prompts(), bad, traffic
+
+
+def _is_call(line: bytes) -> bool:
+    """Whether a line is a call of a traffic log rather than outcomes of many models."""
+    shape = msgspec.json.decode(line, type=_Shape)
+    return shape.outcomes is UNSET and shape.model is not UNSET
+
+
+def _reason(line: bytes, error: Exception) -> str:
+    odd = _NOT_JSON.search(line) if isinstance(error, msgspec.DecodeError) else None
+    if odd is not None:
+        return f"{odd[1].decode()} is no number in JSON; leave out what is not known"
+    return str(error) or type(error).__name__
 
 
 def _prompt(line: _Line, number: int) -> Prompt:
@@ -127,35 +170,13 @@ def _prompt(line: _Line, number: int) -> Prompt:
     if not results:
         raise ValueError("no model has an outcome")
     for model, one in results.items():
-        cost = one.cost_usd
-        if cost is not None and not (cost.is_finite() and 0 <= cost.scaleb(9) <= _NANODOLLARS_MOST):
-            raise ValueError(f"the cost of {model} is {cost} USD")
+        checked(model, one)
     return Prompt(
         id=f"line {number}" if line.id is None else str(line.id),
         outcomes=results,
-        prompt=_text(line.prompt),
+        prompt=text_of(line.prompt),
         task=None if line.task in (None, "") else str(line.task),
     )
-
-
-def _text(prompt: Any) -> str:
-    if prompt is None or isinstance(prompt, str):
-        return prompt or ""
-    if isinstance(prompt, list) and prompt:
-        texts = [_content(turn) for turn in cast("list[Any]", prompt)]
-        if None not in texts:
-            return "\n".join(cast("list[str]", texts))  # as serving reads a call's messages
-    return msgspec.json.encode(prompt).decode()
-
-
-def _content(turn: Any) -> str | None:
-    """The text of a message; None where it is none, or of another form."""
-    content = cast("dict[str, Any]", turn).get("content") if isinstance(turn, dict) else None
-    if isinstance(content, list):
-        blocks = [cast("Any", b) for b in cast("list[Any]", content) if isinstance(b, dict)]
-        parts = [block.get("text") for block in blocks]
-        return "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else None
 
 
 def _lines(path: Path, raw: bytes) -> Iterator[bytes]:
@@ -165,7 +186,7 @@ def _lines(path: Path, raw: bytes) -> Iterator[bytes]:
         raise CallerError(
             f"{path} can't be unpacked: {error}.\nNothing was done.\nPack it again."
         ) from error
-    yield from plain.splitlines()
+    yield from plain.removeprefix(codecs.BOM_UTF8).splitlines()
 
 
 def _parquet_lines(path: Path) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from farthing.levers.routing.step import Single, Step, describe, models_of
 from farthing.money import Money
 
 __all__ = [
+    "PASSED",
     "Certificate",
     "Expected",
     "Facts",
@@ -37,6 +38,8 @@ __all__ = [
     "voids",
     "write_policy",
 ]
+
+PASSED: Final = "the cheapest policy of the ladder passed"
 
 _VERSION: Final = 1
 Share = float  # one sum over another: a pure number, no money
@@ -171,17 +174,22 @@ def diff(before: Policy, after: Policy) -> list[str]:
 def write_policy(path: Path, policy: Policy, secret: bytes = b"") -> None:
     """Write the policy with its signature: keyed by `secret` where there is one, else its hash.
 
+    Folders are made, and whoever reads meanwhile finds the old file or the new one, whole.
+
     Raises:
         CallerError: the file can't be written.
     """
     body = msgspec.json.encode(policy)
     signed = _Signed(msgspec.Raw(body), _signature(body, secret))
+    part = path.with_name(f"{path.name}.part")
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(signed), indent=2) + b"\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(signed), indent=2) + b"\n")
+        part.replace(path)
     except OSError as error:
         raise CallerError(
             f"{path} can't be written: {error.strerror or error}.\nNo policy was kept.\n"
-            "Name a file in a folder that is there."
+            "Name a file in a folder that you may write to."
         ) from error
 
 

@@ -22,9 +22,11 @@ __all__ = [
     "Standing",
     "choose",
     "choose_on_day_one",
+    "looks_like",
     "read_choice",
     "share_of",
     "strictest",
+    "watched_as",
     "write_choice",
 ]
 
@@ -175,9 +177,9 @@ def choose_on_day_one(
     Nothing is certified here: only a floor that the caller does not ask for can be risked.
     """
     own, step = Single(pool.incumbent), Single(small)
-    sure = kind.name if kind.probability >= TRUSTED else OTHER
-    asked = msgspec.structs.replace(asked, name=asked.name if sure == OTHER else f"looks: {sure}")
-    if sure == OTHER:
+    looks = looks_like(kind)
+    asked = msgspec.structs.replace(asked, name=looks or asked.name)
+    if not looks:
         return own, _kept(pool, None, asked, "there is no policy, and it needs the full model")
     if asked.floor:
         why = f"there is no policy certified for a floor of {asked.floor:g}"
@@ -185,7 +187,7 @@ def choose_on_day_one(
     if why := unfit(small):
         return own, _kept(pool, None, asked, f"{small} can't serve it: {why}", would=step)
     if pool.mode != "on":
-        why = "there is no policy; on the first day the small model only shadows"
+        why = pool.why or "there is no policy; on the first day the small model only shadows"
         return own, _kept(pool, None, asked, why, would=step)
     return step, Choice(
         pool=pool.name,
@@ -268,6 +270,20 @@ def share_of(mark: str, unit: str) -> float:
 def write_choice(choice: Choice) -> str:
     """A choice as it stands in the ledger."""
     return _PREFIX + msgspec.json.encode(choice).decode()
+
+
+def looks_like(kind: Kind) -> str:
+    """The class of calls that a prompt of this kind is of on the first day; empty: of none."""
+    sure = kind.name if kind.probability >= TRUSTED else OTHER
+    return "" if sure == OTHER else f"looks: {sure}"
+
+
+def watched_as(pool: str, floor: float) -> str:
+    """The name under which the evidence knows a pool's policies of one certified floor.
+
+    Policies of two floors serve side by side, and each must stand by what was shown of itself.
+    """
+    return f"routing:{pool}@{floor:g}" if floor else f"routing:{pool}"
 
 
 def read_choice(detail: str) -> Choice | None:

@@ -7,6 +7,7 @@ decision sees only the answers so far, so the gateway, shadow mode and replay sh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -19,10 +20,14 @@ __all__ = [
     "Single",
     "Step",
     "Verify",
+    "alone",
+    "arm_of",
     "decide",
     "describe",
     "models_of",
 ]
+
+_EFFORTS: Final = frozenset({"none", "minimal", "low", "medium", "high", "xhigh"})
 
 
 class Single(msgspec.Struct, frozen=True, tag="single", omit_defaults=True):
@@ -30,6 +35,17 @@ class Single(msgspec.Struct, frozen=True, tag="single", omit_defaults=True):
 
     model: str
     effort: str = ""
+
+
+def alone(arm: str) -> Single:
+    """The step of a model as outcomes name it: `o3`, or at an effort, `o3@low`."""
+    model, _, effort = arm.rpartition("@")
+    return Single(model, effort) if model and effort in _EFFORTS else Single(arm)
+
+
+def arm_of(step: Single) -> str:
+    """The name that outcomes have for it."""
+    return f"{step.model}@{step.effort}" if step.effort else step.model
 
 
 class Agree(msgspec.Struct, frozen=True, tag="agree"):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +60,7 @@ def make_table(outcomes: Outcomes, reference: str, price: Pricer | None = None) 
     """The arrays for a reference model; `price` gives a cost from tokens where a line has none.
 
     Raises:
-        CallerError: the reference has no outcomes, or no costs.
+        CallerError: the reference has no outcomes, no costs, or scores nothing.
     """
     prompts = [prompt for prompt in outcomes.prompts if reference in prompt.outcomes]
     if not prompts:
@@ -68,6 +69,8 @@ def make_table(outcomes: Outcomes, reference: str, price: Pricer | None = None) 
             f"The file has no outcomes of {reference!r}.\nNothing was done.\nIt has: {known}."
         )
     notes: list[str] = []
+    if outcomes.unscored:
+        notes.append(f"{outcomes.unscored:,} calls without a score were left out")
     if len(prompts) < len(outcomes.prompts):
         lost = len(outcomes.prompts) - len(prompts)
         notes.append(f"{lost} prompts without an outcome of {reference} were left out")
@@ -87,6 +90,12 @@ def make_table(outcomes: Outcomes, reference: str, price: Pricer | None = None) 
     scores, known, answers = _answers(prompts, models)
     known &= costs != _UNKNOWN_COST
     known[at] = True
+    if not scores[at].any():
+        raise CallerError(
+            f"{reference!r} scores 0 on each of {len(prompts):,} prompts: it has no quality to keep."
+            "\nNothing was done.\nLook at what scored it, or name another model."
+        )
+    _note_copies(prompts, notes)
     naming = Classes.of(prompts)
     named = [naming.name(prompt.task, prompt.prompt) for prompt in prompts]
     names = tuple(sorted(set(named)))
@@ -162,6 +171,19 @@ def _cost(model: str, one: Result | None, price: Pricer | None) -> int:
     if cost is None and price is not None and one.input_tokens is not None:
         cost = price(model, one.input_tokens, one.output_tokens or 0)
     return _UNKNOWN_COST if cost is None else cost.nanodollars
+
+
+def _note_copies(prompts: Sequence[Prompt], notes: list[str]) -> None:
+    """Say how many lines say the same as another, for each counts as a call of its own."""
+    copies = len(prompts) - len(
+        {msgspec.json.encode((one.prompt, one.task, one.outcomes)) for one in prompts if one.prompt}
+    )
+    copies -= sum(not one.prompt for one in prompts)
+    if copies:
+        notes.append(
+            f"{copies:,} prompts are copies of others, with the same outcomes; each counts as a "
+            "call of its own, so leave them out unless they were asked so often"
+        )
 
 
 def _note_missing(

@@ -25,6 +25,7 @@ import numpy as np
 from farthing.evidence import labels_needed, margin_needed
 from farthing.levers.routing.ladder import Ladder
 from farthing.levers.routing.paired import is_counted, is_shown, prompts_needed
+from farthing.levers.routing.policy import PASSED
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
 
 __all__ = ["Beside", "Demand", "Trial", "beside", "try_ladder", "weights_of"]
@@ -34,7 +35,6 @@ _SCATTER_LEAST: Final = 0.01  # a policy that hardly ever differed so far will d
 _FLATTERED: Final = (
     0.5  # what a label that chose the rungs counts, for they were chosen to please it
 )
-_AHEAD_SHARE: Final = 0.8  # of alpha, for the calls to come: that part is an approximation
 _STEP_LEAST: Final = 0.02  # standard errors by which a dearer rung must be likelier to pass
 
 
@@ -55,11 +55,6 @@ class Demand:
     def alpha(self) -> float:
         """The accepted probability of being wrong."""
         return 1 - self.confidence
-
-    @property
-    def confidence_ahead(self) -> float:
-        """That the calls to come hold the floor."""
-        return 1 - _AHEAD_SHARE * self.alpha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +110,7 @@ def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Tr
             row=None,
             tested=0,
             passed=0,
-            reason="no cheaper policy is expected to hold the floor",
+            reason=_nothing(table, ladder),
             needed=None,
         )
     best: int | None = None
@@ -124,8 +119,19 @@ def try_ladder(table: Table, ladder: Ladder, labels: Ints, demand: Demand) -> Tr
         if fault:
             return Trial(row=best, tested=tested, passed=tested - 1, reason=fault, needed=needed)
         best = row
-    reason = "the cheapest policy of the ladder passed"
-    return Trial(row=best, tested=len(rungs), passed=len(rungs), reason=reason, needed=None)
+    return Trial(row=best, tested=len(rungs), passed=len(rungs), reason=PASSED, needed=None)
+
+
+def _nothing(table: Table, ladder: Ladder) -> str:
+    """Why there is no rung to test."""
+    if len(table.models) == 1:
+        return "the outcomes are of no other model"
+    paid = [float(cost[known].mean()) for cost, known in zip(table.costs, table.known, strict=True)]
+    if min(paid) >= paid[table.reference]:
+        return "nothing else in the outcomes is cheaper"
+    if len(ladder.choices) == 1:
+        return "no class has labels enough to choose by"
+    return "no cheaper policy is expected to hold the floor"
 
 
 def _rungs(ladder: Ladder, demand: Demand, count: int) -> list[int]:
@@ -161,7 +167,7 @@ def _fault(
     chose = _FLATTERED * ladder.labels
     both = count + chose
     pooled = (count * mean + chose * slack) / both
-    wanted = margin_needed(spread, both, confidence=demand.confidence_ahead, horizon=demand.horizon)
+    wanted = margin_needed(spread, both, confidence=demand.confidence, horizon=demand.horizon)
     if pooled < wanted:
         told = f"the margin {pooled:+.4f} is below {wanted:.4f}, wanted for the next "
         needed = _needed(seen, pooled, spread, demand, whole_labels / count)
@@ -187,9 +193,7 @@ def _needed(seen: Beside, margin: float, spread: float, demand: Demand, parts: f
     """Labels in all after which this margin would pass, one in `parts` of them to certify."""
     counted = is_counted(seen.score, seen.reference, seen.weight)
     tested = prompts_needed(margin, spread, confidence=demand.confidence, counted=counted)
-    ahead = labels_needed(
-        margin, spread, confidence=demand.confidence_ahead, horizon=demand.horizon
-    )
+    ahead = labels_needed(margin, spread, confidence=demand.confidence, horizon=demand.horizon)
     if tested is None or ahead is None:
         return None
     counts = 1 / parts + _FLATTERED * (1 - 1 / parts)  # what a label counts, on average
