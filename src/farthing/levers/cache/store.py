@@ -24,9 +24,10 @@ _FILE: Final = "cache.sqlite"
 _OPEN_S: Final = 10.0  # workers that start together make the file one after the other
 _FORMS: Final = (SCHEMA, SEMANTIC, SIGHTINGS)  # what each version added
 _FIND: Final = "SELECT key, payload FROM entries WHERE key = ? AND expires_us > ?"
-_FIND_ALIAS: Final = (
-    "SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
-    " WHERE a.key = ? AND e.expires_us > ?"
+_FIND_EITHER: Final = (
+    "SELECT key, payload FROM entries WHERE key = ?1 AND expires_us > ?3 UNION ALL"
+    " SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
+    " WHERE a.key = ?2 AND e.expires_us > ?3 LIMIT 1"
 )
 
 
@@ -158,18 +159,21 @@ class SqliteAnswers:
             raise _failure(self._path, error) from error
 
     def find(
-        self, key: bytes, now_us: int, *, is_alias: bool = False
+        self, key: bytes, now_us: int, *, plain_key: bytes = b""
     ) -> tuple[bytes, bytes] | None:
-        """The key and payload of the answer stored under `key`, or under its alias.
+        """The key and payload of the answer stored under `key`, else under its alias `plain_key`.
 
         Raises:
             CacheStoreError: the file can't be read.
         """
         try:
-            found = self._db.execute(_FIND_ALIAS if is_alias else _FIND, (key, now_us)).fetchone()
+            if plain_key:  # in one go: each look at the file costs as much as the search
+                found = self._db.execute(_FIND_EITHER, (key, plain_key, now_us))
+            else:
+                found = self._db.execute(_FIND, (key, now_us))
+            return found.fetchone()
         except sqlite3.Error as error:
             raise _failure(self._path, error) from error
-        return found
 
     def last_purge(self) -> int:
         """The number of the latest purge.
