@@ -86,6 +86,7 @@ class SemanticProcess:
         reader = SemanticReader(begin.settings, directory, clock, make, self)
         self._clerk = Clerk(reader, begin.settings, clock, self)
         reader.begin()
+        self._send()
         try:
             while self._is_open:
                 self._step()
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_after, args=(link,), daemon=True).start()
     try:
         SemanticProcess(link).run()
-    except (ConfigError, CacheStoreError) as error:
+    except (ConfigError, CacheStoreError, OSError) as error:
         _LOG.error("%s", error)
         return 2
     return 0
