@@ -240,12 +240,18 @@ async def unrelated(engine: Wired, feature: str) -> list[float]:
     return times
 
 
+def started() -> subprocess.Popen[bytes]:
+    """The process that has nothing to do with the gateway, stopped for now."""
+    stranger = subprocess.Popen([sys.executable, "-c", STRANGER])
+    stranger.send_signal(signal.SIGSTOP)
+    return stranger
+
+
 async def beside(engines: dict[str, Wired]) -> dict[str, dict[str, float]]:
     """What look-ups, and what as much work of a stranger's, do to unrelated calls; in turns."""
     times: dict[str, list[float]] = defaultdict(list)
     awake = Awake(set(os.sched_getaffinity(0)))
-    stranger = subprocess.Popen([sys.executable, "-c", STRANGER])
-    stranger.send_signal(signal.SIGSTOP)
+    stranger = started()
     process, thread = engines["process"], engines["thread"]
     with awake.during(is_wanted=True):
         for _ in range(TURNS):

@@ -222,7 +222,7 @@ class SemanticProcess:
 def _end_after(link: socket.socket) -> None:
     """End the process once the worker is gone, also where an embedder of the user's hangs."""
     poll = select.poll()
-    poll.register(link, select.POLLRDHUP)
+    poll.register(link, getattr(select, "POLLRDHUP", select.POLLHUP))  # the first on Linux only
     poll.poll()
     time.sleep(_GRACE_S)
     os._exit(1)
