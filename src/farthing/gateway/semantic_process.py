@@ -136,7 +136,7 @@ class SemanticProcess:
     def _step(self) -> None:
         """Receive what has come; do what is most urgent."""
         is_idle = not (self._looks or self._acts or self._later)
-        if not self._receive(timeout_ms=None if is_idle else 0):
+        if not self._receive(0 if is_idle else socket.MSG_DONTWAIT):
             self._is_open = False
             return
         if self._looks:
@@ -183,14 +183,12 @@ class SemanticProcess:
         except Exception:  # edge: what is noted of one look-up must not end the others
             _LOG.exception("the semantic cache could not do its work")
 
-    def _receive(self, timeout_ms: int | None = None) -> bool:
-        """Sort what has come; whether the worker is there."""
-        poll = select.poll()
-        poll.register(self._link, select.POLLIN)
-        if not poll.poll(timeout_ms):
-            return True
+    def _receive(self, flags: int = 0) -> bool:
+        """Sort what has come; whether the worker is there. Waits, unless the flags say otherwise."""
         try:
-            data = self._link.recv(_RECEIVED_BYTES)
+            data = self._link.recv(_RECEIVED_BYTES, flags)
+        except BlockingIOError:
+            return True
         except ConnectionError:
             return False
         for act in self._parcels.unpacked(data):
