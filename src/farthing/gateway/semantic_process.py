@@ -53,10 +53,11 @@ _NICENESS: Final = 10
 _RECEIVED_BYTES: Final = 262_144
 _QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
 _NOTES_MAX: Final = 2_000  # that wait for a moment without look-ups
-_TRIES_MAX: Final = 5  # once a second: until then an answer has been written, or was lost
+_WAIT_US_MAX: Final = 5_000_000  # until then an answer has been written by the worker, or was lost
 _GRACE_S: Final = 10.0  # to finish when the worker is gone
 
 Write = Callable[[SqliteAnswers], object]
+WriteWith = Callable[[SqliteAnswers], bool]
 
 
 class SemanticProcess:
@@ -68,7 +69,8 @@ class SemanticProcess:
         self._looks: deque[Look] = deque()
         self._acts: deque[Act] = deque()
         self._later: deque[Callable[[], object]] = deque()
-        self._again: deque[tuple[bytes, Write, int]] = deque()
+        self._again: deque[tuple[WriteWith, int]] = deque()
+        self._clock = SystemClock()
         self._news: list[News] = []
         self._is_open = True
         self._clerk: Clerk
@@ -81,7 +83,7 @@ class SemanticProcess:
         sys.path[:] = begin.path
         directory = Path(begin.directory)
         self._writer = Writer(cache_file(directory))
-        clock = SystemClock()
+        clock = self._clock
         _, make = embedder_of(begin.settings.embedder)
         reader = SemanticReader(begin.settings, directory, clock, make, self)
         self._clerk = Clerk(reader, begin.settings, clock, self)
@@ -105,9 +107,13 @@ class SemanticProcess:
         """Have rows written, soon."""
         self._writer.put(write)
 
-    def write_with(self, entry: bytes, write: Write) -> None:
+    def write_with(self, entry: bytes, write: WriteWith) -> None:
         """The same, once the worker has written the entry that they belong to."""
-        self._write_with(entry, write, _TRIES_MAX)
+
+        def written(answers: SqliteAnswers) -> bool:
+            return SemanticTables(answers).has_entry(entry) and write(answers)
+
+        self._write_until(written, self._clock.monotonic_us() + _WAIT_US_MAX)
 
     def tell(self, news: News) -> None:
         """Tell the worker, together with all that comes of the same act."""
@@ -115,12 +121,10 @@ class SemanticProcess:
         if isinstance(news, Cleared):
             self._parcels.forget()  # a tenant may have been forgotten
 
-    def _write_with(self, entry: bytes, write: Write, tries: int) -> None:
+    def _write_until(self, write: WriteWith, until_us: int) -> None:
         def writing(answers: SqliteAnswers) -> None:
-            if SemanticTables(answers).has_entry(entry):
-                write(answers)
-            elif tries > 1:
-                self._again.append((entry, write, tries - 1))
+            if not write(answers) and self._clock.monotonic_us() < until_us:
+                self._again.append((write, until_us))
 
         self._writer.put(writing)
 
@@ -174,7 +178,7 @@ class SemanticProcess:
 
     def _write_again(self) -> None:
         for _ in range(len(self._again)):
-            self._write_with(*self._again.popleft())
+            self._write_until(*self._again.popleft())
 
     @staticmethod
     def _work(work: Callable[[], object]) -> None:

@@ -9,7 +9,7 @@ questions; until a space is whole, it finds nothing.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -57,8 +57,6 @@ __all__ = ["Hands", "SemanticReader"]
 _LOG = logging.getLogger("farthing")
 _PIECE: Final = 200  # rows that are loaded between two look-ups
 _NEWS_MAX: Final = 2_000
-_RENEWED_MAX: Final = 2_000
-_TRIES_MAX: Final = 5  # once a second: until then an answer has been written, or was lost
 
 
 class Hands(Protocol):
@@ -72,8 +70,8 @@ class Hands(Protocol):
         """Have rows written, soon."""
         ...
 
-    def write_with(self, entry: bytes, write: Callable[[SqliteAnswers], object]) -> None:
-        """The same, once the entry is there that they belong to."""
+    def write_with(self, entry: bytes, write: Callable[[SqliteAnswers], bool]) -> None:
+        """The same, once the entry is there that they belong to; again where it gives False."""
         ...
 
     def tell(self, news: News) -> None:
@@ -110,7 +108,7 @@ class SemanticReader:
         self._sealer = Sealer()
         self.sharing = Sharing(settings, hands.write_with, hands.tell)
         self._counts: dict[bytes, tuple[CourseRow, Counter[str]]] = {}
-        self._renewed: list[tuple[Renewed, int]] = []
+        self._same: deque[bytes] = deque()  # asked for afresh, and answered as before
         self._marks = _Marks()
         self._purged = 0
 
@@ -188,18 +186,27 @@ class SemanticReader:
         said = Question(text=plan.text, vector=packed(vector), writer=plan.writer, answer=answer)
         self._keep(row, plan.keys, said)
 
-    def _keep(self, row: QuestionRow, keys: TenantKeys, question: Question) -> None:
+    def _sealed(self, row: QuestionRow, keys: TenantKeys, question: Question) -> QuestionRow:
         plain, place = msgspec.msgpack.encode(question), QUESTION_PLACE + row.entry
         sealed = self._sealer.seal(keys.payload_key, plain, place)
-        kept, identity = msgspec.structs.replace(row, sealed=sealed), self._embedder.identity
-        self._hands.write_with(
-            row.entry, lambda answers: SemanticTables(answers).keep_question(kept, identity)
-        )
+        return msgspec.structs.replace(row, sealed=sealed)
+
+    def _keep(self, row: QuestionRow, keys: TenantKeys, question: Question) -> None:
+        kept, identity = self._sealed(row, keys, question), self._embedder.identity
+
+        def write(answers: SqliteAnswers) -> bool:
+            SemanticTables(answers).keep_question(kept, identity)
+            return True
+
+        self._hands.write_with(row.entry, write)
 
     def answer(self, entry: bytes, keys: TenantKeys) -> Stored | None:
         """The answer that is stored under a key; None: there is none by now."""
+        return self._stored(self._answers, entry, keys)
+
+    def _stored(self, answers: SqliteAnswers, entry: bytes, keys: TenantKeys) -> Stored | None:
         try:
-            row = self._answers.find(entry, self._clock.now_us())
+            row = answers.find(entry, self._clock.now_us())
             if row is None:
                 return None
             return decode_stored(self._sealer.open(keys.payload_key, row[1], row[0]))
@@ -207,36 +214,38 @@ class SemanticReader:
             return None
 
     def renewed(self, act: Renewed) -> None:
-        """Another answer may have come to a stored question: it is looked at once it is written.
+        """Another answer may have come to a stored question.
 
-        Until then nobody's agreement speaks of it.
+        Until it is seen which, nobody's agreement speaks of it.
         """
-        if len(self._renewed) >= _RENEWED_MAX:
-            return
-        self._renewed.append((act, _TRIES_MAX))
         held = self._shelf.held(act.entry)
         if held is not None:
             self.sharing.sightings.stored(held.entry, held.writer, b"")
+        self._hands.write_with(act.entry, partial(self._write_renewed, act))
 
-    def _follow_renewed(self) -> None:
-        waiting, self._renewed = self._renewed, []
-        for act, tries in waiting:
-            row = self._tables.question(act.entry, self._embedder.identity)
-            question = None if row is None else self._opened(row, act.keys)
-            if row is None or question is None:
-                continue
-            stored = self.answer(act.entry, act.keys)
-            if stored is not None and stored.call_id == act.call_id:
-                mark = answer_mark(act.keys, said_of(act.endpoint, stored))
-                self._renew(row, act.keys, msgspec.structs.replace(question, answer=mark))
-            elif tries > 1:
-                self._renewed.append((act, tries - 1))
+    def _write_renewed(self, act: Renewed, answers: SqliteAnswers) -> bool:
+        """Where rows are written, once the answer is: have the question stand by what it says."""
+        tables, identity, keys = SemanticTables(answers), self._embedder.identity, act.keys
+        row = tables.question(act.entry, identity)
+        question = None if row is None else self._opened(row, keys)
+        if row is None or question is None:
+            return True
+        stored = self._stored(answers, act.entry, keys)
+        if stored is None or stored.call_id != act.call_id:
+            return False
+        mark = answer_mark(keys, said_of(act.endpoint, stored))
+        if mark == question.answer:
+            self._same.append(act.entry)
+            return True
+        told = msgspec.structs.replace(question, answer=mark)
+        tables.keep_question(self._sealed(row, keys, told), identity)
+        return True
 
-    def _renew(self, row: QuestionRow, keys: TenantKeys, question: Question) -> None:
-        held = Held(row.entry, question.text, question.writer, question.answer)
-        if self._shelf.held(row.entry) is not None:
-            self._shelf.add(row.space, held, unpacked(question.vector))
-        self._keep(row, keys, question)
+    def _follow_same(self) -> None:
+        while self._same:
+            held = self._shelf.held(self._same.popleft())
+            if held is not None:
+                self.sharing.sightings.stored(held.entry, held.writer, held.answer)
 
     def drop(self, entry: bytes) -> None:
         """Forget a question whose answer is gone."""
@@ -308,7 +317,7 @@ class SemanticReader:
                 self._begin_again()
             self._follow_questions()
             self._follow_wordings()
-            self._follow_renewed()
+            self._follow_same()
             self.courses.follow_labels()
             self.courses.follow_all(now_us)
         except CacheStoreError as error:

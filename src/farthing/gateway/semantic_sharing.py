@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from farthing.gateway.semantic_acts import Cleared, News, Parted, Shared, Worded
 from farthing.gateway.semantic_board import FOR_ALL
@@ -22,7 +23,7 @@ __all__ = ["Sharing"]
 
 _LOG = logging.getLogger("farthing")
 
-WriteWith = Callable[[bytes, Callable[[SqliteAnswers], object]], None]
+WriteWith = Callable[[bytes, Callable[[SqliteAnswers], bool]], None]
 
 
 class Sharing:
@@ -86,7 +87,7 @@ class Sharing:
         if self.sightings.wants(held.entry, principal, answer):
             self.sightings.note(held.entry, principal, answer)
             row = SightingRow(0, held.entry, tenant, principal, answer)
-            self._write_with(held.entry, lambda answers: SemanticTables(answers).see(row))
+            self._write_with(held.entry, partial(_see, row))
 
     def may_keep(self, plan: Plan, found: Found | None, now_us: int) -> bool:
         """Whether a question may stand in the index; says in the log why not."""
@@ -107,6 +108,11 @@ class Sharing:
         """Forget what is to be read again."""
         self._watched.clear()
         self._tell(Cleared())
+
+
+def _see(row: SightingRow, answers: SqliteAnswers) -> bool:
+    SemanticTables(answers).see(row)
+    return True
 
 
 def _nothing_held(entry: bytes) -> None:

@@ -16,6 +16,9 @@ __all__ = ["Write", "Writer"]
 _LOG = logging.getLogger("farthing")
 _WAITING_MAX: Final = 2_000  # writes; a lost one is a miss, a full memory is not
 _TOGETHER_MAX: Final = 200
+# What comes within so long is written together: each transaction costs the next look at the file,
+# of all workers, what it knew of it, and this worker's event loop the interpreter.
+_GATHER_S: Final = 0.01
 
 Write = Callable[[SqliteAnswers], object]
 
@@ -28,6 +31,7 @@ class Writer:
         self._waiting: queue.Queue[Write | threading.Event | None] = queue.Queue(_WAITING_MAX)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._hurry = threading.Event()
         self._is_failing = False
 
     def put(self, write: Write) -> None:
@@ -52,12 +56,14 @@ class Writer:
             return
         written = threading.Event()
         self._waiting.put(written)
+        self._hurry.set()
         written.wait(10)
 
     def close(self) -> None:
         """Write what is left and stop."""
         if self._thread is not None:
             self._waiting.put(None)
+            self._hurry.set()
             self._thread.join(10)
             self._thread = None
 
@@ -70,6 +76,9 @@ class Writer:
         is_open = True
         while is_open:
             writes = [self._waiting.get()]
+            if callable(writes[0]):
+                self._hurry.wait(_GATHER_S)
+                self._hurry.clear()
             while len(writes) < _TOGETHER_MAX and not self._waiting.empty():
                 writes.append(self._waiting.get())
             is_open = None not in writes
