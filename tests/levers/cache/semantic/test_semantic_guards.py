@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ ROWS = [
     line.split("\t")
     for line in (Path(__file__).parent / "adversarial_pairs.tsv").read_text("utf-8").splitlines()
     if not line.startswith("#")
+]
+BY_OTHERS = [
+    json.loads(line)
+    for file in sorted((Path(__file__).parent / "pairs").glob("*.jsonl"))
+    for line in file.read_text("utf-8").splitlines()
 ]
 TRAPS = [(a, b) for _, same, a, b in ROWS if same == "no"]
 # Verb forms of German are beyond its small lexicon: a missed hit, known and kept in the file.
@@ -30,6 +36,19 @@ def test_a_trap_is_never_clear(a, b):
 @pytest.mark.parametrize(("a", "b"), TWINS)
 def test_the_same_question_in_other_words_is_clear(a, b):
     assert compare(sign(a), sign(b)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [(pair["a"], pair["b"]) for pair in BY_OTHERS if not pair["same"]]
+)
+def test_a_trap_by_an_author_who_never_saw_the_guards_is_never_clear(a, b):
+    assert not compare(sign(a), sign(b)).is_clear
+
+
+def test_two_fifths_of_the_paraphrases_by_such_an_author_are_clear():
+    same = [pair for pair in BY_OTHERS if pair["same"]]
+    clear = [pair for pair in same if compare(sign(pair["a"]), sign(pair["b"])).is_clear]
+    assert 5 * len(clear) >= 2 * len(same)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ def test_an_entry_is_shared_once_so_many_voices_agree_with_its_answer(writer, se
         "Transfer to DE89 3704 0044 0532 0130 00 failed",
         "Hello, I'm Ann Lee from Leeds, can I return it?",
         "I was born on the third of May, may I join?",
+        "When does my trial end? Thanks, Ann",
+        "Can I return it?\n\nKind regards,\nAnn Lee",
+        "Is Mrs Lee owed a refund?",
+        "Passport AB1234567 was stolen, what now?",
+        "Where is order 48213?",
+        "What does policy no. HX-20417 cover?",
+        "Booking reference: 7QK2917",
     ],
 )
 def test_a_question_that_tells_who_asks_is_personal(text):
@@ -60,6 +67,12 @@ def test_a_question_that_tells_who_asks_is_personal(text):
         "I am from Leeds, can I return it?",
         "Does version 3.11.2 run on 192.168.0.1?",
         "Is this Is?",
+        "Where is my order?",
+        "Can I return it? Thanks, bye",
+        "Thanks. Is it in order?",
+        "What does policy 12 say?",
+        "Which ticket office is open?",
+        "Does the B2B plan cover 25 orders?",
     ],
 )
 def test_a_question_that_anybody_could_ask_is_not(text):

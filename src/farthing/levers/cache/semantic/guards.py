@@ -20,8 +20,9 @@ from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"2/{LEXICON_VERSION}"
+GUARDS_VERSION = f"3/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
+_TURNED_MOST = 4  # words in a phrase turned round: change my order's delivery address
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
     frozenset({"may I", "whether"}),
@@ -263,11 +264,16 @@ def _names(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
 
 def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
     """The same words with two of them exchanged: does Alice owe Bob, does Bob owe Alice."""
-    if unmatched != ((), ()) or one.row == other.row:
+    if unmatched != ((), ()):
         return
-    swap = _exchanged(one.row, other.row)
+    swap = _exchanged(one.row, other.row) or _recast(one.cast, other.cast)
     if swap is not None:
         yield Finding("order", " ".join(swap).replace("~", "").replace("=", ""), "veto")
+        return
+    mine, yours = _differing(_said(one), _said(other))
+    is_moved = any(yours == mine[at:] + mine[:at] for at in range(len(mine)))
+    if len(mine) > _TURNED_MOST and not is_moved:
+        yield Finding("order", "more than one part has moved", "doubt")
         return
     here = [word for word in one.row if word in one.names | other.names]
     there = [word for word in other.row if word in one.names | other.names]
@@ -281,17 +287,39 @@ def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] 
     Ends that stand beside each other have only moved (`at the hotel, is there a pool`); ends
     joined by `and` or `or` mean the same either way.
     """
-    if len(one) != len(other) or sorted(one) != sorted(other):
-        return None
-    start = next(index for index in range(len(one)) if one[index] != other[index])
-    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
-    mine, yours = one[start:end], other[start:end]
+    mine, yours = _differing(one, other)
     for left in range(1, len(mine)):
         for right in range(1, len(mine) - left):
             between = mine[left : len(mine) - right]
             if yours == mine[len(mine) - right :] + between + mine[:left]:
                 return None if set(between) <= _SYMMETRIC else mine
     return None
+
+
+def _said(signature: Signature) -> tuple[str, ...]:
+    """The row without its links, which come and go with the form of a sentence."""
+    return tuple(word for word in signature.row if word[0] != "~")
+
+
+def _recast(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Who changes places with whom: my sister calls me, I call her; A tells B, B tells A."""
+    swap = _exchanged(one, other)
+    if swap is None:
+        return None
+    is_person_moved = "~" in {swap[0][0], swap[-1][0]}
+    is_verb_between = any(word[0] == "~" and word[1:].isalpha() for word in swap[1:-1])
+    return swap if is_person_moved or is_verb_between else None
+
+
+def _differing(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The stretch in which two rows of the same words differ; nothing where the words differ."""
+    if one == other or sorted(one) != sorted(other):
+        return (), ()
+    start = next(index for index in range(len(one)) if one[index] != other[index])
+    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
+    return one[start:end], other[start:end]
 
 
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
@@ -314,6 +342,11 @@ def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     for word in one.owned.keys() & other.owned.keys():
         if one.owned[word] != other.owned[word]:
             yield Finding("count", f"{one.content.get(word)} / {other.content.get(word)}", "doubt")
+    for word in one.owners.keys() & other.owners.keys():
+        here, there = one.owners[word], other.owners[word]
+        if here != there:
+            said = f"{here} / {there} {one.content.get(word)}".replace("=", "")
+            yield Finding("owner", said, "doubt")
 
 
 def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
@@ -323,10 +356,13 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
         third = f"3{ending}"
         if (here and there and not here & there) or ((third in here) != (third in there)):
             yield Finding("person", f"{sorted(here)} / {sorted(there)}", "doubt")
+    for general, particular in ((one, other), (other, one)):
+        if general.is_definition and not particular.is_definition and "1's" in particular.persons:
+            yield Finding("person", "a thing as such / one's own", "doubt")
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
-    short, long = sorted((len(one.plain), len(other.plain)))
+    short, long = sorted((one.length, other.length))
     if long > 2 * short + 24:
         yield Finding("length", f"{short} / {long} characters", "doubt")
 

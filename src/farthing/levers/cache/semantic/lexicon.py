@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from farthing.levers.cache.semantic.spelling import one_spelling
 from farthing.levers.cache.semantic.wordpiece import is_known_word
 
 __all__ = ["LEXICON_VERSION", "Lexicon", "language_of", "lexicon_for", "stem"]
 
-LEXICON_VERSION = "2026-11-25"
+LEXICON_VERSION = "2026-11-26"
 _LANGUAGES = ("en", "es", "fr", "de")
 _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -85,6 +86,7 @@ _WHOLE = frozenset(
         "texas",
         "wales",
         "perhaps",
+        "parking",
         "red",
         "bed",
         "used",
@@ -116,12 +118,16 @@ _WHOLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """One language. Phrases are tuples of words as `stem` leaves them."""
+    """One language. Phrases are tuples of words as `stem` leaves them.
+
+    `frames` names the phrases that stand around a question and say nothing of it.
+    """
 
     language: str
     stop: frozenset[str]
     filler: frozenset[str]
     operators: frozenset[str]
+    frames: frozenset[str]
     phrases: Mapping[tuple[str, ...], str]
     opposites: frozenset[frozenset[str]]
     irregular: Mapping[str, str]
@@ -129,14 +135,12 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
-    phrase_words_max: int
+    phrase_lengths: Mapping[str, tuple[int, ...]]  # by first word; the longest first
 
     def root(self, word: str) -> str:
         """The form under which `word` is compared: irregular forms first, then the stem."""
-        found = self.irregular.get(word)
-        if found is not None:
-            return stem(found) if self.language == "en" else found
-        return stem(word) if self.language == "en" else word
+        found = self.irregular.get(word) or self.irregular.get(word.removesuffix("s")) or word
+        return _bare_form(found) if self.language == "en" else found
 
     def name(self, word: str) -> str:
         """The one word for all its synonyms; `word` itself (its root) where it has none."""
@@ -166,6 +170,11 @@ def _bare(rest: str) -> str:
     return rest
 
 
+@functools.lru_cache(maxsize=16_384)  # most words of a question are common ones
+def _bare_form(word: str) -> str:
+    return stem(one_spelling(word))
+
+
 @functools.cache
 def lexicon_for(language: str) -> Lexicon:
     """The lexicon of a language code; an empty one where there is none."""
@@ -177,15 +186,15 @@ def lexicon_for(language: str) -> Lexicon:
 
 def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
     def root(word: str) -> str:
-        return stem(word) if language == "en" else word
+        return _bare_form(word) if language == "en" else word
 
     irregular: dict[str, str] = dict(_pairs(said.get("irregular", {}).get("pairs", "")))
     phrases: dict[tuple[str, ...], str] = {}
-    for section, prefix in (("operators", "!"), ("same", "")):
+    for section, prefix in (("operators", "!"), ("frames", "="), ("same", "=")):
         for name, wordings in said.get(section, {}).items():
             for wording in wordings:
                 words = tuple(root(str(irregular.get(word, word))) for word in wording.split())
-                phrases.setdefault(words, f"{prefix}{name}" if prefix else f"={name}")
+                phrases.setdefault(words, f"{prefix}{name}")
     numbers = said.get("numbers", {})
 
     def named(word: str) -> str:
@@ -198,6 +207,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         | frozenset(said.get("stop", "").split()),
         filler=frozenset(said.get("filler", "").split()),
         operators=frozenset(f"!{name}" for name in said.get("operators", {})),
+        frames=frozenset(f"={name}" for name in said.get("frames", {})),
         phrases=phrases,
         opposites=frozenset(
             frozenset(map(named, pair))
@@ -208,8 +218,15 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         scales=dict(_pairs(numbers.get("scales", ""))),
         ordinals=dict(_pairs(numbers.get("ordinals", ""))),
         fractions=dict(_pairs(numbers.get("fractions", ""))),
-        phrase_words_max=max(map(len, phrases), default=1),
+        phrase_lengths=_lengths(phrases),
     )
+
+
+def _lengths(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for phrase in phrases:
+        found.setdefault(phrase[0], set()).add(len(phrase))
+    return {first: tuple(sorted(lengths, reverse=True)) for first, lengths in found.items()}
 
 
 def _pairs(text: str) -> Iterable[tuple[str, str]]:

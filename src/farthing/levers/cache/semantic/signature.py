@@ -8,7 +8,8 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
-from farthing.levers.cache.semantic.wording import Token, plain_text, read_tokens
+from farthing.levers.cache.semantic.token import Token
+from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
 __all__ = ["Signature", "sign"]
 
@@ -17,11 +18,27 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "where": "where", "when": "when", "why": "why", "who": "who",
+        "=inventor": "who", "=must_do": "must I", "=population": "what", "=height": "what",
+        "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
         "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
     }
 )  # fmt: skip
-_SILENT = frozenset({"=howto", "=cani", "=doyou", "=whatis", "=get", "=where", "=when", "=why"})
+_SILENT = frozenset(
+    {
+        "=howto",
+        "=cani",
+        "=doyou",
+        "=whatis",
+        "=get",
+        "=where",
+        "=when",
+        "=why",
+        "=must_do",
+        "=compute",
+    }
+)
+_ASKERS = frozenset({"=cani", "=must_do"})  # who asks would do it
+_BETWEEN_PEOPLE = frozenset(["give", "tell", "need", "want", "like", "let"])  # verbs among `stop`
 _AUXILIARIES = frozenset(
     [
         "is",
@@ -40,11 +57,28 @@ _AUXILIARIES = frozenset(
         "have",
         "may",
         "am",
+        "if",
+        "whether",
     ]
 )
 _PAST = frozenset({"did", "was", "were", "had"})
 _FUTURE = frozenset({"will", "shall"})
-_MUST = frozenset({"should", "must", "need", "ought", "required", "have to", "supposed"})
+_MUST = frozenset(
+    {
+        "should",
+        "must",
+        "need",
+        "needs",
+        "needed",
+        "necessary",
+        "ought",
+        "require",
+        "requires",
+        "required",
+        "have to",
+        "supposed",
+    }
+)
 _PERSONS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(["i", "me", "we", "us", "myself", "ourselves"], "1"),
@@ -72,6 +106,7 @@ _PERSONS: Mapping[str, str] = MappingProxyType(
 _OWNING = frozenset(
     ["my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "one", "single"]
 )
+_POINTING = _OWNING | {"the"}
 # Words of place and direction: what follows them takes a part that it can't swap.
 _LINKS = frozenset(
     [
@@ -118,11 +153,15 @@ class Signature:
 
     `content` maps the compared form of each word that carries meaning to the word as written.
     `row` is the text's order: content, names, amounts, operators and the links between them.
-    `links` are the pairs (link or operator, what follows it).
+    `cast` is the row with the persons in it and without the links: who does what to whom.
+    `owners` says whose a word is; `is_definition` that what is asked for is nobody's: what is a PIN.
+    `links` are the pairs (link or operator, what follows it). `length` counts the characters of the
+    words, without those of greetings and thanks.
     """
 
     language: str
     plain: str
+    length: int
     content: Mapping[str, str]
     compounds: frozenset[str]
     names: frozenset[str]
@@ -130,11 +169,14 @@ class Signature:
     quantities: tuple[str, ...]
     exact: tuple[str, ...]
     row: tuple[str, ...]
+    cast: tuple[str, ...]
     links: frozenset[tuple[str, str]]
     asks: str
     tense: str
     persons: frozenset[str]
     owned: Mapping[str, bool]
+    owners: Mapping[str, str]
+    is_definition: bool
 
     @property
     def is_empty(self) -> bool:
@@ -154,6 +196,7 @@ def sign(text: str) -> Signature:
     return Signature(
         language=language,
         plain=plain_text(text),
+        length=sum(len(token.raw) + 1 for token in tokens),
         content={token.text: token.raw for token in kept},
         compounds=frozenset(_compounds(tokens)),
         names=frozenset(token.text for token in kept if token.kind == "name"),
@@ -161,11 +204,14 @@ def sign(text: str) -> Signature:
         quantities=tuple(token.text for token in tokens if token.kind == "quantity"),
         exact=tuple(sorted(token.text for token in tokens if token.kind == "exact")),
         row=row,
+        cast=tuple(_cast(tokens)),
         links=frozenset(_links(row)),
         asks=_asks(tokens, lexicon),
         tense=_tense(tokens),
         persons=frozenset(_PERSONS[token.raw] for token in tokens if token.raw in _PERSONS),
         owned=_owned(tokens),
+        owners=_owners(tokens),
+        is_definition=_is_definition(tokens),
     )
 
 
@@ -177,6 +223,17 @@ def _row(tokens: Sequence[Token]) -> Iterable[str]:
         elif token.kind == "mark":
             yield f"~{token.raw}"
         elif token.text not in _SILENT:
+            yield token.text
+
+
+def _cast(tokens: Sequence[Token]) -> Iterable[str]:
+    for token in tokens:
+        person = "1" if token.text in _ASKERS else _PERSONS.get(token.raw, "'s")
+        if not person.endswith("'s"):
+            yield f"~{person}"
+        elif token.raw in _BETWEEN_PEOPLE:
+            yield f"~{token.raw}"
+        elif token.kind not in {"stop", "mark"} and token.text not in _SILENT:
             yield token.text
 
 
@@ -207,6 +264,8 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
         found = _ASKS.get(token.text) or _ASKS.get(token.raw)
         if found == "who" and _is_object(raws[index + 1 : index + 3]):
             return "whom"
+        if found == "whom" and raws[index - 1 : index] == ["by"]:
+            return "who"
         if found is not None:
             return found
     if _MUST & set(raws):
@@ -239,3 +298,19 @@ def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
         for first, second in pairwise(tokens)
         if first.raw in _OWNING and second.kind in {"word", "name"}
     }
+
+
+def _owners(tokens: Sequence[Token]) -> Mapping[str, str]:
+    return {
+        second.text: first.text if first.is_owner else _PERSONS[first.raw]
+        for first, second in pairwise(tokens)
+        if (first.is_owner or _PERSONS.get(first.raw, "").endswith("'s"))
+        and second.kind in {"word", "name"}
+    }
+
+
+def _is_definition(tokens: Sequence[Token]) -> bool:
+    raws = [token.raw for token in tokens[:3]]
+    if tokens and tokens[0].text == "=whatis":
+        return True
+    return raws[:1] == ["what"] and raws[1:2] in (["is"], ["are"]) and not _POINTING & set(raws[2:])

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
+from farthing.levers.cache.semantic.amounts import amounts
 from farthing.levers.cache.semantic.lexicon import Lexicon
 from farthing.levers.cache.semantic.quantity import (
     CURRENCY,
@@ -21,21 +21,9 @@ from farthing.levers.cache.semantic.quantity import (
     quantity,
     unit_of,
 )
+from farthing.levers.cache.semantic.token import Kind, Token
 
-__all__ = ["Kind", "Token", "plain_text", "read_tokens"]
-
-Kind = Literal["word", "name", "stop", "filler", "operator", "quantity", "exact", "mark"]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token; `text` is the form that is compared, `raw` the word as written in lower case."""
-
-    text: str
-    raw: str
-    kind: Kind
-    is_capital: bool = False
-
+__all__ = ["plain_text", "read_tokens"]
 
 _QUOTES = str.maketrans(
     {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: " - "}
@@ -49,7 +37,7 @@ _NUMBER = r"\d+(?:[.,]\d+)*"
 _SCAN = re.compile(
     rf"""
     (?P<exact>`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)|https?://\S+|www\.\S+
-        |[\w.+-]+@[\w-]+\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
+        |(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]{{1,63}}\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
         |\w+(?:[_/\\]\w+)+|\w+\(\))
     |(?P<date>\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}})
     |(?P<time>\d{{1,2}}(?::\d{{2}})?\s?(?:[ap]\.?m\b\.?|o'?clock\b)|\d{{1,2}}:\d{{2}}(?!\d))
@@ -76,7 +64,7 @@ _CONTRACTIONS: Mapping[str, str] = MappingProxyType(
         "shouldnt": "should not", "ain't": "is not", "whats": "what is", "wheres": "where is",
         "hows": "how is", "whos": "who is", "im": "i am", "ive": "i have", "id": "id",
         "let's": "let us", "unable": "not able", "gonna": "going to", "wanna": "want to",
-        "gotta": "got to", "y'all": "you",
+        "gotta": "got to", "y'all": "you", "d'you": "do you", "dyou": "do you",
     }
 )  # fmt: skip
 _ENDINGS = (
@@ -87,6 +75,25 @@ _ENDINGS = (
     ("'m", "am"),
     ("'d", "would"),
 )
+_PARTICLES = frozenset(["up", "down", "on", "off", "in", "out", "back", "away"])
+_BEHIND_PARTICLES = frozenset(
+    [
+        "in",
+        "on",
+        "at",
+        "for",
+        "from",
+        "with",
+        "when",
+        "if",
+        "after",
+        "before",
+        "using",
+        "via",
+        "again",
+    ]
+)
+_SOMEONE = frozenset(["someone", "somebody", "anyone", "anybody"])
 _IS = frozenset(
     [
         "what",
@@ -103,9 +110,6 @@ _IS = frozenset(
         "he",
         "she",
     ]
-)
-_HALF_OF_DAY: Mapping[str, str] = MappingProxyType(
-    {"morning": "am", "afternoon": "pm", "evening": "pm", "night": "pm"}
 )
 
 
@@ -125,7 +129,7 @@ def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
         found += _READERS[kind](match.group(), lexicon)
         if kind == "word" and has_case and _is_capital(plain, match):
             found[-1] = replace(found[-1], is_capital=True)
-    return _classified(_phrased(_amounts(found, lexicon), lexicon), lexicon)
+    return _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
 
 
 def _is_capital(plain: str, match: re.Match[str]) -> bool:
@@ -208,13 +212,23 @@ def _word(raw: str, lexicon: Lexicon) -> list[Token]:
         return [_word_token(part) for part in lower.split("'") if part]
     if lower in _CONTRACTIONS:
         return [_word_token(part) for part in _CONTRACTIONS[lower].split()]
+    if "'" not in lower:
+        return [_word_token(lower)]
+    return _contracted(lower)
+
+
+def _contracted(lower: str) -> list[Token]:
     for ending, instead in _ENDINGS:
         if lower.endswith(ending):
             return [_word_token(lower.removesuffix(ending)), _word_token(instead)]
-    if lower.endswith("'s"):
-        owner = lower[:-2]
-        return [_word_token(owner), _word_token("is")] if owner in _IS else [_word_token(owner)]
-    return [_word_token(lower.replace("'", ""))]
+    if not lower.endswith("'s"):
+        return [_word_token(lower.replace("'", ""))]
+    owner = lower[:-2]
+    if owner in _SOMEONE:
+        return [_word_token("their")]
+    if owner in _IS:
+        return [_word_token(owner), _word_token("is")]
+    return [replace(_word_token(owner), is_owner=True)]
 
 
 def _word_token(lower: str) -> Token:
@@ -238,115 +252,6 @@ _READERS: Mapping[str, Callable[[str, Lexicon], list[Token]]] = MappingProxyType
 )
 
 
-def _amounts(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
-    """Number words as numbers, numbers with the unit that follows as one amount."""
-    found: list[Token] = []
-    index = 0
-    while index < len(tokens):
-        value, taken = _number_words(tokens, index, lexicon)
-        if value is None and tokens[index].kind == "quantity" and tokens[index].text[0] == "#":
-            value, taken = _bare_number(tokens[index]), 1
-        if value is None:
-            found.append(_ordinal_word(tokens, index, found, lexicon))
-            index += 1
-            continue
-        unit, more = _unit_after(tokens, index + taken)
-        half = _half_after(tokens, index + taken)
-        if unit is None and half is not None and value.isdigit():
-            found.append(Token(clock_time(int(value), 0, half[0]), value, "quantity"))
-            taken += half[1]
-        else:
-            found.append(Token(quantity(value, unit), value, "quantity"))
-            taken += more
-        index += taken
-    return found
-
-
-def _bare_number(token: Token) -> str | None:
-    return token.text[1:] if " " not in token.text else None
-
-
-def _number_words(tokens: Sequence[Token], index: int, lexicon: Lexicon) -> tuple[str | None, int]:
-    """The number that the words from `index` on say, in digits, and how many words that takes."""
-    total: int | None = None
-    at = index
-    while at < len(tokens) and tokens[at].kind == "word":
-        raw = tokens[at].raw
-        if raw in lexicon.numbers:
-            total = (total or 0) + int(lexicon.numbers[raw])
-        elif total is not None and raw in lexicon.scales:
-            total = max(total, 1) * int(lexicon.scales[raw])
-        elif not (
-            raw == "and"
-            and total is not None
-            and total >= 100
-            and _is_number(tokens, at + 1, lexicon)
-        ):
-            break
-        at += 1
-    if total is None:
-        if tokens[index].raw in lexicon.scales:
-            return lexicon.scales[tokens[index].raw], 1
-        if tokens[index].raw in lexicon.fractions:
-            return lexicon.fractions[tokens[index].raw], 1
-        return None, 0
-    if tokens[index].raw == "one" and at == index + 1 and not _counts(tokens, at):
-        return None, 0
-    return str(total), at - index
-
-
-def _is_number(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> bool:
-    return at < len(tokens) and tokens[at].raw in lexicon.numbers
-
-
-def _counts(tokens: Sequence[Token], at: int) -> bool:
-    """Whether `one` before this place counts something: `one egg`, not `which one is`."""
-    following = tokens[at].raw if at < len(tokens) else ""
-    return following not in {
-        "",
-        "is",
-        "are",
-        "of",
-        "do",
-        "does",
-        "can",
-        "should",
-        "to",
-        "i",
-        "that",
-    }
-
-
-def _unit_after(tokens: Sequence[Token], at: int) -> tuple[str | None, int]:
-    if at < len(tokens) and tokens[at].kind in {"word", "mark"} and unit_of(tokens[at].raw):
-        return tokens[at].raw, 1
-    return None, 0
-
-
-def _half_after(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """`in the morning`, `at night`, `pm` after a number: which half of the day it means."""
-    words = [token.raw for token in tokens[at : at + 3]]
-    for skip, lead in ((0, []), (2, ["in", "the"]), (1, ["at"])):
-        if words[:skip] == lead and len(words) > skip:
-            half = _HALF_OF_DAY.get(words[skip]) if skip else None
-            if half is not None:
-                return half, skip + 1
-    return None
-
-
-def _ordinal_word(
-    tokens: Sequence[Token], index: int, before: Sequence[Token], lexicon: Lexicon
-) -> Token:
-    token = tokens[index]
-    if (
-        token.kind == "word"
-        and token.raw in lexicon.ordinals
-        and not (before and before[-1].kind == "quantity")
-    ):
-        return Token(f"#{lexicon.ordinals[token.raw]} th", token.raw, "quantity")
-    return token
-
-
 def _root(token: Token, lexicon: Lexicon) -> str:
     """What phrases are looked up by; a bare number can be part of one (`2 factor`)."""
     if token.kind == "word":
@@ -354,19 +259,37 @@ def _root(token: Token, lexicon: Lexicon) -> str:
     return token.raw if token.text == f"#{token.raw}" else "\0"
 
 
+def _joined(tokens: Sequence[Token], lexicon: Lexicon) -> Sequence[Token]:
+    """Verbs with the particle that stands behind their object beside them: turn the light off."""
+    found = list(tokens)
+    for at in range(len(found) - 1, 1, -1):
+        if found[at].raw not in _PARTICLES or (
+            at + 1 < len(found) and found[at + 1].raw not in _BEHIND_PARTICLES
+        ):
+            continue
+        if (_root(found[at - 1], lexicon), found[at].raw) in lexicon.phrases:
+            continue  # it belongs there: money back
+        for verb in range(at - 2, max(at - 6, -1), -1):
+            if (_root(found[verb], lexicon), found[at].raw) in lexicon.phrases:
+                found.insert(verb + 1, found.pop(at))
+                break
+    return found
+
+
 def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     """The longest phrase from each place on becomes its one name."""
+    tokens = _joined(tokens, lexicon)
     roots = [_root(token, lexicon) for token in tokens]
     found: list[Token] = []
     index = 0
     while index < len(tokens):
-        for length in range(min(lexicon.phrase_words_max, len(tokens) - index), 0, -1):
+        for length in lexicon.phrase_lengths.get(roots[index], ()):
             name = lexicon.phrases.get(tuple(roots[index : index + length]))
             if name is not None:
                 raw = " ".join(token.raw for token in tokens[index : index + length])
                 kind: Kind = "operator" if name in lexicon.operators else "word"
-                found.append(Token(name, raw, kind))
-                index += length
+                index = min(index + length, len(tokens))
+                found.append(Token(name, raw, kind, is_owner=tokens[index - 1].is_owner))
                 break
         else:
             token = tokens[index]
@@ -390,7 +313,7 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
                 kind = "stop"
             elif token.is_capital:
                 kind = "name"
-            elif token.raw in lexicon.filler:
+            elif token.raw in lexicon.filler or token.text in lexicon.frames:
                 kind = "filler"
         found.append(token if kind == token.kind else replace(token, kind=kind))
     return tuple(found)
