@@ -22,7 +22,7 @@ from farthing.levers.cache.scope import TenantKeys, Vault
 from farthing.levers.cache.seal import BadSeal, Sealer
 from farthing.levers.cache.settings import CacheSettings
 from farthing.levers.cache.store import CacheStoreError, Kept, Purge, SqliteAnswers, cache_file
-from farthing.levers.cache.writer import Write, Writer
+from farthing.levers.cache.writer import Keep, Write, Writer
 
 __all__ = ["Answers", "Found", "check_extra", "open_vault"]
 
@@ -123,22 +123,20 @@ class Answers:
             return
         sealer = disk.sealer
 
-        def write(answers: SqliteAnswers) -> None:
-            answers.keep(
-                Kept(
-                    key=prints.key,
-                    plain_key=prints.plain_key,
-                    tenant=keys.tenant_mark,
-                    feature=asked.feature,
-                    started_us=started_us,
-                    created_us=stored.created_us,
-                    expires_us=stored.expires_us,
-                    payload=sealer.seal(keys.payload_key, encode_stored(stored), prints.key),
-                    marks=asked.marks,
-                )
+        def make() -> Kept:
+            return Kept(
+                key=prints.key,
+                plain_key=prints.plain_key,
+                tenant=keys.tenant_mark,
+                feature=asked.feature,
+                started_us=started_us,
+                created_us=stored.created_us,
+                expires_us=stored.expires_us,
+                payload=sealer.seal(keys.payload_key, encode_stored(stored), prints.key),
+                marks=asked.marks,
             )
 
-        disk.writer.put(write)
+        disk.writer.put(Keep(make))
         self._kept += 1
         if self._kept % _TIDY_EVERY == 0:
             bytes_max, now_us = self._settings.disk_bytes_max, stored.created_us

@@ -23,6 +23,7 @@ __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_
 _FILE: Final = "cache.sqlite"
 _OPEN_S: Final = 10.0  # workers that start together make the file one after the other
 _FORMS: Final = (SCHEMA, SEMANTIC, SIGHTINGS)  # what each version added
+_ROWS_MAX: Final = 500  # in a statement
 _FIND: Final = "SELECT key, payload FROM entries WHERE key = ? AND expires_us > ?"
 _FIND_EITHER: Final = (
     "SELECT key, payload FROM entries WHERE key = ?1 AND expires_us > ?3 UNION ALL"
@@ -190,40 +191,46 @@ class SqliteAnswers:
 
     def keep(self, kept: Kept) -> None:
         """Store an answer, unless a purge meanwhile covers it."""
-        purges = self._db.execute(
+        self.keep_all([kept])
+
+    def keep_all(self, answers: Sequence[Kept]) -> None:
+        """Store answers, but for those that a purge meanwhile covers.
+
+        In few statements: after each this thread waits for the interpreter, and the event loop then
+        waits for this thread.
+        """
+        rows = self._db.execute(
             "SELECT at_us, tenant, feature, mark, before_us FROM purges WHERE at_us >= ?",
-            (kept.started_us,),
+            (min(one.started_us for one in answers),),
         )
         names = ("at_us", "tenant", "feature", "mark", "before_us")
-        if any(Purge(**dict(zip(names, row, strict=True))).covers(kept) for row in purges):
+        purges = [Purge(**dict(zip(names, row, strict=True))) for row in rows]
+        latest = {one.key: one for one in answers if not any(purge.covers(one) for purge in purges)}
+        if not latest:
             return
         # An answer that takes another's place keeps the wordings approved for its question.
-        self._db.execute("DELETE FROM aliases WHERE entry = ?", (kept.key,))
-        self._db.execute("DELETE FROM marks WHERE entry = ?", (kept.key,))
-        self._db.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+        keys = _places(1, len(latest))
+        self._db.execute(f"DELETE FROM aliases WHERE entry IN (VALUES {keys})", [*latest])  # noqa: S608
+        self._db.execute(f"DELETE FROM marks WHERE entry IN (VALUES {keys})", [*latest])  # noqa: S608
+        self._put(
+            "INSERT INTO entries VALUES {} ON CONFLICT (key) DO UPDATE SET"
             " tenant = excluded.tenant, feature = excluded.feature,"
             " created_us = excluded.created_us, expires_us = excluded.expires_us,"
             " used_us = excluded.used_us, hits = 0, bytes = excluded.bytes,"
             " payload = excluded.payload",
-            (
-                kept.key,
-                kept.tenant,
-                kept.feature,
-                kept.created_us,
-                kept.expires_us,
-                kept.created_us,
-                len(kept.payload),
-                kept.payload,
-            ),
+            [_row_of(one) for one in latest.values()],
         )
-        if kept.plain_key:
-            self._db.execute(
-                "INSERT OR REPLACE INTO aliases VALUES (?, ?)", (kept.plain_key, kept.key)
-            )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO marks VALUES (?, ?)", [(mark, kept.key) for mark in kept.marks]
-        )
+        aliases = [(one.plain_key, one.key) for one in latest.values() if one.plain_key]
+        self._put("INSERT OR REPLACE INTO aliases VALUES {}", aliases)
+        marks = [(mark, one.key) for one in latest.values() for mark in one.marks]
+        self._put("INSERT OR IGNORE INTO marks VALUES {}", marks)
+
+    def _put(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows at once, as many as a statement takes."""
+        for at in range(0, len(rows), _ROWS_MAX):
+            some = rows[at : at + _ROWS_MAX]
+            values = [value for row in some for value in row]
+            self._db.execute(statement.format(_places(len(some[0]), len(some))), values)
 
     def used(self, hits: Sequence[tuple[bytes, int, int]]) -> None:
         """Count hits: key, how many, and when the last of them was."""
@@ -326,3 +333,18 @@ def _failure(path: Path, error: Exception) -> CacheStoreError:
         f"The cache {path} can't be used: {error}. Calls go on without it. Check the disk and the "
         "folder's permissions."
     )
+
+
+def _places(columns: int, rows: int) -> str:
+    """The placeholders of so many rows."""
+    row = "(" + ", ".join(["?"] * columns) + ")"
+    return ", ".join([row] * rows)
+
+
+def _row_of(kept: Kept) -> tuple[object, ...]:
+    made_us, size = kept.created_us, len(kept.payload)
+    hits = 0
+    return (
+        kept.key, kept.tenant, kept.feature, made_us, kept.expires_us, made_us, hits, size,
+        kept.payload,
+    )  # fmt: skip
