@@ -55,8 +55,9 @@ from test_semantic_sharing import (  # noqa: F401
 )
 
 from farthing.clock import SystemClock
+from farthing.gateway.semantic_acts import Counted
 from farthing.levers.cache import Purge, Vault
-from farthing.levers.cache.semantic_tables import WordingRow
+from farthing.levers.cache.semantic_tables import CourseRow, WordingRow
 
 CHILD = Path(__file__).parent / "semantic_child.py"
 _END_S = 30
@@ -316,5 +317,20 @@ def test_the_board_forgets_what_may_have_changed_when_its_teller_is_gone(through
         assert desk.board.wording(b"key", "anybody") is not None
         desk.lost()
         assert desk.board.wording(b"key", "anybody") is None
+
+    through(scenario, **SERVING)
+
+
+@pytest.mark.parametrize("half", ["\ud800", "Where is \udfff my order?"])
+def test_half_of_a_surrogate_pair_in_a_question_is_left_to_exact_matches(through, half):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await settled(gateway)
+        for expected in ("miss; semantic=no-text", "hit-exact"):
+            status, headers, _ = await gateway.post(CHAT, ask(half))
+            assert (status, headers["x-farthing-cache"]) == (200, expected)
+        assert carrier_of(gateway).send([Counted(CourseRow(b"c", b"t", half, "m"), {})]) is False
+        assert await told(gateway, FIRST) == "miss"
+        assert await told(gateway, LIKE) == "hit-semantic"
 
     through(scenario, **SERVING)

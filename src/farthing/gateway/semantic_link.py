@@ -78,7 +78,9 @@ class ProcessCarrier:
             return False
         if isinstance(acts[0], Follow) and not self._is_heard():
             return False
-        data = b"".join(map(self._parcels.packed, acts))
+        data = b"".join(map(self._packed, acts))
+        if not data:
+            return False
         if self._unsent:
             self._unsent += data
             return True
@@ -165,6 +167,12 @@ class ProcessCarrier:
             self._process.kill()
             return False
         return True
+
+    def _packed(self, act: Act) -> bytes:
+        try:
+            return self._parcels.packed(act)
+        except UnicodeEncodeError:  # half of a surrogate pair, in a name that a caller gave
+            return b""
 
     def _send_on(self) -> None:
         link = self._link
