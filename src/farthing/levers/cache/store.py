@@ -205,24 +205,37 @@ class SqliteAnswers:
         )
         names = ("at_us", "tenant", "feature", "mark", "before_us")
         purges = [Purge(**dict(zip(names, row, strict=True))) for row in rows]
-        latest = {one.key: one for one in answers if not any(purge.covers(one) for purge in purges)}
-        if not latest:
+        group: dict[bytes, Kept] = {}
+        aliases: set[bytes] = set()
+        for one in answers:
+            if any(purge.covers(one) for purge in purges):
+                continue
+            if one.key in group or one.plain_key in aliases:
+                self._keep_group(group)
+                group, aliases = {}, set()
+            group[one.key] = one
+            aliases |= {one.plain_key} - {b""}
+        self._keep_group(group)
+
+    def _keep_group(self, group: dict[bytes, Kept]) -> None:
+        """Store answers of which no two have the same key or alias."""
+        if not group:
             return
         # An answer that takes another's place keeps the wordings approved for its question.
-        keys = _places(1, len(latest))
-        self._db.execute(f"DELETE FROM aliases WHERE entry IN (VALUES {keys})", [*latest])  # noqa: S608
-        self._db.execute(f"DELETE FROM marks WHERE entry IN (VALUES {keys})", [*latest])  # noqa: S608
+        keys = _places(1, len(group))
+        self._db.execute(f"DELETE FROM aliases WHERE entry IN (VALUES {keys})", [*group])  # noqa: S608
+        self._db.execute(f"DELETE FROM marks WHERE entry IN (VALUES {keys})", [*group])  # noqa: S608
         self._put(
             "INSERT INTO entries VALUES {} ON CONFLICT (key) DO UPDATE SET"
             " tenant = excluded.tenant, feature = excluded.feature,"
             " created_us = excluded.created_us, expires_us = excluded.expires_us,"
             " used_us = excluded.used_us, hits = 0, bytes = excluded.bytes,"
             " payload = excluded.payload",
-            [_row_of(one) for one in latest.values()],
+            [_row_of(one) for one in group.values()],
         )
-        aliases = [(one.plain_key, one.key) for one in latest.values() if one.plain_key]
+        aliases = [(one.plain_key, one.key) for one in group.values() if one.plain_key]
         self._put("INSERT OR REPLACE INTO aliases VALUES {}", aliases)
-        marks = [(mark, one.key) for one in latest.values() for mark in one.marks]
+        marks = [(mark, one.key) for one in group.values() for mark in one.marks]
         self._put("INSERT OR IGNORE INTO marks VALUES {}", marks)
 
     def _put(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
