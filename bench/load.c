@@ -1,12 +1,13 @@
 /* The client side of the overhead benchmark: one thread, epoll, closed loop over keep-alive.
  *
- *   load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS NEEDLE
+ *   load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS POLL NEEDLE
  *
  * REQUEST is a file with one whole HTTP request; twelve '@' in it are overwritten with a serial
  * number, so that no two requests are equal. Each connection sends, waits for the whole answer
  * and sends again until SECONDS are over or REQUESTS were sent (0 = no such limit); what is under
  * way is then awaited. An answer must have status 200, LENGTH body bytes (0 = any), EVENTS stamped
- * events (0 = not a stream) and NEEDLE in it.
+ * events (0 = not a stream) and NEEDLE in it. With POLL 1 it asks for news again and again and
+ * never sleeps, so that nobody pays for waking it.
  *
  * Prints "ready" when all connections stand, waits for a line on stdin, runs, prints one JSON
  * line, and keeps its connections until stdin ends. Times are CLOCK_MONOTONIC, in nanoseconds.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,7 +241,10 @@ static void load_request(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 9) { fprintf(stderr, "load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS NEEDLE\n"); return 2; }
+    if (argc != 10) {
+        fprintf(stderr, "load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS POLL NEEDLE\n");
+        return 2;
+    }
     port = (uint16_t)atoi(argv[1]);
     load_request(argv[2]);
     int connections = atoi(argv[3]);
@@ -247,7 +252,8 @@ int main(int argc, char **argv) {
     requests_most = atol(argv[5]);
     length_wanted = atol(argv[6]);
     events_wanted = atol(argv[7]);
-    needle = argv[8];
+    int is_polling = atoi(argv[8]);
+    needle = argv[9];
     poller = epoll_create1(0);
     Conn *conns = calloc((size_t)connections, sizeof(Conn));
     for (int i = 0; i < connections; i++) {
@@ -265,7 +271,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < connections; i++) ask(&conns[i]);
     while (in_flight && now_ns() < give_up_ns) {
         struct epoll_event ready[256];
-        int n = epoll_wait(poller, ready, 256, 1000);
+        int n = epoll_wait(poller, ready, 256, is_polling ? 0 : 1000);
+        if (is_polling && n == 0) sched_yield();
         for (int i = 0; i < n; i++) {
             Conn *conn = ready[i].data.ptr;
             if (ready[i].events & EPOLLOUT) push(conn);

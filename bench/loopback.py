@@ -106,6 +106,7 @@ class Site:
 
     folder: Path
     pins: Pins
+    is_polling: bool = False  # provider and load never sleep while a step fills the target
     is_native: bool = field(init=False)
     provider_port: int = field(init=False)
     _provider: subprocess.Popen[bytes] = field(init=False)
@@ -133,8 +134,14 @@ class Site:
 
     def set_manner(self, step: Step) -> None:
         """Tell the provider how to answer from now on, and to count from 0."""
-        path = f"/bench/set?delay_us={step.delay_us}&pace_us={step.pace_us}&chunks={step.events}"
+        path = (
+            f"/bench/set?delay_us={step.delay_us}&pace_us={step.pace_us}&chunks={step.events}"
+            f"&poll={self._polls(step)}"
+        )
         _until(lambda: get(self.provider_port, path)[0] == 200)
+
+    def _polls(self, step: Step) -> int:
+        return int(self.is_polling and not step.leaves_idle)
 
     def provider_requests(self) -> int:
         """Requests that reached the provider since its manner was last set."""
@@ -152,7 +159,10 @@ class Site:
             OSError: nothing listens on the port.
         """
         (self.folder / "request.http").write_bytes(request)
-        numbers = (step.connections, step.seconds, step.requests, body_bytes, step.events)
+        numbers = (
+            *(step.connections, step.seconds, step.requests, body_bytes, step.events),
+            self._polls(step),
+        )
         command = [*self.pins.load(), *self._load, str(port), str(self.folder / "request.http")]
         with subprocess.Popen(
             [*command, *map(str, numbers), _NEEDLE], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -59,6 +59,7 @@ def _arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=0, help="rounds [default: 5; 2 with QUICK=1]")
     add("--realtime", action="store_true", help="run all under SCHED_RR (chrt), where permitted")
     add("--let-sleep", action="store_true", help="do not keep idle processors awake (awake.py)")
+    add("--peers-sleep", action="store_true", help="let provider and load sleep in full steps too")
     add("--provisional", action="store_true", help="mark the figures as provisional")
     add("--write-docs", action="store_true", help=f"write {_RESULTS.name} and benchmarks.md")
     add("--from", dest="source", type=Path, help="no run: figures from this file")
@@ -98,12 +99,16 @@ def _measure(arguments: argparse.Namespace, *, is_quick: bool) -> dict[str, Any]
         pins = _pins(is_realtime=arguments.realtime)
         began, clock, own_s = time.monotonic(), Clock.read(), sum(os.times()[:4])
         awake = Awake(set() if arguments.let_sleep else {pins.target_cpu, pins.load_cpu})
-        run = Run(site=Site(folder=Path(folder), pins=pins), awake=awake, steps=steps)
+        would_starve = arguments.realtime or pins.target_cpu == pins.load_cpu
+        is_polling = not (arguments.peers_sleep or would_starve)
+        site = Site(folder=Path(folder), pins=pins, is_polling=is_polling)
+        run = Run(site=site, awake=awake, steps=steps)
         try:
             run.start(wanted)
             done = _rounds(run, rounds, began + 60 * _MINUTES_MOST)
             document = _document(run, done)
             document["kept_awake"] = not arguments.let_sleep
+            document["peers_poll"] = site.is_polling and site.is_native
             document["ledger_check"] = run.check_ledgers()
             if not is_quick:
                 document["wrk_requests_per_s"] = {

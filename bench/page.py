@@ -42,6 +42,7 @@ def _heading(document: Mapping[str, Any]) -> str:
     lines = [
         f"{document['at']}, {document['rounds']} round(s), {document['scheduling']} scheduling.",
         f"Idle processors were {'kept awake' if document['kept_awake'] else 'left to sleep'}.",
+        f"Provider and load {'polled' if document['peers_poll'] else 'slept when idle'} in full steps.",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB.",
         f"{machine['system']}, Linux {machine['kernel']}, {machine['python']}.",
         f"Processor time taken by other programs: {shares[0]}; by other machines: {shares[1]}.",

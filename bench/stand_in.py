@@ -1,9 +1,10 @@
 """upstream.c and load.c in Python, for machines without a C compiler: same arguments, same output.
 
     stand_in.py upstream PORT ANSWER EVENT TAIL
-    stand_in.py load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS NEEDLE
+    stand_in.py load PORT REQUEST CONNECTIONS SECONDS REQUESTS LENGTH EVENTS POLL NEEDLE
 
-What each argument means is told in the two C files. These are some ten times slower.
+What each argument means is told in the two C files. These are some ten times slower, and
+never poll.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ def main(part: str, port: str, *rest: str) -> None:
         asyncio.run(_upstream(int(port), Provider(answer, event, tail)))
         return
     path, connections, seconds, *numbers, needle = rest
-    requests, length, events = map(int, numbers)
+    requests, length, events = map(int, numbers[:3])
     request = Path(path).read_bytes()
     load = Load(int(port), request, float(seconds), requests, length, events, needle.encode())
     asyncio.run(_load(load, int(connections)))

@@ -8,7 +8,8 @@
  * Every POST is answered; it is a stream if the first or last 512 bytes of its body say
  * "stream": true. Each event is one write of one HTTP chunk.
  *
- *   GET /bench/set?delay_us=D&pace_us=P&chunks=N   waits before an answer, between events, events
+ *   GET /bench/set?delay_us=D&pace_us=P&chunks=N&poll=0   waits before an answer, between events,
+ *                                                  events, whether to poll instead of sleeping
  *   GET /bench/stats                               {"requests": POSTs answered since last set}
  */
 #define _GNU_SOURCE
@@ -16,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +49,7 @@ typedef struct {
 static Conn *conns[CONNECTIONS_MOST];
 static Text answer, event, tail;
 static char *stamp_at; /* the digits within event.text */
-static long delay_us, pace_us, chunks = 100, requests;
+static long delay_us, pace_us, chunks = 100, is_polling, requests;
 static int poller, timer;
 
 static int64_t now_ns(void) {
@@ -156,7 +158,8 @@ static int begin(Conn *conn, const char *body, size_t len) {
 static int control(Conn *conn) {
     char out[128];
     if (!strncmp(conn->in, "GET /bench/set?", 15)) {
-        sscanf(conn->in, "GET /bench/set?delay_us=%ld&pace_us=%ld&chunks=%ld", &delay_us, &pace_us, &chunks);
+        sscanf(conn->in, "GET /bench/set?delay_us=%ld&pace_us=%ld&chunks=%ld&poll=%ld",
+               &delay_us, &pace_us, &chunks, &is_polling);
         requests = 0;
     } else if (strncmp(conn->in, "GET /bench/stats", 16)) {
         return put_json(conn, "404 Not Found", "{}", 2);
@@ -250,7 +253,8 @@ int main(int argc, char **argv) {
     }
     for (;;) {
         struct epoll_event ready[256];
-        int n = epoll_wait(poller, ready, 256, -1), has_due = 0;
+        int n = epoll_wait(poller, ready, 256, is_polling ? 0 : -1), has_due = 0;
+        if (is_polling && n == 0) sched_yield();
         for (int i = 0; i < n; i++) {
             int fd = ready[i].data.fd;
             if (fd == listener) { greet(listener); continue; }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
+from farthing.levers.cache.semantic.order import SYMMETRIC, reordered
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.slips import is_slip
 
@@ -22,7 +23,6 @@ __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
 GUARDS_VERSION = f"3/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
-_TURNED_MOST = 4  # words in a phrase turned round: change my order's delivery address
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
     frozenset({"may I", "whether"}),
@@ -30,7 +30,6 @@ _LIKE_ASKS = (
     frozenset({"what", "when"}),
     frozenset({"what", "who"}),
 )
-_SYMMETRIC = frozenset({"~and", "~or", "~vs", "~&", "~+", "!between", "!either", "!both"})
 _VETO_OPERATORS = frozenset(
     [
         "!not",
@@ -217,7 +216,7 @@ def _links(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
     for link in sorted({link for link, _ in one.links} & {link for link, _ in other.links}):
         targets = {word for name, word in one.links if name == link}
         rivals = {word for name, word in other.links if name == link}
-        is_scoped = link[0] == "!" and link not in _SYMMETRIC
+        is_scoped = link[0] == "!" and link not in SYMMETRIC
         if is_scoped and targets <= set(other.row) and rivals <= set(one.row) and targets != rivals:
             yield Finding("scope", f"{link[1:]} {min(targets)} / {min(rivals)}", "veto")
 
@@ -263,63 +262,9 @@ def _names(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
 
 
 def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
-    """The same words with two of them exchanged: does Alice owe Bob, does Bob owe Alice."""
-    if unmatched != ((), ()):
-        return
-    swap = _exchanged(one.row, other.row) or _recast(one.cast, other.cast)
-    if swap is not None:
-        yield Finding("order", " ".join(swap).replace("~", "").replace("=", ""), "veto")
-        return
-    mine, yours = _differing(_said(one), _said(other))
-    is_moved = any(yours == mine[at:] + mine[:at] for at in range(len(mine)))
-    if len(mine) > _TURNED_MOST and not is_moved:
-        yield Finding("order", "more than one part has moved", "doubt")
-        return
-    here = [word for word in one.row if word in one.names | other.names]
-    there = [word for word in other.row if word in one.names | other.names]
-    if len(here) > 1 and here != there and sorted(here) == sorted(there):
-        yield Finding("order", " ".join(here), "doubt")
-
-
-def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The part of `one` that becomes `other` when its two ends change places, if there is one.
-
-    Ends that stand beside each other have only moved (`at the hotel, is there a pool`); ends
-    joined by `and` or `or` mean the same either way.
-    """
-    mine, yours = _differing(one, other)
-    for left in range(1, len(mine)):
-        for right in range(1, len(mine) - left):
-            between = mine[left : len(mine) - right]
-            if yours == mine[len(mine) - right :] + between + mine[:left]:
-                return None if set(between) <= _SYMMETRIC else mine
-    return None
-
-
-def _said(signature: Signature) -> tuple[str, ...]:
-    """The row without its links, which come and go with the form of a sentence."""
-    return tuple(word for word in signature.row if word[0] != "~")
-
-
-def _recast(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Who changes places with whom: my sister calls me, I call her; A tells B, B tells A."""
-    swap = _exchanged(one, other)
-    if swap is None:
-        return None
-    is_person_moved = "~" in {swap[0][0], swap[-1][0]}
-    is_verb_between = any(word[0] == "~" and word[1:].isalpha() for word in swap[1:-1])
-    return swap if is_person_moved or is_verb_between else None
-
-
-def _differing(
-    one: tuple[str, ...], other: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The stretch in which two rows of the same words differ; nothing where the words differ."""
-    if one == other or sorted(one) != sorted(other):
-        return (), ()
-    start = next(index for index in range(len(one)) if one[index] != other[index])
-    end = next(index for index in range(len(one), 0, -1) if one[index - 1] != other[index - 1])
-    return one[start:end], other[start:end]
+    found = None if unmatched != ((), ()) else reordered(one, other)
+    if found is not None:
+        yield Finding("order", found.detail, "veto" if found.is_certain else "doubt")
 
 
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
