@@ -2,7 +2,7 @@
 
 `python -m farthing.gateway.semantic_process FD`: serve the worker at the other end of a socket until
 that closes, be it because the worker ended or was killed. The process gives way to all others. It
-does look-ups first, then what came before them and is only to be noted.
+does look-ups first, then what came before them and is only to be noted. ADR-0020.
 """
 
 from __future__ import annotations
