@@ -119,3 +119,15 @@ def test_who_waits_for_what_is_written_does_not_wait_for_more_to_come(tmp_path):
     answers = SqliteAnswers(tmp_path / "cache.sqlite")
     assert len(stored(answers)["entries"]) == 1
     answers.close()
+
+
+def test_a_write_that_fails_ends_none_that_come_after_it(tmp_path, caplog):
+    writer = Writer(tmp_path / "cache.sqlite")
+    writer.put(lambda _: 1 / 0)
+    writer.flush()
+    assert "were not stored; calls go on" in caplog.text
+    writer.put(Keep(lambda: kept(1)))
+    writer.close()
+    answers = SqliteAnswers(tmp_path / "cache.sqlite")
+    assert len(stored(answers)["entries"]) == 1
+    answers.close()

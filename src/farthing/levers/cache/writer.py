@@ -117,6 +117,8 @@ class Writer:
             self._is_failing = False
         except CacheStoreError as error:
             self._tell(error)
+        except Exception:  # edge: what can't be made into rows must not end the writing of others
+            _LOG.exception("answers, or what goes with them, were not stored; calls go on")
 
     def _tell(self, error: CacheStoreError) -> None:
         """Say it once, until it works again."""
