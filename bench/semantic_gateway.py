@@ -177,27 +177,28 @@ def add_drawn(folder: Path, identity: str) -> None:
     (keys,) = Vault(folder / "cache-keys").tenants()
     assert keys.tenant_mark == tenant
     embedder = supplied()
-    with answers.transaction():
-        for number in range(ROUNDS, PARTITION):
-            key, text = number.to_bytes(32, "big"), question(number)
-            (vector,) = embedder.embed([text])
-            said = Question(text=text, vector=packed(vector), writer="", answer=b"-")
-            place = QUESTION_PLACE + key
-            sealed = sealer.seal(keys.payload_key, msgspec.msgpack.encode(said), place)
-            kept = Kept(
-                key=key,
-                plain_key=b"",
-                tenant=tenant,
-                feature="help",
-                started_us=now_us,
-                created_us=now_us,
-                expires_us=now_us + 10**12,
-                payload=b"",
-                marks=[],
-            )
-            answers.keep(kept)
-            row = QuestionRow(0, key, tenant, space, sealed)
-            tables.keep_question(row, identity)
+    for first in range(ROUNDS, PARTITION, 500):  # in pieces, for others write meanwhile
+        with answers.transaction():
+            for number in range(first, min(first + 500, PARTITION)):
+                key, text = number.to_bytes(32, "big"), question(number)
+                (vector,) = embedder.embed([text])
+                said = Question(text=text, vector=packed(vector), writer="", answer=b"-")
+                place = QUESTION_PLACE + key
+                sealed = sealer.seal(keys.payload_key, msgspec.msgpack.encode(said), place)
+                kept = Kept(
+                    key=key,
+                    plain_key=b"",
+                    tenant=tenant,
+                    feature="help",
+                    started_us=now_us,
+                    created_us=now_us,
+                    expires_us=now_us + 10**12,
+                    payload=b"",
+                    marks=[],
+                )
+                answers.keep(kept)
+                row = QuestionRow(0, key, tenant, space, sealed)
+                tables.keep_question(row, identity)
     answers.close()
 
 
