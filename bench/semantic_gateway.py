@@ -4,10 +4,14 @@
 
 Each row is the time of `Engine.handle`: a request in memory, a reply in memory, a real journal and
 cache file. The partition holds 10,000 questions; those that are not asked for are drawn vectors, as
-a scan's time does not depend on what they say. `unrelated` are calls of a feature without the layer
-to a provider on loopback, one after the other, while 40 look-ups a second run in shadow, or the
-same calls without look-ups, on processors that are kept awake. Replies are checked. Ends with one
-line of JSON; microseconds.
+a scan's time does not depend on what they say. Questions are looked up in a process beside the
+gateway or, for comparison, in a thread of it (`cache.semantic.runs_in`).
+
+`unrelated` are calls of a feature without the layer to a provider on loopback, one after the other,
+in turns: while nothing is looked up (the same 40 other calls a second come in); while these are
+looked up in shadow, by a process or a thread; and while a process that has nothing to do with the
+gateway spins as long as look-ups take: what that does to the calls, no design can avoid. Processors
+are kept awake. Replies are checked. Ends with one line of JSON; microseconds.
 """
 
 from __future__ import annotations
@@ -15,19 +19,29 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 
+import msgspec
 import numpy as np
 
 from awake import Awake  # beside this one, like the next
 from cache import provider, wired
 from farthing.gateway import Wired
+from farthing.levers.cache import SqliteAnswers, Vault, cache_file
+from farthing.levers.cache.seal import Sealer
 from farthing.levers.cache.semantic import SuppliedEmbedder
-from farthing.levers.cache.semantic.shelf import Held
+from farthing.levers.cache.semantic.shelf import QUESTION_PLACE, Question, packed
+from farthing.levers.cache.semantic_extra import embedder_of
+from farthing.levers.cache.semantic_tables import QuestionRow, SemanticTables
+from farthing.levers.cache.store import Kept
 from farthing.wire import Request, new_event_loop
 from machine import machine_facts
 
@@ -38,6 +52,15 @@ PARTITION = 10_000
 TURNS = 10  # of the calls without and with look-ups, so that both see the same machine
 DIMENSIONS = 384
 A_SECOND = 40
+STRANGER = f"""
+import os, time
+os.setpriority(os.PRIO_PROCESS, 0, 10)
+while True:
+    end = time.perf_counter() + 0.007
+    while time.perf_counter() < end:
+        pass
+    time.sleep(1 / {A_SECOND})
+"""  # about what a look-up takes, as often, giving way as the process of the look-ups does
 MADE: list[int] = []
 CHAT = "/v1/chat/completions"
 THINGS = ["invoice", "contract", "calendar", "folder", "account", "ticket", "report", "backup"]
@@ -115,11 +138,12 @@ async def drained(engine: Wired) -> None:
     await engine.caches.semantic.desk.settled()
 
 
-async def filled(folder: Path, port: int, embedder: str) -> Wired:
+async def filled(folder: Path, port: int, embedder: str, runs_in: str) -> Wired:
     """An engine that has answered ROUNDS questions, in a partition of 10,000."""
     semantic = {
         "mode": "serve",
         "embedder": embedder,
+        "runs_in": runs_in,
         "is_uncertified_allowed": True,
         "sampling": 1e-9,
         "wait_ms_max": 1000,
@@ -133,17 +157,49 @@ async def filled(folder: Path, port: int, embedder: str) -> Wired:
         reply = await engine.engine.handle(request_for(question(number), "help"))
         assert told(reply).startswith("miss"), told(reply)
     await drained(engine)
-    assert engine.caches.semantic is not None
-    shelf = engine.caches.semantic.desk.reader._shelf  # noqa: SLF001 - filled by hand
-    (space,) = shelf._spaces  # noqa: SLF001
-    draws = np.random.default_rng(10**9)
-    for number in range(ROUNDS, PARTITION):
-        row = draws.normal(size=DIMENSIONS).astype(np.float32)
-        key = number.to_bytes(32, "big")
-        held = Held(key, question(number), "", b"")
-        shelf.add(space, held, row / np.linalg.norm(row))
-    assert shelf.count(space) == PARTITION
+    identity, _ = embedder_of(embedder)
+    await asyncio.to_thread(add_drawn, folder, identity)
+    for _ in range(1 + PARTITION // 2_000):  # so many are read at a time
+        await drained(engine)
+    if embedder != "minilm":  # all are at hand: the last is found, and has no answer
+        reply = await engine.engine.handle(
+            request_for(question(PARTITION - 1, "How can I"), "help")
+        )
+        assert told(reply) == "miss; semantic=gone", told(reply)
     return engine
+
+
+def add_drawn(folder: Path, identity: str) -> None:
+    """Store further questions, up to 10,000, as another worker would; their answers are empty."""
+    answers = SqliteAnswers(cache_file(folder))
+    tables, sealer, now_us = SemanticTables(answers), Sealer(), time.time_ns() // 1000
+    ((space, tenant, _),) = tables.spaces(identity)
+    (keys,) = Vault(folder / "cache-keys").tenants()
+    assert keys.tenant_mark == tenant
+    embedder = supplied()
+    for first in range(ROUNDS, PARTITION, 500):  # in pieces, for others write meanwhile
+        with answers.transaction():
+            for number in range(first, min(first + 500, PARTITION)):
+                key, text = number.to_bytes(32, "big"), question(number)
+                (vector,) = embedder.embed([text])
+                said = Question(text=text, vector=packed(vector), writer="", answer=b"-")
+                place = QUESTION_PLACE + key
+                sealed = sealer.seal(keys.payload_key, msgspec.msgpack.encode(said), place)
+                kept = Kept(
+                    key=key,
+                    plain_key=b"",
+                    tenant=tenant,
+                    feature="help",
+                    started_us=now_us,
+                    created_us=now_us,
+                    expires_us=now_us + 10**12,
+                    payload=b"",
+                    marks=[],
+                )
+                answers.keep(kept)
+                row = QuestionRow(0, key, tenant, space, sealed)
+                tables.keep_question(row, identity)
+    answers.close()
 
 
 async def timed(engine: Wired, make: Callable[[int], Request], expected: str) -> dict[str, float]:
@@ -160,18 +216,15 @@ async def timed(engine: Wired, make: Callable[[int], Request], expected: str) ->
     return spread(times) | {"cpu_p50_us": round(median(spent), 1)}
 
 
-async def unrelated(engine: Wired, *, is_embedding: bool) -> list[float]:
-    """Calls of another feature, while others are looked up in shadow, or while nothing is."""
-    feature = "shadow" if is_embedding else "quiet"
+async def unrelated(engine: Wired, feature: str) -> list[float]:
+    """Calls without the layer, while 40 others a second of a feature come in."""
     is_over = asyncio.Event()
-    made = len(MADE)
 
     async def others() -> None:
-        nonlocal made
         while not is_over.is_set():
-            made += 1
-            MADE.append(made)
-            text = f"Where is the {THINGS[made % 8]} of {made} that {is_embedding} asked for?"
+            number = len(MADE)
+            MADE.append(number)
+            text = f"Where is the {THINGS[number % 8]} of {number} that {feature} asked for?"
             await engine.engine.handle(request_for(text, feature))
             await asyncio.sleep(1 / A_SECOND)
 
@@ -188,33 +241,62 @@ async def unrelated(engine: Wired, *, is_embedding: bool) -> list[float]:
     return times
 
 
+def started() -> subprocess.Popen[bytes]:
+    """The process that has nothing to do with the gateway, stopped for now."""
+    stranger = subprocess.Popen([sys.executable, "-c", STRANGER])
+    stranger.send_signal(signal.SIGSTOP)
+    return stranger
+
+
+async def beside(engines: dict[str, Wired]) -> dict[str, dict[str, float]]:
+    """What look-ups, and what as much work of a stranger's, do to unrelated calls; in turns."""
+    times: dict[str, list[float]] = defaultdict(list)
+    awake = Awake(set(os.sched_getaffinity(0)))
+    stranger = started()
+    process, thread = engines["process"], engines["thread"]
+    with awake.during(is_wanted=True):
+        for _ in range(TURNS):
+            times["unrelated, no look-ups"] += await unrelated(process, "quiet")
+            stranger.send_signal(signal.SIGCONT)
+            times["unrelated, a stranger works"] += await unrelated(process, "quiet")
+            stranger.send_signal(signal.SIGSTOP)
+            times["unrelated, look-ups, process"] += await unrelated(process, "shadow")
+            times["unrelated, look-ups, thread"] += await unrelated(thread, "shadow")
+    awake.close()
+    stranger.kill()
+    stranger.wait()
+    return {name: spread(found) for name, found in times.items()}
+
+
+async def hits(engine: Wired, name: str) -> dict[str, dict[str, float]]:
+    """What hits take."""
+    rows: dict[str, dict[str, float]] = {}
+    if name == "supplied, process":
+        rows["hit-exact"] = await timed(
+            engine, lambda n: request_for(question(n), "help"), "hit-exact"
+        )
+    like = [request_for(question(n, "How can I"), "help") for n in range(ROUNDS)]
+    rows[f"hit-semantic, {name}"] = await timed(engine, like.__getitem__, "hit-semantic")
+    await drained(engine)
+    if name == "supplied, process":
+        rows["hit-alias"] = await timed(engine, like.__getitem__, "hit-alias")
+    return rows
+
+
 async def measure(folder: Path) -> dict[str, dict[str, float]]:
     """All rows."""
     port = await provider()
     rows: dict[str, dict[str, float]] = {}
-    for name, embedder in (("supplied", "semantic_gateway:supplied"), ("minilm", "minilm")):
-        engine = await filled(folder / name, port, embedder)
-        if name == "supplied":
-            rows["hit-exact"] = await timed(
-                engine, lambda n: request_for(question(n), "help"), "hit-exact"
-            )
-        like = [request_for(question(n, "How can I"), "help") for n in range(ROUNDS)]
-        rows[f"hit-semantic, {name}"] = await timed(engine, like.__getitem__, "hit-semantic")
-        await drained(engine)
-        if name == "supplied":
-            rows["hit-alias"] = await timed(engine, like.__getitem__, "hit-alias")
-        else:
-            without: list[float] = []
-            awake = Awake(set(os.sched_getaffinity(0)))
-            beside: list[float] = []
-            with awake.during(is_wanted=True):
-                for _ in range(TURNS):
-                    without += await unrelated(engine, is_embedding=False)
-                    beside += await unrelated(engine, is_embedding=True)
-            awake.close()
-            rows["unrelated, no look-ups"] = spread(without)
-            rows["unrelated, 40 look-ups/s"] = spread(beside)
-        await engine.close()
+    for embedder in ("semantic_gateway:supplied", "minilm"):
+        engines: dict[str, Wired] = {}
+        for runs_in in ("process", "thread"):
+            name = f"{embedder.partition(':')[2] or embedder}, {runs_in}"
+            engines[runs_in] = await filled(folder / name, port, embedder, runs_in)
+            rows |= await hits(engines[runs_in], name)
+        if embedder == "minilm":
+            rows |= await beside(engines)
+        for engine in engines.values():
+            await engine.close()
     return rows
 
 

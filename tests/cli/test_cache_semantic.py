@@ -19,7 +19,12 @@ sys.path.append(str(Path(__file__).parent.parent / "gateway"))
 
 CHAT = "/v1/chat/completions"
 FIRST, LIKE = "How do I return an order?", "How can I return an order?"
-LAYER = {"mode": "assisted", "embedder": "semantic_doubles:embedder", "delta": 0.05}
+LAYER = {
+    "mode": "assisted",
+    "runs_in": "thread",
+    "embedder": "semantic_doubles:embedder",
+    "delta": 0.05,
+}
 LONG = "Open the list of your orders, choose the one that you mean, and press return. "
 
 

@@ -15,10 +15,15 @@ from test_semantic_cache import FIRST, SERVING, told
 
 
 async def main():
-    """Arguments: the data folder, and the port of a provider."""
+    """Arguments: the data folder, the port of a provider, and where the layer works."""
     provider = SimpleNamespace(port=int(sys.argv[2]))
-    async with Gateway(Path(sys.argv[1]), provider, **SERVING) as gateway:
+    where = sys.argv[3] if len(sys.argv) > 3 else "thread"
+    cache = SERVING["cache"]
+    settings = cache | {"semantic": cache["semantic"] | {"runs_in": where}}
+    async with Gateway(Path(sys.argv[1]), provider, cache=settings) as gateway:
         await settled(gateway)
+        if where == "process":
+            sys.stdout.write(f"{gateway.wired.caches.semantic.desk.carrier.pid}\n")
         await told(gateway, FIRST)
         sys.stdout.write("stored\n")
         sys.stdout.flush()

@@ -37,6 +37,9 @@ def answer(text, **more):
 
 def layer(mode, **settings):
     semantic = {"mode": mode, "embedder": "semantic_doubles:embedder", "sampling": RARE}
+    semantic["runs_in"] = (
+        "thread"  # where tests can reach it; test_semantic_process.py has the other
+    )
     return {"cache": {"mode": "on", "semantic": semantic | settings}}
 
 
@@ -119,7 +122,7 @@ def test_a_call_in_shadow_waits_for_no_look_up(through):
         await told(gateway, FIRST)
         semantic = gateway.wired.caches.semantic
         release = threading.Event()
-        semantic.desk.later(lambda: release.wait(10))
+        semantic.desk.carrier.later(lambda: release.wait(10))
         _, headers, _ = await gateway.post(CHAT, ask(LIKE))  # answered while the thread is busy
         assert headers["x-farthing-cache"] == "miss; semantic=shadow"
         assert not release.is_set()
@@ -135,7 +138,7 @@ def test_a_look_up_that_takes_too_long_is_a_miss(through):
         await settled(gateway)
         await told(gateway, FIRST)
         release = threading.Event()
-        gateway.wired.caches.semantic.desk.later(lambda: release.wait(10))
+        gateway.wired.caches.semantic.desk.carrier.later(lambda: release.wait(10))
         _, headers, _ = await gateway.post(CHAT, ask(LIKE))
         assert headers["x-farthing-cache"] == "miss; semantic=too-slow"
         release.set()
@@ -149,7 +152,9 @@ def test_an_embedder_that_raises_is_a_miss(through):
     async def scenario(gateway, provider):
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)
-        gateway.wired.caches.semantic.desk.reader._embedder = SimpleNamespace(identity="broken")
+        gateway.wired.caches.semantic.desk.carrier.reader._embedder = SimpleNamespace(
+            identity="broken"
+        )
         assert await told(gateway, FIRST) == "miss"
 
     through(scenario, **SERVING)

@@ -22,8 +22,8 @@ CLEAR = (0.99, 0.1, 1.0, 0.1, 0.0, 0.0, 0.7, 0.0)
 
 def certified(gateway, count, *, wrong=False, serving=False, propensity=1.0, **more):
     """Record so many labels for the one course that there is, as a worker does."""
-    reader = gateway.wired.caches.semantic.desk.reader
-    (course,) = [running.row for running in reader._running.values()]
+    reader = gateway.wired.caches.semantic.desk.carrier.reader
+    (course,) = reader.courses.rows
     label = LabelRow(
         course=course.course,
         tenant=course.tenant,

@@ -175,7 +175,7 @@ def test_what_a_person_approved_is_everyones(through):
 
 
 def rows_near(gateway):
-    tables = gateway.wired.caches.semantic.desk.reader._tables
+    tables = gateway.wired.caches.semantic.desk.carrier.reader._tables
     return tables.asked("cosine > ?", (0.9,), 10)
 
 
@@ -197,14 +197,17 @@ def test_a_wording_approved_by_a_judging_model_is_its_askers_until_it_is_confirm
         provider.answers_json(CHAT_ANSWER)
         await settled(gateway)
         await told(gateway, FIRST, by("ann"))
-        sharing = gateway.wired.caches.semantic.desk.reader.sharing
+        sharing = gateway.wired.caches.semantic.desk.carrier.reader.sharing
         (entry, (writer, _)), *_ = sharing.sightings._stored.items()
+        board = gateway.wired.caches.semantic.desk.board
         for source, is_bobs in (("semantic", False), ("gpt-4o", False), ("cheap", True)):
-            sharing.learn(WordingRow(1, b"key", entry, source, writer))
-            assert (sharing.wording(b"key", "bob") is not None) is is_bobs
-            assert sharing.wording(b"key", writer) is not None
-        sharing.learn(WordingRow(1, b"key", entry, "semantic", None))  # of the form before
-        assert sharing.wording(b"key", writer) is None
+            sharing.learn([WordingRow(1, b"key", entry, source, writer)])
+            await settled(gateway)
+            assert (board.wording(b"key", "bob") is not None) is is_bobs
+            assert board.wording(b"key", writer) is not None
+        sharing.learn([WordingRow(1, b"key", entry, "semantic", None)])  # of the form before
+        await settled(gateway)
+        assert board.wording(b"key", writer) is None
 
     through(scenario, **SERVING)
 
@@ -277,7 +280,7 @@ def test_a_burst_of_like_questions_does_not_fill_the_index(through, tmp_path, ca
         await told(gateway, "How do I return their order?", by("mallory"))
         await told(gateway, "How do I return your order?", by("mallory"))
         assert rows(tmp_path, "SELECT COUNT(*) FROM questions") == [(8,)]
-        gateway.wired.caches.semantic.desk.reader.close = lambda: None
+        gateway.wired.caches.semantic.desk.carrier.reader.close = lambda: None
         await settled(gateway)
         counted = "SELECT SUM(amount) FROM accounts WHERE name = 'not_indexed'"
         assert rows(tmp_path, counted) == [(6,)]

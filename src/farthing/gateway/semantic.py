@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from random import Random
 from typing import Final
 
@@ -17,18 +16,18 @@ from farthing.clock import Clock
 from farthing.codecs import NotReplayable
 from farthing.gateway.headers import first
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
-from farthing.gateway.keyring import VirtualKey
 from farthing.gateway.modes import ModesBoard
 from farthing.gateway.replaying import CACHE_HEADER, Replayer
+from farthing.gateway.semantic_acts import Again, Closed, Counted, Gone, Logged, Verdict
 from farthing.gateway.semantic_after import LEVER, After, Pending
 from farthing.gateway.semantic_desk import SemanticDesk
-from farthing.gateway.semantic_plan import Found, Plan, Position
+from farthing.gateway.semantic_plan import Plan, Position
 from farthing.gateway.semantic_planner import Planner
 from farthing.gateway.semantic_principal import principal_of
 from farthing.ledger import Entry
-from farthing.levers.cache import Answers, Asked, Stored, TenantKeys
+from farthing.levers.cache import Answers, Asked, Stored
 from farthing.levers.cache.semantic_settings import SemanticSettings
-from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
+from farthing.levers.cache.semantic_tables import WordingRow
 
 __all__ = ["SemanticCache"]
 
@@ -75,7 +74,7 @@ class SemanticCache:
         plan = self._planner.plan(inbound, asked)
         if plan is None:
             return _telling(proceed(inbound), asked, self._planner.why_not(asked))
-        position = self.desk.position(plan.course.course)
+        position = self.desk.board.position(plan.course.course)
         if position.stopped or self._board.is_stopped:
             return _telling(proceed(inbound), asked, "stopped")
         return self._served(inbound, proceed, asked, plan, position)
@@ -92,14 +91,8 @@ class SemanticCache:
         if len(self._heard) >= _HEARD_MAX:
             self._heard.clear()
         self._heard.add(known)
-        self.desk.note(partial(self._asked_again, prints.key, keys, key, user))
-
-    def _asked_again(
-        self, entry: bytes, keys: TenantKeys, key: VirtualKey | None, user: str
-    ) -> None:
-        """In the thread."""
         principal = principal_of(key, user, keys, self._settings.unnamed)
-        self.desk.reader.sharing.asked_again(entry, keys.tenant_mark, principal)
+        self.desk.note(Again(prints.key, keys.tenant_mark, principal))
 
     def start(self) -> None:
         """Begin to follow what other workers write."""
@@ -108,6 +101,7 @@ class SemanticCache:
     async def close(self) -> None:
         """Drop what is under way."""
         await self.after.close()
+        self._answers.flush()  # what is noted next belongs to answers that are there
         self.desk.close()
 
     async def _served(
@@ -116,24 +110,25 @@ class SemanticCache:
         is_check = plan.mode != "shadow" and self._random.random() < self._settings.sampling
         standing = position.standing
         is_back = standing.breaches > 0 and standing.threshold is None
+        call_id = inbound.call.id
         if plan.mode != "shadow" and not is_check and not is_back:
-            row = self.desk.wording(plan)
+            row = self.desk.board.wording(plan.key, plan.writer)
             given = None if row is None else self._give(inbound, asked, plan, row.entry, _ALIAS)
             if row is not None and isinstance(given, Outcome):
-                self._note(plan, inbound, None, "hit-alias")
+                self.desk.note(Logged(plan, call_id, "hit-alias"))
                 return await self._paused(inbound, given, is_own=row.writer == plan.writer)
-        looking = self.desk.look(plan)
         why = _why_not_waited(plan, position, is_back=is_back)
-        if not why and is_check:
-            why = "checked"
-        elif not why:
-            found = await self._waited(looking)
-            given = self._hit(inbound, asked, plan, found)
+        if why or is_check:
+            why = why or "checked"
+            number = self.desk.look(plan, call_id, is_check=is_check)
+        else:
+            verdict = await self.desk.verdict(plan, call_id)
+            given = self._hit(inbound, asked, plan, verdict)
             if isinstance(given, Outcome):
-                is_own = _writer_of(found) == plan.writer
+                is_own = verdict.writer == plan.writer
                 return await self._paused(inbound, given, is_own=is_own)
-            why = given
-        going = self._passed(inbound, proceed, plan, looking, is_check=is_check)
+            why, number = given, verdict.number
+        going = self._passed(inbound, proceed, plan, number, is_check=is_check)
         return await _telling(going, asked, why)
 
     async def _paused(self, inbound: Inbound, outcome: Outcome, *, is_own: bool) -> Outcome:
@@ -146,38 +141,20 @@ class SemanticCache:
             await self.pause(max(0.0, least_ms / 1000 - spent_us / 1_000_000))
         return outcome
 
-    async def _waited(self, looking: asyncio.Future[Found | None]) -> Found | str:
-        """What the look-up found, if it is there in time; it goes on if not."""
-        await asyncio.wait((looking,), timeout=self._settings.wait_ms_max / 1000)
-        if not looking.done():
-            return "too-slow"
-        found = None if looking.cancelled() else looking.result()
-        return found or ("unavailable" if self.desk.is_ready else "warming-up")
-
-    def _hit(self, inbound: Inbound, asked: Asked, plan: Plan, found: Found | str) -> Outcome | str:
-        """The answer to a like question; else in a word why not. It tells of nobody else's."""
-        if isinstance(found, str):
-            return found
-        looked = found.looked
-        if looked is None:
-            return found.why_not.replace(" ", "-")
-        evidence = looked.decision.evidence
-        if looked.chosen is None or evidence is None or looked.decision.action != "serve":
-            return looked.decision.told
-        if evidence.cosine < self._settings.near_min:
-            return "nothing-near"
-        entry = looked.chosen.entry
+    def _hit(self, inbound: Inbound, asked: Asked, plan: Plan, verdict: Verdict) -> Outcome | str:
+        """The answer to a like question; else in a word why not."""
+        if verdict.why_not:
+            if verdict.why_not == "too-slow":
+                self.desk.note(Closed(verdict.number, is_served=False))
+            return verdict.why_not
+        entry = verdict.entry
         given = self._give(inbound, asked, plan, entry, _SEMANTIC)
-        if isinstance(given, str):
-            if given == "gone":
-                self.desk.later(partial(self.desk.reader.drop, entry))
-            return given
-        now_us = self._clock.now_us()
-        tenant = plan.keys.tenant_mark
-        row = WordingRow(0, plan.key, entry, "semantic", looked.chosen.writer)
-        self._answers.write(lambda answers: SemanticTables(answers).approve(row, tenant, now_us))
-        self.desk.note_wording(row)
-        self._note(plan, inbound, found, "hit-semantic")
+        is_served = isinstance(given, Outcome)
+        self.desk.note(Closed(verdict.number, is_served))
+        if is_served:
+            self.desk.board.note(WordingRow(0, plan.key, entry, "semantic", verdict.writer))
+        elif given == "gone":
+            self.desk.tell(Gone(entry))
         return given
 
     def _give(
@@ -204,52 +181,25 @@ class SemanticCache:
         def settled(entry: Entry, ended_us: int) -> None:
             del ended_us
             saved = sum(move.saved.nanodollars for move in entry.moves if move.lever == LEVER)
-            self._count(plan, {name: 1, sums: saved})
+            self.desk.note(Counted(plan.course, {name: 1, sums: saved}))
 
         inbound.settlement.listeners.append(settled)
         return outcome
 
     async def _passed(
-        self,
-        inbound: Inbound,
-        proceed: Proceed,
-        plan: Plan,
-        looking: asyncio.Future[Found | None],
-        *,
-        is_check: bool,
+        self, inbound: Inbound, proceed: Proceed, plan: Plan, number: int, *, is_check: bool
     ) -> Outcome:
         """Go on to the provider; what comes is compared with what was near."""
         call_id = inbound.call.id
         is_drawn = self._random.random() < self._settings.shadow_sampling
         pending = Pending(
-            plan=plan, inbound=inbound, looking=looking, is_check=is_check, is_drawn=is_drawn
+            plan=plan, inbound=inbound, number=number, is_check=is_check, is_drawn=is_drawn
         )
         self.after.wait_for(call_id, pending)
-        looking.add_done_callback(partial(self._logged, plan, inbound, is_check))
         outcome = await proceed(inbound)
         if not 200 <= outcome.status < 300:
             self.after.forget(call_id)
         return outcome
-
-    def _logged(
-        self,
-        plan: Plan,
-        inbound: Inbound,
-        is_check: bool,  # noqa: FBT001 - bound by `partial`
-        looking: asyncio.Future[Found | None],
-    ) -> None:
-        """Note a look-up that served nothing."""
-        found = None if looking.cancelled() or looking.exception() else looking.result()
-        result = _result(found, is_check=is_check)
-        self._note(plan, inbound, found, result)
-
-    def _note(self, plan: Plan, inbound: Inbound, found: Found | None, result: str) -> None:
-        self.desk.note(partial(self.desk.reader.log, plan, inbound.call.id, found, result))
-        if found is not None:
-            self._count(plan, {"lookups": 1, "look_us": found.took_us})
-
-    def _count(self, plan: Plan, amounts: dict[str, int]) -> None:
-        self.desk.note(partial(self.desk.reader.count, plan, amounts))
 
 
 def _may_serve(plan: Plan, position: Position) -> bool:
@@ -258,20 +208,6 @@ def _may_serve(plan: Plan, position: Position) -> bool:
         return False
     is_free = plan.rules.is_uncertified_allowed and not standing.breaches
     return standing.threshold is not None or is_free
-
-
-def _result(found: Found | None, *, is_check: bool) -> str:
-    """A look-up that served nothing, in a word."""
-    if found is None:
-        return "no room"
-    if found.looked is None:
-        return found.why_not
-    decision = found.looked.decision
-    if decision.action == "serve":
-        return "checked" if is_check else "too slow"
-    if decision.entry is None:
-        return "vetoed" if decision.comparison is not None else "nothing near"
-    return "near" if decision.action == "judge" else "apart"
 
 
 async def _telling(going: Awaitable[Outcome], asked: Asked, why: str) -> Outcome:
@@ -290,8 +226,3 @@ def _why_not_waited(plan: Plan, position: Position, *, is_back: bool) -> str:
     if is_back:
         return "back-in-shadow"
     return "" if _may_serve(plan, position) else "uncertified"
-
-
-def _writer_of(found: Found | str) -> str | None:
-    chosen = None if isinstance(found, str) or found.looked is None else found.looked.chosen
-    return None if chosen is None else chosen.writer

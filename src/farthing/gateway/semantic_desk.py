@@ -1,172 +1,212 @@
-"""The event loop's side of the semantic layer's thread: hands work over, waits for nothing."""
+"""The event loop's side of the semantic layer: hands work over, waits for nothing.
+
+What does the work is a carrier: another process (semantic_process.py), or a thread of this one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from farthing.clock import Clock
-from farthing.gateway.semantic_plan import Found, Plan, Position
-from farthing.gateway.semantic_reader import SemanticReader
-from farthing.levers.cache import Answers
-from farthing.levers.cache.semantic import Embedder
-from farthing.levers.cache.semantic_settings import SemanticSettings
-from farthing.levers.cache.semantic_tables import WordingRow
+from farthing.gateway.semantic_acts import (
+    Act,
+    Answered,
+    Doubt,
+    Follow,
+    Logged,
+    Look,
+    News,
+    Ready,
+    Settle,
+    Settled,
+    Verdict,
+)
+from farthing.gateway.semantic_board import Board
+from farthing.gateway.semantic_plan import Plan
 
-__all__ = ["SemanticDesk"]
+__all__ = ["Carrier", "Owner", "SemanticDesk"]
 
-T = TypeVar("T")
-_LOG = logging.getLogger("farthing")
 _FOLLOW_S: Final = 1.0
-_SWITCH_S: Final = 0.0001  # how long the event loop waits for the interpreter, at most
-_QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
 _NOTES_MAX: Final = 200  # until they are handed over, at the latest after a second
+_UNHEARD_MAX: Final = 4_096  # look-ups whose verdicts have not come
+
+
+class Owner(Protocol):
+    """Whom a carrier tells what happens, on the event loop."""
+
+    def take(self, news: News) -> None:
+        """Something came."""
+        ...
+
+    def lost(self) -> None:
+        """What works is gone, and with it all that was under way."""
+        ...
+
+
+class Carrier(Protocol):
+    """Takes acts to where the work is done; brings news back."""
+
+    def start(self, owner: Owner) -> None:
+        """Begin; called on the event loop, once."""
+        ...
+
+    def send(self, acts: Sequence[Act]) -> bool:
+        """Take acts there, in their order; whether there is anybody to do them."""
+        ...
+
+    def close(self) -> None:
+        """Have done what was sent, and end. Blocks, not for long."""
+        ...
 
 
 class SemanticDesk:
     """Belongs to one event loop; whatever fails behind it is a miss."""
 
-    def __init__(
-        self,
-        settings: SemanticSettings,
-        directory: Path,
-        answers: Answers,
-        clock: Clock,
-        make_embedder: Callable[[], Embedder],
-    ) -> None:
-        self._clock = clock
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="farthing-semantic")
-        self.reader = SemanticReader(
-            settings, directory, clock, make_embedder, self.later, answers.write
-        )
-        self._queued = 0
-        self._notes: list[Callable[[], object]] = []
-        self._is_open = True
+    def __init__(self, carrier: Carrier, wait_ms_max: int) -> None:
+        """`wait_ms_max` is how long a verdict is waited for."""
+        self.carrier = carrier
+        self.board = Board()
+        self._wait_s = wait_ms_max / 1000
+        self._number = 0
+        self._verdicts: dict[int, tuple[asyncio.Future[Verdict], asyncio.TimerHandle]] = {}
+        self._doubts: dict[int, asyncio.Future[Doubt]] = {}
+        self._settling: dict[int, asyncio.Future[None]] = {}
+        self._notes: list[Act] = []
         self._is_ready = False
         self._timer: asyncio.TimerHandle | None = None
-        self._switch_s: float | None = None  # as it was before
-        self.later(self._begin)
 
     @property
     def is_ready(self) -> bool:
-        """Whether the embedder is loaded."""
+        """Whether questions are looked up now."""
         return self._is_ready
 
     def start(self) -> None:
-        """Follow what other workers write, and give way to the event loop, from now on."""
-        if self._switch_s is None:
-            self._switch_s = sys.getswitchinterval()
-            sys.setswitchinterval(min(self._switch_s, _SWITCH_S))
+        """Begin, and follow what other workers write from now on."""
+        self.carrier.start(self)
         self._tick_later()
 
-    def _tick_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_FOLLOW_S, self._tick)
+    def look(self, plan: Plan, call_id: str, *, is_check: bool) -> int:
+        """Have a question looked up for which no call waits; the look-up's number, 0: no room."""
+        if not self._is_ready:
+            self.note(Logged(plan, call_id, "no room"))
+            return 0
+        self._number += 1
+        look = Look(self._number, plan, call_id, is_awaited=False, is_check=is_check)
+        return self._number if self.carrier.send((look,)) else 0
 
-    def position(self, course: bytes) -> Position:
-        """Where a course stands; nothing is proven of one that nobody has asked in yet."""
-        return self.reader.positions.get(course, _NOWHERE)
-
-    def wording(self, plan: Plan) -> WordingRow | None:
-        """The approved wording that a call uses, where its principal may have that answer."""
-        return self.reader.sharing.wording(plan.key, plan.writer)
-
-    def note_wording(self, row: WordingRow) -> None:
-        """Know of an approved wording before it comes back from the store."""
-        self.reader.sharing.wordings[row.key] = row
-
-    def look(self, plan: Plan) -> asyncio.Future[Found | None]:
-        """Look a question up; None: no time for it, or it failed."""
+    async def verdict(self, plan: Plan, call_id: str) -> Verdict:
+        """Look a question up and wait for what may be served, so long as is allowed."""
+        if not self._is_ready or len(self._verdicts) >= _UNHEARD_MAX:
+            self.note(Logged(plan, call_id, "no room"))
+            return Verdict(0, "unavailable" if self._is_ready else "warming-up")
         loop = asyncio.get_running_loop()
-        if not self._is_ready or self._queued >= _QUEUED_MAX or not self._is_open:
-            nothing: asyncio.Future[Found | None] = loop.create_future()
-            nothing.set_result(None)
-            return nothing
-        self._queued += 1
-        looking = loop.run_in_executor(self._pool, self._looked, plan)
-        looking.add_done_callback(self._done)
-        return looking
+        self._number += 1
+        number = self._number
+        coming: asyncio.Future[Verdict] = loop.create_future()
+        late = loop.call_later(self._wait_s, self._end, Verdict(number, "too-slow"))
+        self._verdicts[number] = coming, late
+        look = Look(number, plan, call_id, is_awaited=True, is_check=False)
+        if not self.carrier.send((look,)):
+            self._end(Verdict(number, "unavailable"))
+        return await coming
 
-    def later(self, work: Callable[[], object]) -> None:
-        """Have something done by the thread, behind what waits there already."""
-        if self._is_open:
-            try:
-                self._pool.submit(work).add_done_callback(_tell)
-            except RuntimeError:
-                self._is_open = False  # it is closing
+    def tell(self, act: Act) -> None:
+        """Have something done soon; nothing comes back."""
+        self.carrier.send((act,))
 
-    def note(self, work: Callable[[], object]) -> None:
+    async def ask(self, act: Answered) -> Doubt:
+        """Have two answers compared; what a model has to judge of them."""
+        coming: asyncio.Future[Doubt] = asyncio.get_running_loop().create_future()
+        self._doubts[act.number] = coming
+        if not self.carrier.send((act,)):
+            self._doubts.pop(act.number)
+            return Doubt(act.number)
+        return await coming
+
+    def note(self, act: Act) -> None:
         """Have something noted soon, in the order in which it came; handed over many at a time."""
-        self._notes.append(work)
+        self._notes.append(act)
         if len(self._notes) >= _NOTES_MAX:
             self._hand_over()
+
+    def follow(self) -> None:
+        """Hand over what is to be noted, and have read what all workers wrote."""
+        self._hand_over()
+        if self._is_ready:
+            self.carrier.send((Follow(),))
+
+    async def settled(self) -> None:
+        """Return when all that is to be done so far is done and written."""
+        self._hand_over()
+        self._number += 1
+        number = self._number
+        coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settling[number] = coming
+        if self.carrier.send((Settle(number),)):
+            await coming
+        self._settling.pop(number, None)
+
+    def close(self) -> None:
+        """Have done what is under way, and end."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hand_over()
+        self.carrier.close()
+        self._is_ready = False
+        self._let_go()
+
+    # What the carrier tells.
+
+    def take(self, news: News) -> None:
+        """Something came."""
+        match news:
+            case Verdict():
+                self._end(news)
+            case Doubt():
+                doubting = self._doubts.pop(news.number, None)
+                if doubting is not None and not doubting.done():
+                    doubting.set_result(news)
+            case Settled():
+                settling = self._settling.pop(news.number, None)
+                if settling is not None and not settling.done():
+                    settling.set_result(None)
+            case Ready():
+                self._is_ready = True
+            case _:
+                self.board.take(news)
+
+    def lost(self) -> None:
+        """What works is gone: nothing is looked up, and nothing known that may have changed."""
+        self._is_ready = False
+        self.board.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for number in tuple(self._verdicts):
+            self._end(Verdict(number, "unavailable"))
+        for number in tuple(self._doubts):
+            self.take(Doubt(number))
+        for number in tuple(self._settling):
+            self.take(Settled(number))
+
+    def _end(self, verdict: Verdict) -> None:
+        """A verdict came, or its time is over."""
+        coming, late = self._verdicts.pop(verdict.number, (None, None))
+        if coming is None or late is None:
+            return
+        late.cancel()
+        if not coming.done():
+            coming.set_result(verdict)
 
     def _hand_over(self) -> None:
         notes, self._notes = self._notes, []
         if notes:
-            self.later(partial(_all, notes))
+            self.carrier.send(notes)
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Have the thread work something out."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-    async def settled(self) -> None:
-        """Return when all that is to be done so far is done."""
-        self._hand_over()
-        await asyncio.get_running_loop().run_in_executor(self._pool, int)
-
-    def follow(self) -> None:
-        """Hand over what is to be noted, and take in what all workers wrote."""
-        self._hand_over()
-        if self._is_ready:
-            self.later(lambda: self.reader.follow(self._clock.now_us()))
-
-    def close(self) -> None:
-        """Finish what is at hand, drop what waits."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._switch_s is not None:
-            sys.setswitchinterval(self._switch_s)
-        self._hand_over()
-        if self._is_ready:
-            self.later(self.reader.close)
-        self._is_open = False
-        self._pool.shutdown(wait=True)
-
-    def _begin(self) -> None:
-        self.reader.begin()
-        self._is_ready = True
-
-    def _looked(self, plan: Plan) -> Found | None:
-        try:
-            return self.reader.look(plan)
-        except Exception:  # edge: an embedder of the user's may raise anything; it is a miss
-            _LOG.exception("a semantic look-up failed; the call goes on without it")
-            return None
-
-    def _done(self, looking: asyncio.Future[Found | None]) -> None:
-        del looking
-        self._queued -= 1
+    def _tick_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_FOLLOW_S, self._tick)
 
     def _tick(self) -> None:
         self.follow()
         self._tick_later()
-
-
-_NOWHERE: Final = Position()
-
-
-def _all(notes: list[Callable[[], object]]) -> None:
-    for note in notes:
-        note()
-
-
-def _tell(work: Future[object]) -> None:
-    error = None if work.cancelled() else work.exception()
-    if error is not None:
-        _LOG.error("the semantic cache could not do its work: %s", error, exc_info=error)

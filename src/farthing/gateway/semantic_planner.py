@@ -52,7 +52,7 @@ class Planner:
         if rules.mode == "off" or len(request.slot) > self._settings.text_chars_max:
             return None
         space, text = self._slot(prints.partition, request.slot)
-        if not text.strip():
+        if not text.strip() or not _is_whole(text):
             return None
         terms, course = self._course(keys, asked, rules)
         user = inbound.call.attribution.user
@@ -134,3 +134,12 @@ def _is_single(request: Canonical, asked: Asked) -> bool:
         and not asked.verdict.why_not_served
         and not asked.verdict.why_not_kept
     )
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text can be stored; JSON may hold half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

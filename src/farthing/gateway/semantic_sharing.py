@@ -1,14 +1,16 @@
 """What one user's question may do for another's call: wordings, sightings, and a limit on floods.
 
-Belongs to the semantic layer's thread; the event loop reads what is shared.
+Belongs to the semantic layer; the event loop is told what of it decides about its calls.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from farthing.gateway.semantic_acts import Cleared, News, Parted, Shared, Worded
+from farthing.gateway.semantic_board import FOR_ALL
 from farthing.gateway.semantic_plan import Found, Plan
 from farthing.levers.cache import SqliteAnswers
 from farthing.levers.cache.semantic.flood import Floods
@@ -20,47 +22,52 @@ from farthing.levers.cache.semantic_tables import SemanticTables, SightingRow, W
 __all__ = ["Sharing"]
 
 _LOG = logging.getLogger("farthing")
-# Approvals that hold for everyone: a person's word, and answers that were equal but for their form.
-_FOR_ALL: Final = frozenset({"person", "cheap"})
 
-Write = Callable[[Callable[[SqliteAnswers], object]], None]
+WriteWith = Callable[[bytes, Callable[[SqliteAnswers], bool]], None]
 
 
 class Sharing:
     """The rules between principals, with what they need to know."""
 
-    def __init__(self, settings: SemanticSettings, write: Write) -> None:
-        """`write` has rows written."""
-        self._write = write
+    def __init__(
+        self, settings: SemanticSettings, write_with: WriteWith, tell: Callable[[News], object]
+    ) -> None:
+        """`write_with` has a row written that needs an entry; `tell` tells the event loop."""
+        self._write_with = write_with
+        self._tell = tell
+        self._watched: dict[bytes, bool] = {}  # entries that wordings have: told as shared?
         self.sightings = Sightings(
             confirmations_min=settings.confirmations_min,
             is_second_needed=settings.admission == "second",
+            changed=self._look_again,
         )
         self._floods = Floods(settings.near_inserts_per_hour_max)
-        self.wordings: dict[bytes, WordingRow] = {}
         self.held: Callable[[bytes], Held | None] = _nothing_held  # the shelf's, once there is one
 
-    def wording(self, key: bytes, writer: str) -> WordingRow | None:
-        """The approved wording under `key`, where this principal may have its answer."""
-        row = self.wordings.get(key)
-        if row is None:
-            return None
-        is_his = row.source in _FOR_ALL or row.writer == writer
-        return row if is_his or self.sightings.is_shared(row.entry) else None
+    def learn(self, rows: Sequence[WordingRow]) -> None:
+        """Take in wordings that were approved."""
+        self._tell(Worded(tuple(rows)))
+        for row in rows:
+            if row.source == "person":
+                self.sightings.approve(row.entry)
+            if row.source not in FOR_ALL:
+                self.watch(row.entry)
 
-    def learn(self, row: WordingRow) -> None:
-        """Take in a wording that was approved."""
-        self.wordings[row.key] = row
-        if row.source == "person":
-            self.sightings.approve(row.entry)
+    def watch(self, entry: bytes) -> None:
+        """Tell from now on whether an entry is shared, for a wording has it."""
+        self._watched.setdefault(entry, False)
+        self._look_again(entry)
 
-    def part(self, key: bytes, entry: bytes) -> bool:
-        """A wording must not have that answer; whether it had."""
-        row = self.wordings.get(key)
-        if row is None or row.entry != entry:
-            return False
-        del self.wordings[key]
-        return True
+    def part(self, key: bytes, entry: bytes) -> None:
+        """A wording must not have that answer."""
+        self._tell(Parted(key, entry))
+
+    def _look_again(self, entry: bytes) -> None:
+        told = self._watched.get(entry)
+        is_shared = self.sightings.is_shared(entry)
+        if told is not None and told is not is_shared:
+            self._watched[entry] = is_shared
+            self._tell(Shared(entry, is_shared))
 
     def asked_again(self, entry: bytes, tenant: bytes, principal: str) -> None:
         """Somebody asked in an entry's very words, and was given its answer."""
@@ -80,7 +87,7 @@ class Sharing:
         if self.sightings.wants(held.entry, principal, answer):
             self.sightings.note(held.entry, principal, answer)
             row = SightingRow(0, held.entry, tenant, principal, answer)
-            self._write(lambda answers: SemanticTables(answers).see(row))
+            self._write_with(held.entry, partial(_see, row))
 
     def may_keep(self, plan: Plan, found: Found | None, now_us: int) -> bool:
         """Whether a question may stand in the index; says in the log why not."""
@@ -99,7 +106,13 @@ class Sharing:
 
     def clear(self) -> None:
         """Forget what is to be read again."""
-        self.wordings.clear()
+        self._watched.clear()
+        self._tell(Cleared())
+
+
+def _see(row: SightingRow, answers: SqliteAnswers) -> bool:
+    SemanticTables(answers).see(row)
+    return True
 
 
 def _nothing_held(entry: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from random import Random
 
@@ -13,9 +14,12 @@ from farthing.gateway.evidencing import EvidenceWired
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.replaying import Replayer
 from farthing.gateway.semantic import SemanticCache
+from farthing.gateway.semantic_acts import Begin
 from farthing.gateway.semantic_after import After
-from farthing.gateway.semantic_desk import SemanticDesk
+from farthing.gateway.semantic_desk import Carrier, SemanticDesk
+from farthing.gateway.semantic_link import ProcessCarrier
 from farthing.gateway.semantic_planner import Planner
+from farthing.gateway.semantic_thread import ThreadCarrier
 from farthing.levers.cache import Answers
 from farthing.levers.cache.semantic_extra import check_semantic, embedder_of
 
@@ -52,8 +56,15 @@ def wire_semantic(
             'off. Nothing was started. Set evidence.mode = "on"; evidence.usd_per_day bounds what '
             "it costs."
         )
-    desk = SemanticDesk(settings, Path(config.ledger.data_dir), answers, clock, make)
-    after = After(answers, desk, clock, settings, evidence.aside)
+    directory = config.ledger.data_dir
+    carrier: Carrier
+    if settings.runs_in == "process":
+        begin = Begin(settings, str(Path(directory).absolute()), tuple(sys.path))
+        carrier = ProcessCarrier(begin, clock)
+    else:
+        carrier = ThreadCarrier(settings, Path(directory), answers, clock, make)
+    desk = SemanticDesk(carrier, settings.wait_ms_max)
+    after = After(desk, evidence.aside, planner.is_on)
     exact.listeners.append(after.kept)
     semantic = SemanticCache(
         settings=settings,

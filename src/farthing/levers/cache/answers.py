@@ -22,7 +22,7 @@ from farthing.levers.cache.scope import TenantKeys, Vault
 from farthing.levers.cache.seal import BadSeal, Sealer
 from farthing.levers.cache.settings import CacheSettings
 from farthing.levers.cache.store import CacheStoreError, Kept, Purge, SqliteAnswers, cache_file
-from farthing.levers.cache.writer import Write, Writer
+from farthing.levers.cache.writer import Keep, Write, Writer
 
 __all__ = ["Answers", "Found", "check_extra", "open_vault"]
 
@@ -99,7 +99,7 @@ class Answers:
         if now_us >= self._looked_us + _LOOK_US:
             self._look_round(now_us)
         answer = self._memory.find(key, now_us)
-        return answer or self._load(key, keys, now_us, is_alias=False)
+        return answer or self._load(key, keys, now_us)
 
     def quarantine(self, call_id: str, keys: TenantKeys, now_us: int) -> None:
         """Never again serve what a call answered, however it is asked for."""
@@ -123,22 +123,20 @@ class Answers:
             return
         sealer = disk.sealer
 
-        def write(answers: SqliteAnswers) -> None:
-            answers.keep(
-                Kept(
-                    key=prints.key,
-                    plain_key=prints.plain_key,
-                    tenant=keys.tenant_mark,
-                    feature=asked.feature,
-                    started_us=started_us,
-                    created_us=stored.created_us,
-                    expires_us=stored.expires_us,
-                    payload=sealer.seal(keys.payload_key, encode_stored(stored), prints.key),
-                    marks=asked.marks,
-                )
+        def make() -> Kept:
+            return Kept(
+                key=prints.key,
+                plain_key=prints.plain_key,
+                tenant=keys.tenant_mark,
+                feature=asked.feature,
+                started_us=started_us,
+                created_us=stored.created_us,
+                expires_us=stored.expires_us,
+                payload=sealer.seal(keys.payload_key, encode_stored(stored), prints.key),
+                marks=asked.marks,
             )
 
-        disk.writer.put(write)
+        disk.writer.put(Keep(make))
         self._kept += 1
         if self._kept % _TIDY_EVERY == 0:
             bytes_max, now_us = self._settings.disk_bytes_max, stored.created_us
@@ -188,24 +186,23 @@ class Answers:
             answer = self._memory.find(key, now_us)
             if answer is not None:
                 return Found(answer, is_same_text=False)
-        answer = self._load(prints.key, keys, now_us, is_alias=False)
-        if answer is not None:
-            return Found(answer, is_same_text=True)
-        answer = self._load(plain_key, keys, now_us, is_alias=True) if plain_key else None
-        return None if answer is None else Found(answer, is_same_text=False)
+        answer = self._load(prints.key, keys, now_us, plain_key)
+        return None if answer is None else Found(answer, is_same_text=not answer.plain_key)
 
-    def _load(self, key: bytes, keys: TenantKeys, now_us: int, *, is_alias: bool) -> AtHand | None:
-        """The answer from disk, then at hand."""
+    def _load(
+        self, key: bytes, keys: TenantKeys, now_us: int, plain_key: bytes = b""
+    ) -> AtHand | None:
+        """The answer from disk, then at hand; with its alias, if that is how it was found."""
         disk = self._disk
         if disk is None:
             return None
         try:
-            row = disk.answers.find(key, now_us, is_alias=is_alias)
+            row = disk.answers.find(key, now_us, plain_key=plain_key)
             if row is None:
                 return None
             place, sealed = row
             plain = disk.sealer.open(keys.payload_key, sealed, place)
-            answer = AtHand(decode_stored(plain), key if is_alias else b"")
+            answer = AtHand(decode_stored(plain), plain_key if place != key else b"")
         except (CacheStoreError, BadSeal, msgspec.DecodeError) as error:
             _LOG.warning("a stored answer was not used: %s", error)
             return None

@@ -12,6 +12,7 @@ from farthing.money import Money
 __all__ = [
     "Admission",
     "FeatureSemantic",
+    "RunsIn",
     "SemanticMode",
     "SemanticRules",
     "SemanticSettings",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 Admission = Literal["first", "second"]
+RunsIn = Literal["process", "thread"]
 Unnamed = Literal["key", "tenant"]
 Vetoes = Literal["stand", "learnt"]
 SemanticMode = Literal["off", "shadow", "assisted", "serve"]
@@ -62,6 +64,14 @@ class SemanticSettings(
             "embedder of your own (or a function without arguments that makes one)."
         ),
     ] = "minilm"
+    runs_in: Annotated[
+        RunsIn,
+        Meta(
+            description="Where questions are embedded and compared: in a `process` beside each "
+            "worker, which other calls do not notice, or in a `thread` of the worker, which saves "
+            "some 30 MB a worker and adds to the slowest of the other calls."
+        ),
+    ] = "process"
     delta: Annotated[
         float,
         Meta(gt=0, lt=0.5, description="Largest share of wrong answers among those it serves."),

@@ -258,6 +258,11 @@ class SemanticTables:
 
     # Reading.
 
+    def has_entry(self, entry: bytes) -> bool:
+        """Whether the answer is there that rows belong to."""
+        found = self._db.execute("SELECT 1 FROM entries WHERE key = ?", (entry,))
+        return found.fetchone() is not None
+
     def spaces(self, embedder: str) -> list[tuple[bytes, bytes, int]]:
         """Spaces with their tenants and how many questions they hold, those used last first."""
         return self._db.execute(

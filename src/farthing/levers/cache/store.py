@@ -23,10 +23,12 @@ __all__ = ["CacheStoreError", "Kept", "Purge", "SqliteAnswers", "Tally", "cache_
 _FILE: Final = "cache.sqlite"
 _OPEN_S: Final = 10.0  # workers that start together make the file one after the other
 _FORMS: Final = (SCHEMA, SEMANTIC, SIGHTINGS)  # what each version added
+_ROWS_MAX: Final = 500  # in a statement
 _FIND: Final = "SELECT key, payload FROM entries WHERE key = ? AND expires_us > ?"
-_FIND_ALIAS: Final = (
-    "SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
-    " WHERE a.key = ? AND e.expires_us > ?"
+_FIND_EITHER: Final = (
+    "SELECT key, payload FROM entries WHERE key = ?1 AND expires_us > ?3 UNION ALL"
+    " SELECT e.key, e.payload FROM aliases a JOIN entries e ON e.key = a.entry"
+    " WHERE a.key = ?2 AND e.expires_us > ?3 LIMIT 1"
 )
 
 
@@ -158,18 +160,21 @@ class SqliteAnswers:
             raise _failure(self._path, error) from error
 
     def find(
-        self, key: bytes, now_us: int, *, is_alias: bool = False
+        self, key: bytes, now_us: int, *, plain_key: bytes = b""
     ) -> tuple[bytes, bytes] | None:
-        """The key and payload of the answer stored under `key`, or under its alias.
+        """The key and payload of the answer stored under `key`, else under its alias `plain_key`.
 
         Raises:
             CacheStoreError: the file can't be read.
         """
         try:
-            found = self._db.execute(_FIND_ALIAS if is_alias else _FIND, (key, now_us)).fetchone()
+            if plain_key:  # in one go: each look at the file costs as much as the search
+                found = self._db.execute(_FIND_EITHER, (key, plain_key, now_us))
+            else:
+                found = self._db.execute(_FIND, (key, now_us))
+            return found.fetchone()
         except sqlite3.Error as error:
             raise _failure(self._path, error) from error
-        return found
 
     def last_purge(self) -> int:
         """The number of the latest purge.
@@ -186,40 +191,59 @@ class SqliteAnswers:
 
     def keep(self, kept: Kept) -> None:
         """Store an answer, unless a purge meanwhile covers it."""
-        purges = self._db.execute(
+        self.keep_all([kept])
+
+    def keep_all(self, answers: Sequence[Kept]) -> None:
+        """Store answers, but for those that a purge meanwhile covers.
+
+        In few statements: after each this thread waits for the interpreter, and the event loop then
+        waits for this thread.
+        """
+        rows = self._db.execute(
             "SELECT at_us, tenant, feature, mark, before_us FROM purges WHERE at_us >= ?",
-            (kept.started_us,),
+            (min(one.started_us for one in answers),),
         )
         names = ("at_us", "tenant", "feature", "mark", "before_us")
-        if any(Purge(**dict(zip(names, row, strict=True))).covers(kept) for row in purges):
+        purges = [Purge(**dict(zip(names, row, strict=True))) for row in rows]
+        group: dict[bytes, Kept] = {}
+        aliases: set[bytes] = set()
+        for one in answers:
+            if any(purge.covers(one) for purge in purges):
+                continue
+            if one.key in group or one.plain_key in aliases:
+                self._keep_group(group)
+                group, aliases = {}, set()
+            group[one.key] = one
+            aliases |= {one.plain_key} - {b""}
+        self._keep_group(group)
+
+    def _keep_group(self, group: dict[bytes, Kept]) -> None:
+        """Store answers of which no two have the same key or alias."""
+        if not group:
             return
         # An answer that takes another's place keeps the wordings approved for its question.
-        self._db.execute("DELETE FROM aliases WHERE entry = ?", (kept.key,))
-        self._db.execute("DELETE FROM marks WHERE entry = ?", (kept.key,))
-        self._db.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+        keys = _places(1, len(group))
+        self._db.execute(f"DELETE FROM aliases WHERE entry IN (VALUES {keys})", [*group])  # noqa: S608
+        self._db.execute(f"DELETE FROM marks WHERE entry IN (VALUES {keys})", [*group])  # noqa: S608
+        self._put(
+            "INSERT INTO entries VALUES {} ON CONFLICT (key) DO UPDATE SET"
             " tenant = excluded.tenant, feature = excluded.feature,"
             " created_us = excluded.created_us, expires_us = excluded.expires_us,"
             " used_us = excluded.used_us, hits = 0, bytes = excluded.bytes,"
             " payload = excluded.payload",
-            (
-                kept.key,
-                kept.tenant,
-                kept.feature,
-                kept.created_us,
-                kept.expires_us,
-                kept.created_us,
-                len(kept.payload),
-                kept.payload,
-            ),
+            [_row_of(one) for one in group.values()],
         )
-        if kept.plain_key:
-            self._db.execute(
-                "INSERT OR REPLACE INTO aliases VALUES (?, ?)", (kept.plain_key, kept.key)
-            )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO marks VALUES (?, ?)", [(mark, kept.key) for mark in kept.marks]
-        )
+        aliases = [(one.plain_key, one.key) for one in group.values() if one.plain_key]
+        self._put("INSERT OR REPLACE INTO aliases VALUES {}", aliases)
+        marks = [(mark, one.key) for one in group.values() for mark in one.marks]
+        self._put("INSERT OR IGNORE INTO marks VALUES {}", marks)
+
+    def _put(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows at once, as many as a statement takes."""
+        for at in range(0, len(rows), _ROWS_MAX):
+            some = rows[at : at + _ROWS_MAX]
+            values = [value for row in some for value in row]
+            self._db.execute(statement.format(_places(len(some[0]), len(some))), values)
 
     def used(self, hits: Sequence[tuple[bytes, int, int]]) -> None:
         """Count hits: key, how many, and when the last of them was."""
@@ -322,3 +346,18 @@ def _failure(path: Path, error: Exception) -> CacheStoreError:
         f"The cache {path} can't be used: {error}. Calls go on without it. Check the disk and the "
         "folder's permissions."
     )
+
+
+def _places(columns: int, rows: int) -> str:
+    """The placeholders of so many rows."""
+    row = "(" + ", ".join(["?"] * columns) + ")"
+    return ", ".join([row] * rows)
+
+
+def _row_of(kept: Kept) -> tuple[object, ...]:
+    made_us, size = kept.created_us, len(kept.payload)
+    hits = 0
+    return (
+        kept.key, kept.tenant, kept.feature, made_us, kept.expires_us, made_us, hits, size,
+        kept.payload,
+    )  # fmt: skip

@@ -9,15 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from farthing.levers.cache.store import CacheStoreError, SqliteAnswers
+import msgspec
 
-__all__ = ["Write", "Writer"]
+from farthing.levers.cache.store import CacheStoreError, Kept, SqliteAnswers
+
+__all__ = ["Keep", "Write", "Writer"]
 
 _LOG = logging.getLogger("farthing")
 _WAITING_MAX: Final = 2_000  # writes; a lost one is a miss, a full memory is not
 _TOGETHER_MAX: Final = 200
+# What comes within so long is written together: each transaction costs the next look at the file,
+# of all workers, what it knew of it, and this worker's event loop the interpreter.
+_GATHER_S: Final = 0.01
 
 Write = Callable[[SqliteAnswers], object]
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """An answer to store, made where it is written; such as come together are stored together."""
+
+    make: Callable[[], Kept]
 
 
 class Writer:
@@ -25,12 +36,15 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._waiting: queue.Queue[Write | threading.Event | None] = queue.Queue(_WAITING_MAX)
+        self._waiting: queue.Queue[Write | Keep | threading.Event | None] = queue.Queue(
+            _WAITING_MAX
+        )
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._hurry = threading.Event()
         self._is_failing = False
 
-    def put(self, write: Write) -> None:
+    def put(self, write: Write | Keep) -> None:
         """Have it written soon; it is dropped where too much waits already."""
         if self._thread is None:
             self._start()
@@ -52,12 +66,14 @@ class Writer:
             return
         written = threading.Event()
         self._waiting.put(written)
+        self._hurry.set()
         written.wait(10)
 
     def close(self) -> None:
         """Write what is left and stop."""
         if self._thread is not None:
             self._waiting.put(None)
+            self._hurry.set()
             self._thread.join(10)
             self._thread = None
 
@@ -70,25 +86,39 @@ class Writer:
         is_open = True
         while is_open:
             writes = [self._waiting.get()]
+            if writes[0] is not None and not isinstance(writes[0], threading.Event):
+                self._hurry.wait(_GATHER_S)
+                self._hurry.clear()
             while len(writes) < _TOGETHER_MAX and not self._waiting.empty():
                 writes.append(self._waiting.get())
             is_open = None not in writes
             if answers is not None:
-                self._write(answers, [write for write in writes if callable(write)])
+                self._write(answers, [w for w in writes if isinstance(w, Keep) or callable(w)])
             for write in writes:
                 if isinstance(write, threading.Event):
                     write.set()
         if answers is not None:
             answers.close()
 
-    def _write(self, answers: SqliteAnswers, writes: list[Write]) -> None:
+    def _write(self, answers: SqliteAnswers, writes: list[Write | Keep]) -> None:
+        keeping: list[Kept] = []
         try:
             with answers.transaction():
                 for write in writes:
+                    if isinstance(write, Keep):
+                        keeping.append(write.make())
+                        continue
+                    if keeping:
+                        answers.keep_all(keeping)
+                        keeping = []
                     write(answers)
+                if keeping:
+                    answers.keep_all(keeping)
             self._is_failing = False
         except CacheStoreError as error:
             self._tell(error)
+        except Exception:  # edge: what can't be made into rows must not end the writing of others
+            _LOG.exception("answers, or what goes with them, were not stored; calls go on")
 
     def _tell(self, error: CacheStoreError) -> None:
         """Say it once, until it works again."""

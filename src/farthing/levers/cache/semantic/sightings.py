@@ -9,16 +9,28 @@ answers the same that greet two people.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = ["Sightings"]
 
 _VOICE = 32  # characters of a principal that say who speaks, however many names he uses
 
 
 class Sightings:
-    """Written by one thread; others may ask what is shared."""
+    """Used by one thread."""
 
-    def __init__(self, *, confirmations_min: int, is_second_needed: bool) -> None:
-        """`confirmations_min` counts the writer; with 1 all is shared."""
+    def __init__(
+        self,
+        *,
+        confirmations_min: int,
+        is_second_needed: bool,
+        changed: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """`confirmations_min` counts the writer; with 1 all is shared.
+
+        `changed` is called with an entry of which more, or less, is known by now.
+        """
+        self._changed = changed
         self._confirmations_min = confirmations_min
         self._is_second_needed = is_second_needed
         self._stored: dict[bytes, tuple[str, bytes]] = {}  # entry -> writer, answer
@@ -57,6 +69,7 @@ class Sightings:
     def approve(self, entry: bytes) -> None:
         """A person said that its answer may be given."""
         self._approved.add(entry)
+        self._tell(entry)
 
     def stored(
         self, entry: bytes, writer: str, answer: bytes, *, is_personal: bool = False
@@ -72,12 +85,14 @@ class Sightings:
         self._stored.pop(entry, None)
         self._confirmed.discard(entry)  # its answer may be another when it comes back
         self._personal.discard(entry)
+        self._tell(entry)
 
     def gone(self, entry: bytes) -> None:
         """An entry is no more."""
         self.unloaded(entry)
         self._seen.pop(entry, None)
         self._approved.discard(entry)
+        self._tell(entry)
 
     def clear(self) -> None:
         """Forget all."""
@@ -98,3 +113,8 @@ class Sightings:
             self._confirmed.add(entry)
         else:
             self._confirmed.discard(entry)
+        self._tell(entry)
+
+    def _tell(self, entry: bytes) -> None:
+        if self._changed is not None:
+            self._changed(entry)
