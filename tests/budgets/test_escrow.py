@@ -257,4 +257,4 @@ class Escrow(RuleBasedStateMachine):
 
 
 TestEscrow = Escrow.TestCase
-TestEscrow.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestEscrow.settings = settings(max_examples=40, stateful_step_count=40)

@@ -84,5 +84,5 @@ class Senders(RuleBasedStateMachine):
         assert all(d.next_try_us <= self.now_us + CLAIM_US for d in found)
 
 
-Senders.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+Senders.TestCase.settings = settings(max_examples=20, stateful_step_count=25)
 TestSenders = Senders.TestCase

@@ -67,7 +67,7 @@ def test_a_bursty_spender_has_a_wider_interval_than_a_steady_one():
     assert bursty.high.nanodollars > 3 * steady.high.nanodollars
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     spent=st.integers(0, 10**13),
     hours=st.lists(st.integers(0, 10**12) | st.just(0), max_size=200),

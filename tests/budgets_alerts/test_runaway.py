@@ -129,7 +129,7 @@ def test_memory_is_bounded():
     found.book("long gone", Money(1), NOON_US)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(marks=st.lists(st.integers(0, 3), max_size=80), window=st.integers(2, 12))
 def test_the_count_is_that_of_the_last_calls(marks, window):
     found = detector(loop_window=window, loop_notify=3)

@@ -251,7 +251,7 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(turns=st.lists(st.tuples(STEPS, st.booleans(), st.booleans()), min_size=2, max_size=8))
 def test_no_hit_is_ever_of_a_model_that_the_policy_of_the_moment_would_not_serve_by(turns):
     async def scenario(gateway, folder):

@@ -309,7 +309,7 @@ def is_right(status, body, *, may_fail):
     return may_fail if has_failed else text_of(body) == "Hello!"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(STEPS, min_size=3, max_size=12), is_patient=st.booleans())
 def test_whatever_comes_and_goes_each_caller_has_a_whole_answer_and_an_entry_of_its_own(
     steps, is_patient

@@ -217,7 +217,7 @@ def test_killed_while_sealing_every_row_is_read_exactly_once(tmp_path, moment):
     store.close()
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(many_entries, st.integers(0, 3))
 def test_whatever_is_sealed_reads_back_equal(entries, days):  # L1
     with a_folder() as name:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger_samples import NOON_US, FixedClock, StoredCard, a_folder, an_entry, an_intent
 
@@ -414,7 +414,6 @@ def test_cut_at_any_byte_what_was_settled_before_is_posted_once_and_the_rest_int
     store.close()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3_000), max_size=4))
 def test_a_journal_that_grows_between_drains_is_posted_once(cuts):
     history, lines = records_of_three_calls()

@@ -173,4 +173,4 @@ class Ledgers(RuleBasedStateMachine):
 
 
 TestLedgers = Ledgers.TestCase
-TestLedgers.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestLedgers.settings = settings(max_examples=40, stateful_step_count=30)

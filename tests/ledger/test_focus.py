@@ -19,7 +19,7 @@ def split(attempt):
     return shares(attempt, CARD.cost(attempt.usage, STANDARD).lines)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(many_entries)
 def test_the_sum_of_billed_costs_is_the_ledger_s_total(entries):
     ordered = sorted(entries, key=lambda entry: entry.started_us)

@@ -35,7 +35,7 @@ def reported(store, *entries, **query):
     return build_report([store], ReportQuery(**query))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(many_entries, st.lists(st.sampled_from(ALL_DIMENSIONS), max_size=3, unique=True))
 def test_every_total_equals_the_sum_of_its_lines_to_the_nanodollar(entries, by):  # L4
     store = SqliteStore(Path(":memory:"))
@@ -56,7 +56,7 @@ def test_every_total_equals_the_sum_of_its_lines_to_the_nanodollar(entries, by):
     assert sum(m.nanodollars for m in report.multipliers.by_environment.values()) == cost
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(many_entries)
 def test_baseline_less_savings_plus_spending_is_the_total(entries):
     store = SqliteStore(Path(":memory:"))
@@ -68,7 +68,7 @@ def test_baseline_less_savings_plus_spending_is_the_total(entries):
     assert report.saved.nanodollars == saved - spent
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(many_entries, st.sampled_from(ALL_DIMENSIONS))
 def test_what_is_missing_is_a_bucket_that_one_can_ask_for(entries, name):  # L4
     store = SqliteStore(Path(":memory:"))

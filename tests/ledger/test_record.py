@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger_samples import an_attempt, an_entry, call_ids, entries
 
@@ -26,7 +26,6 @@ def same(read, entry):
     )
 
 
-@settings(deadline=None)
 @given(entries(call_ids))
 def test_an_entry_comes_back_from_its_line(entry):
     for line, meant in (
@@ -39,7 +38,6 @@ def test_an_entry_comes_back_from_its_line(entry):
         assert line.count(b"\n") == 1
 
 
-@settings(deadline=None)
 @given(entries(call_ids), entries(call_ids), st.booleans())
 def test_an_entry_comes_back_from_its_settlement_and_the_intent_before_it(entry, other, is_alike):
     intent = an_intent_of(entry) if is_alike else other
@@ -88,7 +86,6 @@ def test_a_card_comes_back_from_its_line():
     assert read_card(content).content == msgspec.Raw(b'{"a":[1,2]}')
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_line_with_any_byte_changed_is_damaged(data):
     line = settlement_line(an_entry(), None)[:-1]

@@ -38,7 +38,7 @@ def booked(book, entry):
     return an_entry(entry.call_id, started_us=entry.started_us, attempts=tuple(attempts))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(many_entries, st.integers(0, 2**52))
 def test_repricing_at_its_own_instant_gives_back_what_was_booked(entries, doubles_us):
     book = FlatBook({("openai", "a"): 10, ("anthropic", ""): 7, ("", "b"): 3}, doubles_us)

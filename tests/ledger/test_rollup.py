@@ -44,7 +44,7 @@ def both(store, query):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     many_entries,
     st.integers(0, 8),
@@ -63,7 +63,7 @@ def test_a_report_says_the_same_from_rollups_as_from_rows(
         assert rolled == read
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(many_entries, st.sampled_from(COVERED))
 def test_a_filtered_report_says_the_same_from_rollups(entries, name):
     with contextlib.closing(SqliteStore(Path(":memory:"))) as store:
@@ -73,7 +73,7 @@ def test_a_filtered_report_says_the_same_from_rollups(entries, name):
             assert rolled == read
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(many_entries, bounds, bounds)
 def test_rollups_follow_when_rows_are_sealed(entries, one_us, other_us):
     since_us, until_us = sorted((one_us or 0, other_us or NOON_US))

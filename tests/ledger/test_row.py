@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from ledger_samples import an_attempt, an_entry, call_ids, entries
 
 from farthing.ledger.row import COLUMNS, entry_of, rows_of
@@ -9,13 +9,11 @@ def column(row, name):
     return row[COLUMNS.index(name)]
 
 
-@settings(deadline=None)
 @given(entries(call_ids))
 def test_an_entry_read_back_from_its_rows_is_equal(entry):
     assert entry_of(rows_of(entry)[::-1]) == entry
 
 
-@settings(deadline=None)
 @given(entries(call_ids))
 def test_exactly_one_row_of_an_entry_is_final(entry):
     assert sum(column(row, "is_final") for row in rows_of(entry)) == 1

@@ -1,6 +1,6 @@
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger_samples import an_attempt, attempts
 from priced_samples import FlatCard
@@ -13,7 +13,6 @@ from farthing.usage import STANDARD, Terms, Unit, Usage
 RATES = st.dictionaries(st.sampled_from(Unit), st.integers(0, 50), max_size=6)
 
 
-@settings(deadline=None)
 @given(attempts, RATES)
 def test_the_shares_of_an_attempt_add_up_to_its_cost(attempt, rates):
     lines = FlatCard(rates).cost(attempt.usage, STANDARD).lines

@@ -19,7 +19,7 @@ def passed(bucket, calls):
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(per_minute=rates, burst=st.integers(1, 60), calls=asks)
 def test_no_span_of_time_passes_more_than_its_rate_and_the_burst(per_minute, burst, calls):  # R1
     found = passed(Bucket(per_minute, burst, 0), calls)
@@ -30,7 +30,7 @@ def test_no_span_of_time_passes_more_than_its_rate_and_the_burst(per_minute, bur
             assert units * MINUTE_US <= burst * MINUTE_US + per_minute * (until_us - since_us)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(per_minute=rates, burst=st.integers(1, 60), units=st.integers(1, 60), spent=asks)
 def test_the_wait_it_tells_is_exact(per_minute, burst, units, spent):
     bucket = Bucket(per_minute, burst, 0)
@@ -44,7 +44,7 @@ def test_the_wait_it_tells_is_exact(per_minute, burst, units, spent):
     assert bucket.take(units, now_us + wait_us) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     per_minute=rates, burst=st.integers(1, 60), gaps=st.lists(st.integers(0, 9_999), max_size=50)
 )
@@ -59,7 +59,7 @@ def test_asking_often_changes_nothing(per_minute, burst, gaps):
     assert often.full_in_us(now_us) == once.full_in_us(now_us)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(per_minute=rates, burst=st.integers(1, 60), workers=st.integers(1, 8), calls=asks)
 def test_workers_together_keep_the_rate_and_a_burst_of_at_most_one_unit_more_each(
     per_minute, burst, workers, calls

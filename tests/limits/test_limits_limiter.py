@@ -131,5 +131,5 @@ class OneKey(RuleBasedStateMachine):
         assert len(self.permits) <= 6
 
 
-OneKey.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+OneKey.TestCase.settings = settings(max_examples=25, stateful_step_count=30)
 TestOneKey = OneKey.TestCase

@@ -43,7 +43,7 @@ def test_asking_for_usage_does_not_change_the_answer():
 
 
 @given(st.text(max_size=200), st.integers(0, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_first_tokens_of_a_text_are_at_most_so_many_and_begin_it(text, tokens):
     cut = first_tokens(text, tokens)
     assert text.startswith(cut)

@@ -987,7 +987,7 @@ def test_an_authority_file_that_cannot_be_read_is_a_config_error(tmp_path):
 # Anything at all.
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(
         st.one_of(

@@ -238,7 +238,7 @@ def test_expect_is_noted_until_the_body_comes():
     assert intake.requests[0].body == b"ab"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_random_bytes_end_in_requests_or_a_refusal_never_in_a_crash(parts):
     intake = read(*parts)
@@ -252,7 +252,7 @@ FRAGMENTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30), st.integers(1, 50))
 def test_shuffled_fragments_read_alike_whole_and_cut(fragments, size):
     data = b"".join(fragments)

@@ -823,7 +823,7 @@ def test_connections_that_come_and_go_leave_nothing_behind():
     assert left() <= before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

@@ -43,7 +43,7 @@ def stored(answers):
     return {table: sorted(answers.connection.execute(f"SELECT * FROM {table}")) for table in TABLES}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(groups=st.lists(st.lists(ANSWERS, min_size=1, max_size=6), max_size=4), purged=st.booleans())
 def test_together_or_one_by_one_the_same_is_stored(tmp_path_factory, groups, purged):
     folder = tmp_path_factory.mktemp("answers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from farthing.errors import FarthingBug
@@ -125,7 +125,6 @@ def test_more_errors_never_prove_more(labels, wrong):
 
 
 @given(st.integers(1, 400), st.integers(0, 400))
-@settings(deadline=None)
 def test_exact_bounds_hold_the_observed_rate_between_them(labels, wrong):
     wrong = min(wrong, labels)
     low, high = exact_bounds(wrong, labels, 0.05)

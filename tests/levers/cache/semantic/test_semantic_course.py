@@ -95,7 +95,7 @@ def test_other_terms_are_another_stamp(change):
     assert Terms(**told | change).stamp != TERMS.stamp
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.sampled_from([0.06, 0.1, 0.3]))
 def test_what_is_above_the_bound_is_hardly_ever_certified(seed, error):
     draws = random.Random(seed)
@@ -105,7 +105,7 @@ def test_what_is_above_the_bound_is_hardly_ever_certified(seed, error):
         assert sum(one.is_wrong for one in labels) <= 0.05 * len(labels)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.builds(label, wrong=st.booleans()), max_size=60), st.integers(0, 60))
 def test_whoever_reads_the_same_labels_stands_at_the_same_place(labels, at):
     whole = taken(labels)

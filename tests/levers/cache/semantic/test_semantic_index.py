@@ -46,7 +46,7 @@ def test_near_neighbours_come_out_among_many():
     assert [partition.search(query, 1)[0][0] for query in near] == list(range(50))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=60))
 def test_it_holds_just_what_was_added_and_not_removed(steps):
     rows, partition, held = unit_rows(10, 16), Partition(16), set()
