@@ -139,13 +139,7 @@ class Lexicon:
 
     def root(self, word: str) -> str:
         """The form under which `word` is compared: irregular forms first, then the stem."""
-        found = self.irregular.get(word) or self.irregular.get(word.removesuffix("s")) or word
-        return _bare_form(found) if self.language == "en" else found
-
-    def name(self, word: str) -> str:
-        """The one word for all its synonyms; `word` itself (its root) where it has none."""
-        root = self.root(word)
-        return self.phrases.get((root,), root)
+        return _root(word, self.language, self.irregular)
 
 
 def stem(word: str) -> str:
@@ -170,6 +164,11 @@ def _bare(rest: str) -> str:
     return rest
 
 
+def _root(word: str, language: str, irregular: Mapping[str, str]) -> str:
+    found = irregular.get(word) or irregular.get(word.removesuffix("s")) or word
+    return _bare_form(found) if language == "en" else found
+
+
 @functools.lru_cache(maxsize=16_384)  # most words of a question are common ones
 def _bare_form(word: str) -> str:
     return stem(one_spelling(word))
@@ -185,20 +184,18 @@ def lexicon_for(language: str) -> Lexicon:
 
 
 def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
-    def root(word: str) -> str:
-        return _bare_form(word) if language == "en" else word
-
     irregular: dict[str, str] = dict(_pairs(said.get("irregular", {}).get("pairs", "")))
+    root = functools.partial(_root, language=language, irregular=irregular)
     phrases: dict[tuple[str, ...], str] = {}
     for section, prefix in (("operators", "!"), ("frames", "="), ("same", "=")):
         for name, wordings in said.get(section, {}).items():
             for wording in wordings:
-                words = tuple(root(str(irregular.get(word, word))) for word in wording.split())
+                words = tuple(map(root, str(wording).split()))
                 phrases.setdefault(words, f"{prefix}{name}")
     numbers = said.get("numbers", {})
 
     def named(word: str) -> str:
-        bare = root(irregular.get(word, word))
+        bare = root(word)
         return phrases.get((bare,), bare)
 
     return Lexicon(
