@@ -35,9 +35,10 @@ from farthing.gateway.semantic_reader import Hands, SemanticReader
 from farthing.levers.cache.semantic_settings import SemanticSettings
 from farthing.levers.cache.semantic_tables import SemanticTables, WordingRow
 
-__all__ = ["Clerk"]
+__all__ = ["QUEUED_MAX", "Clerk"]
 
 _LOG = logging.getLogger("farthing")
+QUEUED_MAX: Final = 64  # look-ups that wait; more would be late, and their texts fill memory
 _REMEMBERED_MAX: Final = 2_048  # look-ups whose calls are under way; each some kB
 
 

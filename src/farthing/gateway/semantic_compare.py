@@ -83,10 +83,10 @@ class Comparer:
         fresh = said_of(act.endpoint, decode_stored(act.stored))
         mark = answer_mark(plan.keys, fresh)
         self._reader.keep(plan, found, mark)
-        decision = _decision(found, self._settings.near_min)
-        chosen = None if found is None or found.looked is None else found.looked.chosen
-        if found is None or decision is None or chosen is None:
+        comparable = _comparable(found, self._settings.near_min)
+        if comparable is None:
             return nothing
+        found, decision, chosen = comparable
         self._reader.sharing.asked_alike(plan, chosen, (b"", b""))
         self._tell_gain(act, decision)
         propensity = self._propensity(act, decision)
@@ -173,10 +173,12 @@ class Comparer:
         self._reader.count(plan.course, amounts)
 
 
-def _decision(found: Found | None, near_min: float) -> Decision | None:
-    """The decision of a look-up that found something to compare with."""
-    if found is None or found.looked is None:
+def _comparable(found: Found | None, near_min: float) -> tuple[Found, Decision, Held] | None:
+    """A look-up that found something to compare with, its decision, and what is near."""
+    looked = None if found is None else found.looked
+    if found is None or looked is None or looked.chosen is None:
         return None
-    decision = found.looked.decision
-    is_near = decision.evidence is not None and decision.evidence.cosine >= near_min
-    return decision if is_near and found.looked.chosen is not None else None
+    evidence = looked.decision.evidence
+    if evidence is None or evidence.cosine < near_min:
+        return None
+    return found, looked.decision, looked.chosen

@@ -39,24 +39,22 @@ from farthing.gateway.semantic_acts import (
     Settle,
     Settled,
 )
-from farthing.gateway.semantic_clerk import Clerk
+from farthing.gateway.semantic_clerk import QUEUED_MAX, Clerk
 from farthing.gateway.semantic_reader import SemanticReader
 from farthing.levers.cache import CacheStoreError, SqliteAnswers, cache_file
 from farthing.levers.cache.semantic_extra import embedder_of
 from farthing.levers.cache.semantic_tables import SemanticTables
-from farthing.levers.cache.writer import Writer
+from farthing.levers.cache.writer import Write, Writer
 
 __all__ = ["SemanticProcess", "main"]
 
 _LOG = logging.getLogger("farthing")
 _NICENESS: Final = 10
 _RECEIVED_BYTES: Final = 262_144
-_QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
 _NOTES_MAX: Final = 2_000  # that wait for a moment without look-ups
 _WAIT_US_MAX: Final = 5_000_000  # until then an answer has been written by the worker, or was lost
 _GRACE_S: Final = 10.0  # to finish when the worker is gone
 
-Write = Callable[[SqliteAnswers], object]
 WriteWith = Callable[[SqliteAnswers], bool]
 
 
@@ -202,7 +200,7 @@ class SemanticProcess:
     def _sort(self, act: Act) -> None:
         match act:
             case Look():
-                if len(self._looks) < _QUEUED_MAX:
+                if len(self._looks) < QUEUED_MAX:
                     self._looks.append(act)
                 else:
                     self._clerk.no_room(act)

@@ -16,20 +16,18 @@ from typing import Final
 
 from farthing.clock import Clock
 from farthing.gateway.semantic_acts import Act, Look, News, Settle, Settled, Verdict
-from farthing.gateway.semantic_clerk import Clerk
+from farthing.gateway.semantic_clerk import QUEUED_MAX, Clerk
 from farthing.gateway.semantic_desk import Owner
 from farthing.gateway.semantic_reader import SemanticReader
-from farthing.levers.cache import Answers, SqliteAnswers
+from farthing.levers.cache import Answers
 from farthing.levers.cache.semantic import Embedder
 from farthing.levers.cache.semantic_settings import SemanticSettings
+from farthing.levers.cache.writer import Write
 
 __all__ = ["ThreadCarrier"]
 
 _LOG = logging.getLogger("farthing")
 _SWITCH_S: Final = 0.0001  # how long the event loop waits for the interpreter, at most
-_QUEUED_MAX: Final = 64  # look-ups; more would be late, and their texts fill memory
-
-Write = Callable[[SqliteAnswers], object]
 
 
 class ThreadCarrier:
@@ -113,7 +111,7 @@ class ThreadCarrier:
             self.reader.close()
 
     def _look(self, look: Look) -> bool:
-        if self._queued >= _QUEUED_MAX:
+        if self._queued >= QUEUED_MAX:
             self.later(lambda: self._clerk.no_room(look))
             if look.is_awaited:
                 self.tell(Verdict(look.number, "unavailable"))
