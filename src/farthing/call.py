@@ -14,6 +14,7 @@ from farthing.money import Money
 from farthing.usage import NO_USAGE, STANDARD, Terms, Usage
 
 __all__ = [
+    "FOR_TAG",
     "UNATTRIBUTED",
     "Attempt",
     "AttemptStatus",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 UNATTRIBUTED = "unattributed"
+FOR_TAG = "farthing-for"  # on a second answer: the call beside which it was asked for
 
 
 class Endpoint(enum.StrEnum):

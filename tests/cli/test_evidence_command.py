@@ -147,7 +147,8 @@ def test_a_plan_takes_calls_and_prices_from_the_last_seven_days_of_the_ledger(fa
         journal.settle(an_entry(f"call-{number}", "support", started_us=now_us))
     journal.settle(an_entry("call-old", "support", started_us=now_us - 9 * 86_400_000_000))
     aside = an_entry("call-aside", "support", started_us=now_us)
-    tags = msgspec.structs.replace(aside.attribution, tags={"farthing-lever": "candidate"})
+    told = {"farthing-lever": "candidate", "farthing-for": "call-1"}
+    tags = msgspec.structs.replace(aside.attribution, tags=told)
     for number in range(140):  # what the evidence asked beside them is no traffic
         named = {"call_id": f"aside-{number}", "attribution": tags}
         journal.settle(msgspec.structs.replace(aside, **named))

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from farthing.call import UNATTRIBUTED
 from farthing.cli.ledger_folder import open_ledger
 from farthing.cli.output import print_json, usd
 from farthing.config import load_config
@@ -102,9 +101,8 @@ def _seen(config_path: str | None, data_dir: str | None, feature: str) -> tuple[
     """
     now_us = time.time_ns() // 1000
     ledger = open_ledger(config_path, data_dir)
-    where = {"feature": feature, "tag:farthing-lever": UNATTRIBUTED}
-    query = ReportQuery(by=("feature",), since_us=now_us - 7 * _DAY_US, where=where)
-    report = ledger.report(query)
+    query = ReportQuery(by=("feature",), since_us=now_us - 7 * _DAY_US, where={"feature": feature})
+    report = ledger.report(query.callers_own())
     ledger.close()
     if not report.calls:
         raise CallerError(

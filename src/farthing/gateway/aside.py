@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from farthing.call import Attribution, Call, Conversation, Endpoint
+from farthing.call import FOR_TAG, Attribution, Call, Conversation, Endpoint
 from farthing.clock import Clock
 from farthing.codecs import codec_for, question_body, shown
 from farthing.errors import FarthingError
@@ -344,7 +344,7 @@ _QUESTION_OUTPUT: Final = 512  # tokens; models that reason need some before the
 
 
 def _attribution(call: Call, lever: str, why: str) -> Attribution:
-    told = {"farthing-lever": lever, "farthing-for": call.id, "farthing-why": why}
+    told = {"farthing-lever": lever, FOR_TAG: call.id, "farthing-why": why}
     return msgspec.structs.replace(call.attribution, tags=call.attribution.tags | told)
 
 

@@ -28,7 +28,6 @@ from farthing.money import Money
 from farthing.usage import TOKEN_UNITS, Usage
 
 __all__ = [
-    "IN_TRACE",
     "Distinct",
     "Group",
     "Latencies",
@@ -41,10 +40,7 @@ __all__ = [
     "talks",
 ]
 
-# A second answer stands beside a call under its session and trace, and is no turn or step of them.
-_CALLERS: Final = """tags NOT LIKE '%"farthing-for":%'"""
-_IN_SESSION: Final = f"session <> '' AND {_CALLERS}"
-IN_TRACE: Final = f"trace <> '' AND {_CALLERS}"
+_IN_SESSION: Final = "session <> ''"
 _ANSWERED: Final = "status = 'ok' AND last_turn <> ''"
 _QUESTION: Final = ("session", "turn", "turn_step", "last_turn", "feature", "endpoint")
 _MOVES = msgspec.json.Decoder(list[LeverMove]).decode

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from farthing.call import UNATTRIBUTED
+from farthing.call import FOR_TAG, UNATTRIBUTED
 from farthing.errors import CallerError
 
 __all__ = ["ATTRIBUTIONS", "DIMENSIONS", "Dimension", "QueryError", "ReportQuery", "dimension"]
@@ -146,6 +146,11 @@ class ReportQuery(msgspec.Struct, frozen=True, kw_only=True):
     def is_call_level(self) -> bool:
         """Whether every filter holds for a call as a whole rather than for single attempts."""
         return all(dimension(name).is_call_level for name in self.where)
+
+    def callers_own(self) -> ReportQuery:
+        """The same question of callers' own calls, without the second answers beside them."""
+        where = {f"tag:{FOR_TAG}": UNATTRIBUTED, **self.where}
+        return msgspec.structs.replace(self, where=where)
 
     def condition(self, *also: str) -> tuple[str, Sequence[object]]:
         """The WHERE clause (with a leading space; may be empty) and its parameters.

@@ -15,7 +15,6 @@ import msgspec
 
 from farthing.ledger.entry import LeverMove
 from farthing.ledger.measure import (
-    IN_TRACE,
     Distinct,
     Key,
     Latencies,
@@ -249,10 +248,12 @@ def _levers(found: Mapping[str, tuple[Money, Money]], net: Money) -> tuple[Lever
 def _multipliers(
     sources: Sequence[Source], query: ReportQuery, environments: Mapping[str, int]
 ) -> Multipliers:
-    held = talks(sources, query)
+    # A second answer stands under its call's session and trace, and is no turn or step of them.
+    own = query.callers_own()
+    held = talks(sources, own)
     return Multipliers(
         regenerations=held.regenerations,
-        steps=repeats(sources, query, ("trace",), IN_TRACE),
+        steps=repeats(sources, own, ("trace",), "trace <> ''"),
         turns=held.turns,
         by_environment=MappingProxyType(
             {name: Money(sum_) for name, sum_ in sorted(environments.items())}
