@@ -1,12 +1,8 @@
 """Certificates: P(wrong | served) is at most delta, with 95 % confidence, from labels.
 
-Nested sets of lookups, from the surest scores down, are tried at looks that are fixed beforehand:
-after as many labels as one set needs without an error, and after so many times that number. Each
-look has its share of alpha, the larger ones most of it, for they decide how much is served. It
-tries two chains, whose first sets are chosen by how many labels they have and not by what these
-say; each further set is tried only if the one before it passed. Where labels weigh alike the test
-is the exact binomial one, else a bet's wealth. So the chance that *any* set whose error rate is
-above delta is ever certified is at most alpha.
+Nested sets of lookups, from the surest scores down, are tried at looks that are fixed beforehand
+(`looks`), so that the chance that *any* set whose error rate is above delta is ever certified is at
+most alpha.
 
 While serving, lookups below the certified score are still called for, so the next bands go on being
 tried, by themselves (the union of sets below delta is below delta) and pooled with what is served,
@@ -24,13 +20,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from farthing.errors import FarthingBug
-from farthing.evidence import binomial_at_most
 from farthing.levers.cache.semantic.eprocess import (
     Tally,
     breach_wealth,
     exact_bounds,
     proof_wealth,
+    sums,
 )
+from farthing.levers.cache.semantic.looks import WAITED, Looks
 
 __all__ = [
     "PROOF_VERSION",
@@ -42,16 +39,10 @@ __all__ = [
     "thresholds_of",
 ]
 
-PROOF_VERSION = "2"  # labels taken while another proof decided what is served do not count
+PROOF_VERSION = "3"  # labels taken while another proof decided what is served do not count
 # Of lookups, in the sets that are tried: small steps cost nothing, for each waits for the one before.
 SHARES = tuple(percent / 100 for percent in range(6, 97, 3))
-_LOOKS = (1, 2, 4, 6, 8, 12)  # times the labels that a set needs without an error
-_PARTS = (2, 1, 1, 10, 4, 4)  # of alpha, for each look
-# Chains of sets at a look: the first has so many times the labels that it needs, and that share of
-# all; and the chain's share of the look's alpha. The second is for where few lookups are sure.
-_CHAINS = ((1.0, 1 / 3, 0.75), (1.5, 0.0, 0.25))
-_LOOKS_WAITED = 4  # for a larger set, before what is proven begins to serve
-_PROOF_SHARE = 0.95  # of alpha for the looks; the rest is for growth while serving
+_PROOF_SHARE = 0.98  # of alpha for the looks; the rest is for growth while serving
 _GROWTH_SETS = 8
 _GROWTH_EVERY = 10  # labels while serving
 
@@ -148,7 +139,7 @@ class Certifier:
     share: float = 1.0
     _limit: float = field(init=False)
     _labels: int = 0
-    _looks: int = 0
+    _looks: Looks = field(init=False)
     _counts: dict[tuple[int, float], _Count] = field(
         default_factory=dict[tuple[int, float], _Count]
     )
@@ -166,6 +157,7 @@ class Certifier:
             self._limit = self.judge.observed_limit(self.delta, self._alpha)
         else:
             self._limit = self.delta
+        self._looks = Looks(self._limit, _PROOF_SHARE * self._alpha)
 
     @property
     def limit(self) -> float:
@@ -176,10 +168,6 @@ class Certifier:
     def watched_limit(self) -> float:
         """The rate of verdicts "wrong" above which the certificate is contradicted."""
         return self.delta if self.judge is None else self.judge.observed_at(self.delta)
-
-    def _alpha_at(self, look: int) -> float:
-        """The chance that a look may certify a set wrongly; looks are counted from 0."""
-        return _PROOF_SHARE * self._alpha * _PARTS[look] / sum(_PARTS)
 
     @property
     def _alpha(self) -> float:
@@ -206,7 +194,7 @@ class Certifier:
         """
         if not self.limit:
             return 0
-        return math.ceil(math.log(_CHAINS[0][2] * self._alpha_at(0)) / math.log1p(-self.limit))
+        return self._looks.needed
 
     def is_void(self, stamp: Stamp) -> bool:
         """Whether something that the certificate is bound to has changed."""
@@ -242,10 +230,9 @@ class Certifier:
         else:
             _count(self._counts, (band, weight), is_wrong=is_wrong)
             self._labels += 1
-            look = self._looks
-            if look < len(_LOOKS) and self._labels >= self.labels_needed * _LOOKS[look]:
-                self._looks += 1
-                self._look(self._alpha_at(look))
+            if self._looks.is_due(self._labels):
+                sets = [self._nested(at) for at in range(len(self.thresholds))]
+                self._proven = max(self._proven, self._looks.look(sets, self._labels))
 
     def _grow(self) -> None:
         """Certify more bands by the labels since the last growth, where these suffice.
@@ -278,23 +265,6 @@ class Certifier:
             proof_wealth(_tallies(pooled), self.limit),
         )
 
-    def _look(self, alpha: float) -> None:
-        """Try the chains on all labels so far, each until a set fails."""
-        sets = [self._nested(at) for at in range(len(self.thresholds))]
-        for times, share, part in _CHAINS:
-            wanted = max(times * self.labels_needed, share * self._labels)
-            at = next((at for at, one in enumerate(sets) if _sums(one)[0] >= wanted), len(sets))
-            while at < len(sets) and self._is_shown(sets[at], alpha * part):
-                self._proven = max(self._proven, at)
-                at += 1
-
-    def _is_shown(self, tallies: Sequence[Tally], alpha: float) -> bool:
-        """Whether a set's labels reject an error rate above the limit, at this alpha."""
-        if len(tallies) == 1:
-            labels, wrong = _sums(tallies)
-            return binomial_at_most(wrong, labels, self.limit) <= alpha
-        return proof_wealth(tallies, self.limit) >= 1 / alpha
-
     def _nested(self, at: int) -> list[Tally]:
         merged: dict[float, _Count] = {}
         for (band, weight), count in self._counts.items():
@@ -305,11 +275,11 @@ class Certifier:
     def is_growing(self) -> bool:
         """Whether a larger set may be proven at the next look, so that serving is better put off."""
         following = self._proven + 1
-        if following >= len(self.thresholds) or self._looks >= _LOOKS_WAITED:
+        if following >= len(self.thresholds) or self._looks.taken >= WAITED:
             return False
         if not self.limit:
             return False
-        labels, wrong = _sums(self._nested(following))
+        labels, wrong = sums(self._nested(following))
         return labels == 0 or wrong / labels <= self.limit
 
     def report(self) -> list[BandReport]:
@@ -321,7 +291,7 @@ class Certifier:
         found: list[BandReport] = []
         for at, threshold in enumerate(self.thresholds):
             tallies = self._nested(at)
-            labels, wrong = _sums(tallies)
+            labels, wrong = sums(tallies)
             found.append(
                 BandReport(
                     threshold=threshold,
@@ -336,7 +306,7 @@ class Certifier:
 
     def served_bound(self) -> float:
         """The upper 95 % bound of the error among served answers that were checked."""
-        labels, wrong = _sums(_tallies(self._served))
+        labels, wrong = sums(_tallies(self._served))
         return self._error_most(wrong, labels)
 
     def _error_most(self, wrong: int, labels: int) -> float:
@@ -363,10 +333,6 @@ def _merge(counts: dict[float, _Count], weight: float, count: _Count) -> None:
 
 def _tallies(counts: dict[float, _Count]) -> list[Tally]:
     return [Tally(count.labels, count.wrong, weight) for weight, count in counts.items()]
-
-
-def _sums(tallies: Sequence[Tally]) -> tuple[int, int]:
-    return sum(one.labels for one in tallies), sum(one.wrong for one in tallies)
 
 
 def thresholds_of(scores: Sequence[float], shares: Sequence[float]) -> tuple[float, ...]:

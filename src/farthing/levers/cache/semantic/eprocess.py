@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from farthing.evidence import binomial_lower, binomial_upper
 
-__all__ = ["Tally", "breach_wealth", "exact_bounds", "labels_needed", "proof_wealth"]
+__all__ = ["Tally", "breach_wealth", "exact_bounds", "labels_needed", "proof_wealth", "sums"]
 
 _LABELS_MAX = 1_000_000
 # Share of the wealth on each stake, as a share of the largest stake that can't go bankrupt.
@@ -36,6 +36,11 @@ class Tally:
     labels: int
     wrong: int
     weight: float = 1.0
+
+
+def sums(tallies: Sequence[Tally]) -> tuple[int, int]:
+    """All labels, and how many of them said wrong."""
+    return sum(one.labels for one in tallies), sum(one.wrong for one in tallies)
 
 
 def proof_wealth(tallies: Sequence[Tally], limit: float) -> float:
