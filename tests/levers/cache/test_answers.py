@@ -343,3 +343,16 @@ def test_what_began_before_a_purge_is_not_at_hand_after_it_either(tmp_path):
         keep(answers, what, created_us=NOW + 2_000_000, started_us=NOW + 1_500_000)
         assert answers.find(what, NOW + 2_000_000) is not None
 
+
+def test_what_others_changed_is_seen_though_the_clock_was_set_back(tmp_path):
+    hour_us = 3_600_000_000
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        keep(answers, what)
+        assert answers.find(what, NOW + hour_us) is not None
+        purged_elsewhere(tmp_path, NOW + 1, feature="faq")
+        assert answers.find(what, NOW + 2) is None
+        old = answers.vault.keys("acme", NOW + hour_us)
+        Vault(tmp_path / "cache-keys").forget("acme")
+        assert answers.vault.keys("acme", NOW + 3) != old
+
