@@ -356,3 +356,12 @@ def test_what_others_changed_is_seen_though_the_clock_was_set_back(tmp_path):
         Vault(tmp_path / "cache-keys").forget("acme")
         assert answers.vault.keys("acme", NOW + 3) != old
 
+
+def test_an_answer_stands_no_longer_than_the_rules_of_now_allow(tmp_path):
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        keep(answers, what)
+        stricter = msgspec.structs.replace(what, verdict=Verdict(ttl_s=60))
+        assert answers.find(stricter, NOW + 60_000_000) is not None
+        assert answers.find(stricter, NOW + 60_000_001) is None
+        assert answers.find(what, NOW + 60_000_001) is not None

@@ -90,9 +90,7 @@ class Answers:
         found = self._find(prints, keys, now_us, is_plain=not asked.directives.is_exact_only)
         if found is None:
             return None
-        age_s_max = asked.directives.age_s_max
-        age_us = now_us - found.answer.stored.created_us
-        return None if age_s_max is not None and age_us > age_s_max * 1_000_000 else found
+        return None if asked.is_too_old(found.answer.stored.created_us, now_us) else found
 
     def find_key(self, key: bytes, keys: TenantKeys, now_us: int) -> AtHand | None:
         """The answer that stands under a key."""
