@@ -137,10 +137,11 @@ class Coalesce:
             await self._handed_over(flight, settlement)
             raise
         if isinstance(outcome.body, bytes):
+            own = list(outcome.headers)  # what other stages tell the leader is not for the others
+            body = outcome.body
             if is_hiding and is_events(outcome.headers):
-                shown = without_usage(inbound, outcome.body)
-                return msgspec.structs.replace(outcome, body=shown)
-            return outcome
+                body = without_usage(inbound, body)
+            return msgspec.structs.replace(outcome, body=body, headers=own)
         self.pace.note(_kind(inbound), self._clock.monotonic_us() - begun_us, is_streamed=True)
         broadcast = self._broadcast(flight, outcome, settlement)
         told = is_cost_told(self._stream_cost, inbound.caller)
