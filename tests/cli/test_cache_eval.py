@@ -104,7 +104,7 @@ def test_the_same_last_message_after_another_history_is_never_served(tmp_path):
     rows = [
         {"a": conversation("A tv plan", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "yes"),
          "same_answer": False},
-        {"a": conversation("A gym", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "Yes."),
+        {"a": conversation("A gym", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "yes."),
          "same_answer": True},
     ]  # fmt: skip
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
