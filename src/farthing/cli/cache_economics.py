@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from farthing.cli.cache_store import opened, semantic_accounts
+from farthing.cli.number import Number
 from farthing.cli.output import console, print_json, table, usd
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
@@ -32,18 +33,18 @@ _LOSS: Final = "0.10"
 @click.option("--call-cost", default="0.002", show_default=True, help="USD a call avoided costs.")
 @click.option("--loss", default=None, show_default="0.10, with --measured loss_usd where set",
               help="USD lost per wrong answer.")  # fmt: skip
-@click.option("--hit-share", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+@click.option("--hit-share", type=Number(0, 1), default=0.1, show_default=True,
               help="Share of look-ups that are served.")  # fmt: skip
-@click.option("--error", type=click.FloatRange(0, 1), default=0.0076, show_default=True,
+@click.option("--error", type=Number(0, 1), default=0.0076, show_default=True,
               help="Upper bound of the wrong among the served.")  # fmt: skip
-@click.option("--sampling", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+@click.option("--sampling", type=Number(0, 1), default=0.05, show_default=True,
               help="Share of hits that are checked.")  # fmt: skip
 @click.option("--judge-cost", default="0.0002", show_default=True, help="USD a check costs.")
 @click.option("--time-value", default="0", show_default=True, help="USD the time saved is worth.")
 @click.option("--lookups", type=click.IntRange(1), default=1_000_000, show_default=True)
-@click.option("--price-factor", type=click.FloatRange(0, min_open=True), default=1.0,
+@click.option("--price-factor", type=Number(0, min_open=True), default=1.0,
               show_default=True, help="Token prices against today's, e.g. 0.1.")  # fmt: skip
-@click.option("--fold-per-year", type=click.FloatRange(1, min_open=True), default=50.0,
+@click.option("--fold-per-year", type=Number(1, min_open=True), default=50.0,
               show_default=True, help="How fast prices fall: 50-fold a year is the median.")  # fmt: skip
 @click.option("--measured", is_flag=True,
               help="Take look-ups, hits, the cost of a call and of a check from the running cache.")  # fmt: skip
