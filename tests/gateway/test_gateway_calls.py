@@ -42,6 +42,18 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 DONE = b"data: [DONE]\n\n"
 
 
+@pytest.mark.parametrize("model", ["gpt\n4o\x1b[31m", "g" * 70_000], ids=["two lines", "long"])
+def test_an_odd_model_name_does_not_cost_the_caller_its_answer(through, model):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        status, headers, body = await gateway.post(CHAT, {**ASK, "model": model})
+        assert (status, json.loads(body)) == (200, CHAT_ANSWER)
+        assert headers["x-farthing-model"].startswith("openai/g")
+        assert len(headers["x-farthing-model"]) <= 256
+
+    through(scenario)
+
+
 def test_an_answer_passes_byte_for_byte_and_is_priced_to_the_nanodollar(through):
     body = json.dumps(CHAT_ANSWER, indent=3).encode()
 
@@ -606,6 +618,17 @@ def test_what_the_server_cannot_take_is_told_in_whole_sentences(through):
         assert error["message"] == (
             "The request's head is larger than 65536 bytes. "
             "Nothing was sent to a provider and nothing was charged."
+        )
+
+    through(scenario)
+
+
+def test_a_fault_after_the_call_was_sent_does_not_say_that_nothing_was_charged(through):
+    async def scenario(gateway, provider):
+        reply = gateway.wired.engine.refuse(500, "the server failed to handle this request", CHAT)
+        assert json.loads(reply.body)["error"]["message"] == (
+            "The server failed to handle this request. "
+            "What was sent to a provider is in the ledger."
         )
 
     through(scenario)
