@@ -62,7 +62,10 @@ def test_a_budget_may_begin_and_cease_to_downgrade(farthing):
     ("options", "said"),
     [
         (["team", "minus"], "amount_usd"),
-        (["team", "5", "--scope", "featur=x"], r"\(did you mean 'feature'\?\)\. Nothing was changed"),
+        (
+            ["team", "5", "--scope", "featur=x"],
+            r"\(did you mean 'feature'\?\)\. Nothing was changed",
+        ),
         (["team", "5", "--window", "fortnight"], "is no window"),
         (["te/am", "5"], "name"),
         (["team", "5", "--at-limit", "downgrade"], "downgrade_to"),
