@@ -185,9 +185,9 @@ def read_line(line: bytes) -> tuple[Kind, bytes] | None:
         return None
     kind, seed = known
     content = line[_PREFIX_BYTES:]
-    if b"%08x" % zlib.crc32(content, seed) != line[1:_PREFIX_BYTES]:
-        return None
-    return kind, content
+    if line.startswith(b"%08x" % zlib.crc32(content, seed), 1):
+        return kind, content
+    return None
 
 
 def read_entry(kind: Kind, content: bytes) -> Entry:
