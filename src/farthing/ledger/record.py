@@ -28,6 +28,7 @@ __all__ = [
     "RecordedOutcome",
     "card_line",
     "intent_line",
+    "is_about",
     "read_begun",
     "read_card",
     "read_entry",
@@ -188,6 +189,14 @@ def read_line(line: bytes) -> tuple[Kind, bytes] | None:
     if line.startswith(b"%08x" % zlib.crc32(content, seed), 1):
         return kind, content
     return None
+
+
+def is_about(line: bytes, call_id: bytes) -> bool:
+    """Whether a line is a record of the call whose id, as JSON, is given.
+
+    Cheap enough to ask of each line of a file; not for records as the first versions wrote them.
+    """
+    return line.startswith(call_id, _PREFIX_BYTES + 1)
 
 
 def read_entry(kind: Kind, content: bytes) -> Entry:

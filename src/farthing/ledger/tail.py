@@ -15,6 +15,7 @@ from farthing.ledger.layout import SegmentName
 from farthing.ledger.record import (
     CardNote,
     Kind,
+    is_about,
     read_begun,
     read_card,
     read_entry,
@@ -152,6 +153,26 @@ class Tail:
                         if started_us is not None:
                             return started_us
                         offset += len(line) + 1
+        return None
+
+    def find(self, segments: Sequence[SegmentName], call_id: str) -> Entry | None:
+        """A call that was settled in what is not read yet; nothing counts as read by it.
+
+        Raises:
+            OSError: a segment can't be read.
+        """
+        wanted = msgspec.json.encode(call_id)
+        apart = Tail(self._folder, self._run, None)
+        for segment in segments:
+            if segment.sequence < self.read.sequence:
+                continue
+            offset = self.read.offset if segment.sequence == self.read.sequence else 0
+            is_complete = segment is not segments[-1]
+            while lines := self._lines(segment, offset, self._chunk_bytes, is_complete=is_complete):
+                offset += sum(map(len, lines)) + len(lines)
+                batch = apart._digest(segment, [line for line in lines if is_about(line, wanted)])
+                if batch.entries:
+                    return batch.entries[-1]
         return None
 
     def _digest(self, segment: SegmentName, lines: list[bytes]) -> Batch:
