@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Final
 
 from farthing.errors import CallerError, FarthingError
 from farthing.gateway.identify import check_model
@@ -12,6 +13,8 @@ from farthing.gateway.refusal import refusal
 from farthing.ledger import CallStatus
 
 __all__ = ["admit", "settle", "stages"]
+
+_OK: Final = CallStatus.OK  # to find a member of an enum takes time
 
 
 async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
@@ -33,7 +36,7 @@ async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
         raise
     if isinstance(outcome.body, bytes):
         is_good = 200 <= outcome.status < 300
-        settlement.close(CallStatus.OK if is_good else CallStatus.ERROR)
+        settlement.close(_OK if is_good else CallStatus.ERROR)
     return outcome
 
 

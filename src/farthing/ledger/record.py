@@ -221,8 +221,8 @@ def read_begun(kind: Kind, content: bytes) -> Entry:
 def _continues(entry: Entry, intent: Entry) -> bool:
     """Whether the intent says what an outcome leaves out, and an outcome alone would say when."""
     return (
-        entry.attribution == intent.attribution
-        and entry.conversation == intent.conversation
+        (entry.attribution is intent.attribution or entry.attribution == intent.attribution)
+        and (entry.conversation is intent.conversation or entry.conversation == intent.conversation)
         and entry.model == intent.model
         and entry.started_us == intent.started_us
         and entry.endpoint is intent.endpoint
