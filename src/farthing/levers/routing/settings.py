@@ -138,3 +138,18 @@ class RoutingSettings(
 
     pools: Annotated[dict[str, PoolSettings], Meta(description="The pools, by name.")] = {}
     models: Annotated[dict[str, ModelFacts], Meta(description="What models can do.")] = {}
+    embedder: Annotated[
+        str,
+        Meta(
+            description="For policies with scores learned from embeddings (`route compile --learn`): "
+            "`wordllama` or `minilm`, with the extras `wordllama` and `semantic`, or `module:name` "
+            "of an embedder of your own; empty: none."
+        ),
+    ] = ""
+    embed_ms_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How long a call waits for the embedder; then the incumbent serves it.",
+        ),
+    ] = 50
