@@ -105,8 +105,9 @@ class PoolSettings(
         Meta(
             ge=0,
             le=1,
-            description="Share of a class's calls spread evenly over the further steps that its "
-            "policy certifies (`route compile --explore`), to learn which is cheapest; 0: none.",
+            description="Share of a class's calls spread evenly over all steps that its policy "
+            "certifies (`route compile --explore`); the others go to each as often as it is likely "
+            "to be the cheapest; 0: the policy's own step alone.",
         ),
     ] = 0.0
     region: Annotated[str, Meta(description="Region that models must be in; empty: anywhere.")] = ""
