@@ -158,9 +158,7 @@ def _cheapest(tallies: Sequence[_Tally]) -> list[float]:
     return [one / whole for one in found]
 
 
-def _all_above(
-    cost: float, index: int, means: Sequence[float], spreads: Sequence[float]
-) -> float:
+def _all_above(cost: float, index: int, means: Sequence[float], spreads: Sequence[float]) -> float:
     """How likely all steps but one are to cost more than this on average."""
     chance = 1.0
     for other, (mean, spread) in enumerate(zip(means, spreads, strict=True)):
