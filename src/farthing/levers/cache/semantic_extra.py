@@ -50,16 +50,16 @@ def check_semantic(settings: CacheSettings) -> None:
             'and cache.store = "sqlite", or cache.semantic.mode = "off".'
         )
     if missing := _missing(semantic.embedder):
+        own = _OWN.get(semantic.embedder)
+        extra = "semantic" if own is None else own.extra
         raise ConfigError(
             f"cache.semantic is on, and {', '.join(missing)} is not installed. Nothing was "
-            "started. Install it with pip install 'farthing[cache,semantic]', or set "
+            f"started. Install it with pip install 'farthing[cache,{extra}]', or set "
             'cache.semantic.mode = "off"; exact caching works without it.'
         )
 
 
-def need_embedder(
-    name: str, setting: str, find: Callable[[str], object] = importlib.util.find_spec
-) -> None:
+def need_embedder(name: str, setting: str, find: Callable[[str], object] | None = None) -> None:
     """Raises ConfigError: the embedder that `setting` names needs what is not installed."""
     if missing := _missing(name, find):
         extra = _OWN[name].extra if name in _OWN else "routing"
@@ -69,8 +69,9 @@ def need_embedder(
         )
 
 
-def _missing(name: str, find: Callable[[str], object] = importlib.util.find_spec) -> list[str]:
+def _missing(name: str, find: Callable[[str], object] | None = None) -> list[str]:
     """The modules that an embedder needs and that are not installed."""
+    find = find or importlib.util.find_spec
     needed = _OWN[name].needed if name in _OWN else ("numpy",)
     return [module for module in needed if find(module) is None]
 
