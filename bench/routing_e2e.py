@@ -38,7 +38,7 @@ from farthing.evidence.store import EvidenceStore
 from farthing.levers.routing.policy import Policy, read_policy
 from farthing.levers.routing.step import Accept, Agree, Answered, Ask, Single, decide
 from machine import machine_facts
-from routing_latency import stage_times
+from routing_latency import score_times, stage_times
 from routing_site import Line, Site, ask_all, list_prices, read_lines, write_lines
 
 QUICK = os.environ.get("QUICK") == "1"
@@ -321,6 +321,14 @@ async def _all(bench: Bench) -> None:
     bench.found["stage_us"] = times
     bench.check("the stage takes under 1 ms", holds=times["p50_us"] < 1000,
                 told=f"median {times['p50_us']} us, 99 % {times['p99_us']} us")  # fmt: skip
+    scored = await score_times(bench.folder, [line["prompt"] for line in bench.draws])
+    bench.found["scored_us"] = scored
+    for name, took in scored.items():
+        _say(
+            f"by a score of {name}: median {took['prompts_p50_us']} us, long {took['long_p50_us']} us"
+        )
+    bench.check("by an embedding it takes under 3 ms", holds=scored["wordllama"]["prompts_p50_us"] < 3000,
+                told=f"wordllama, median {scored['wordllama']['prompts_p50_us']} us")  # fmt: skip
 
 
 def main() -> int:

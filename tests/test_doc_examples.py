@@ -92,9 +92,8 @@ def test_a_configuration_that_a_page_shows_is_taken_as_it_is(page, text, tmp_pat
 
 
 def test_the_simulators_rules_and_recordings_load_as_shown(tmp_path):
-    (rules,) = blocks("docs/simulator.md", "toml")
-    (tmp_path / "rules.toml").write_text(rules)
-    assert len(load_rules(tmp_path / "rules.toml")) == 3
+    (tmp_path / "rules.toml").write_text("\n".join(blocks("docs/simulator.md", "toml")))
+    assert len(load_rules(tmp_path / "rules.toml")) == 4
     (lines,) = blocks("docs/simulator.md", "json")
     outcomes, samples = lines.splitlines()
     (tmp_path / "outcomes.jsonl").write_text(outcomes)

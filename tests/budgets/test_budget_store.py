@@ -13,6 +13,7 @@ from budget_samples import (
     Desk,
     SteppingClock,
     a_budget,
+    an_entry,
 )
 
 from farthing.budgets import LEASE_TTL_US, Reservation
@@ -120,6 +121,14 @@ def test_old_accounts_are_pruned_once_nothing_is_leased(a_desk, clock):
     open_call = desk.reserve(100)
     assert desk.store.prune(clock.now_us() - DAY_US + HOUR_US) == 1
     assert [a.id for a in desk.store.accounts(0)] == list(open_call.charges)
+
+
+def test_an_account_that_was_charged_before_it_was_opened_is_not_pruned(a_desk, clock):
+    desk = a_desk(a_budget())
+    desk.post([an_entry("early", 100, ("team/day 2026-09-01/all",))])
+    assert desk.store.prune(clock.now_us() + DAY_US) == 0
+    assert desk.reserve(1).charges == ("team/day 2026-09-01/all",)
+    assert desk.sums()[0] == 100
 
 
 def test_accounts_are_listed_by_budget_key_and_time(a_desk):

@@ -240,3 +240,8 @@ def test_a_provider_of_ones_own_may_stand_before_the_model(bare):
     )
     assert document("house/llama", "--input", 1000)["cost_usd"] == "0.0002"
     assert "house" in run("llama", "--provider", "hause", "--input", 1).exception.args[0]
+
+
+def test_a_price_of_ones_own_without_a_provider_stands_under_the_models_name(bare):
+    (bare / "farthing.toml").write_text('[[price]]\nmodel = "mine"\ninput = "1"\noutput = "2"\n')
+    assert run("mine", "--input", "10").output.startswith("mine at ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -15,6 +16,7 @@ from farthing.evidence import (
     Keeper,
     Mode,
     Verdict,
+    is_lost,
 )
 from farthing.money import Money
 
@@ -29,9 +31,15 @@ def store(tmp_path):
     opened.close()
 
 
-def compared(number, score, *, lever="routing", version="mini", judge="exact", probability=0.1):
+def compared(
+    number, score, *, lever="routing", version="mini", judge="exact", probability=0.1, served=None
+):
+    own, other = f"call_{lever}_{number}", "call_other"
+    calls = {None: ("", ""), True: (own, other), False: (other, own)}[served]
     return Compared(
         version=version,
+        candidate_call=calls[0],
+        reference_call=calls[1],
         evidence=Evidence(
             call=f"call_{lever}_{number}",
             lever=lever,
@@ -134,6 +142,27 @@ def test_a_floor_that_is_missed_in_shadow_switches_it_off(store):
     keeper = Keeper(store, SETTINGS)
     dice = random.Random(1)
     assert fed(keeper, [dice.random() < 0.6 for _ in range(300)]) == [Mode.SHADOW, Mode.OFF]
+
+
+def test_a_fall_tells_the_calls_that_got_its_answers_and_how_many_lost_by_it(store):
+    """In a pool that is on, whatever the evidence has come to meanwhile."""
+    keeper = Keeper(store, SETTINGS)
+    fed(keeper, [1, 0, 0] * 20, probability=0.1, served=True)
+    fallen = keeper.looked("routing", "support").state
+    assert is_lost(fallen)
+    count = int(re.search(r"after (\d+) comparisons", fallen.reason).group(1))
+    worse = sum([1, 0, 0][number % 3] == 0 for number in range(count))
+    assert f"{count} of them while its own settings let it serve; " in fallen.reason
+    assert f"served about {10 * count} calls then, about {10 * worse} of them" in fallen.reason
+
+
+def test_a_fall_of_what_was_only_watched_tells_of_no_calls(store):
+    keeper = Keeper(store, SETTINGS)
+    fed(keeper, [0] * 100, served=False)
+    fallen = keeper.looked("routing", "support").state
+    assert fallen.mode is Mode.OFF
+    assert "at shadow" in fallen.reason
+    assert "served" not in fallen.reason
 
 
 def test_what_the_reference_makes_of_itself_is_no_harm(store):  # K3

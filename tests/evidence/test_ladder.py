@@ -14,13 +14,14 @@ def state(mode, **more):
     return State(lever="routing", scope="support", mode=mode, **more)
 
 
-def standing(verdict, in_mode=50, comparisons=200):
+def standing(verdict, in_mode=50, comparisons=200, **more):
     return Standing(
         verdict=verdict,
         comparisons=comparisons,
         in_mode=in_mode,
         latest=321,
         calls_in_mode=1000.0,
+        **more,
     )
 
 
@@ -76,20 +77,40 @@ def test_it_goes_no_further_by_itself_than_it_may():
 
 
 def test_a_fall_begins_a_new_generation_that_forgets_what_was_seen_before():
-    fallen = step(state(Mode.ON, generation=2), standing(Verdict.UNSAFE), RULES, NOW)
+    found = standing(Verdict.UNSAFE, served_in_mode=1000.0, worse_in_mode=60.0)
+    fallen = step(state(Mode.ON, generation=2), found, RULES, NOW)
     assert (fallen.generation, fallen.watched_from, fallen.mode_from) == (3, 321, 321)
     assert fallen.since_us == NOW
     assert fallen.reason == (
-        "shown to be unsafe after 200 comparisons, 50 of them at on, where it served about 1000 "
-        "calls (estimate)"
+        "shown to be unsafe after 200 comparisons, 50 of them at on; it served about 1,000 calls "
+        "then, about 60 of them worse (estimates)"
     )
 
 
 def test_a_fall_from_a_canary_tells_how_many_calls_took_part():
-    fallen = step(state(Mode.CANARY_10), standing(Verdict.UNSAFE), RULES, NOW)
-    assert fallen.reason.endswith("it served about 100 calls (estimate)")
+    found = standing(Verdict.UNSAFE, served_in_mode=120.0, worse_in_mode=40.0)
+    fallen = step(state(Mode.CANARY_10), found, RULES, NOW)
+    assert "50 of them at canary-10; it served about 120 calls then" in fallen.reason
     shadow = step(state(Mode.SHADOW), standing(Verdict.UNSAFE), RULES, NOW)
-    assert "served" not in shadow.reason
+    assert shadow.reason == "shown to be unsafe after 200 comparisons, 50 of them at shadow"
+
+
+def test_a_canary_so_small_that_none_of_its_calls_was_compared_tells_its_share():
+    fallen = step(state(Mode.CANARY_1), standing(Verdict.UNSAFE), RULES, NOW)
+    assert "50 of them at canary-1; it served about 10 calls then" in fallen.reason
+
+
+@pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.CANARY_1, Mode.CANARY_50])
+def test_what_its_own_settings_let_serve_is_not_told_as_if_it_had_only_been_watched(mode):
+    found = standing(Verdict.UNSAFE, served_in_mode=1000.0, worse_in_mode=300.0)
+    fallen = step(state(mode), found, RULES, NOW)
+    if mode is Mode.CANARY_50:
+        assert "at canary-50" in fallen.reason
+    else:
+        assert fallen.reason == (
+            "shown to be unsafe after 200 comparisons, 50 of them while its own settings let it "
+            "serve; it served about 1,000 calls then, about 300 of them worse (estimates)"
+        )
 
 
 def test_the_modes_serve_what_their_names_say():

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from fakes import Clock
 
+from farthing.budgets import BudgetSettings, SqliteBudgets
+from farthing.budgets.store import Ask
+from farthing.budgets.window import Window
 from farthing.config import load_config
 from farthing.gateway.drain import DrainLoop
+
+DAY_US = 86_400_000_000
 
 
 class Steps:
@@ -46,3 +51,18 @@ def test_a_store_that_works_is_no_news(tmp_path, caplog):
     config = load_config({"ledger": {"data_dir": str(tmp_path)}}, {})
     DrainLoop(config, Clock(), has_metrics=False).run(Steps(nothing, nothing))
     assert caplog.records == []
+
+
+def test_accounts_of_windows_long_past_are_dropped_and_others_stay(tmp_path):
+    clock = Clock()
+    now_us = clock.now_us()
+    budget = BudgetSettings(name="team", scope="all", amount_usd="5", window="day")
+    budgets = SqliteBudgets(tmp_path)
+    for days in (60, 1):
+        span = Window.parse("day").at(now_us - days * DAY_US)
+        ask = Ask(id=f"{days} days ago", budget=budget, key="all", span=span)
+        budgets.tend("worker", [ask], span.start_us)
+    config = load_config({"ledger": {"data_dir": str(tmp_path)}}, {})
+    DrainLoop(config, clock, has_metrics=False).run(Steps(nothing, nothing))
+    assert [account.id for account in budgets.accounts(0)] == ["1 days ago"]
+    budgets.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from served_policies import (
@@ -81,6 +83,10 @@ def test_a_model_alone_that_breaks_midway_is_noticed_and_the_incumbent_serves(ro
         if mode == "on":
             assert 100 < len(broken) < 180
             assert "unsafe" in choices[-1].reason or "evidence" in choices[-1].reason
+            told = state(gateway).reason
+            lost = int(re.search(r"about (\d+) of them worse", told).group(1))
+            assert "while its own settings let it serve" in told
+            assert lost == pytest.approx(len(broken) - 100, abs=5)  # the last ones are on their way
 
     rule = Rule(model=CHEAP, accuracy=0, from_request=101)
     pools = {"auto": pool(mode=mode)}

@@ -29,7 +29,8 @@ def test_a_pool_that_explores_comes_to_the_cheapest_certified_step(routed):
         late = Counter(provider.asked[-60:])
         assert late[CHEAP] >= 35  # 45 are expected
         choices = [read_choice(entry.detail) for entry in entries]
-        assert {choice.propensity for choice in choices} == {0.75, 0.25}
+        assert all(0.25 <= choice.propensity <= 0.75 for choice in choices)
+        assert {choice.propensity for choice in choices[:5]} == {0.5}  # nothing is known yet
         assert all(choice.explores and choice.policy == mark for choice in choices)
         drawn = [
             Drawn(choice.step, choice.propensity, entry.cost)

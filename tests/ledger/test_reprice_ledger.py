@@ -119,3 +119,15 @@ def test_the_document_has_the_difference():
     document = reprice([entry], BOOK, models={"gpt-4o": "mini"}).document()
     assert document["difference_usd"] == "-0.00000135"
     assert document["rows"][0]["repriced_as"] == "mini"
+
+
+def test_what_has_no_price_now_is_no_saving():
+    entry = an_entry(attempts=(an_attempt(cost=1_500),))
+    found = reprice([entry], BOOK, models={"gpt-4o": "unknown"})
+    (row,) = found.rows
+    assert (row.booked, row.repriced, row.left_out) == (Money(1_500), Money(0), Money(1_500))
+    assert row.difference == Money(0)
+    assert (found.document()["left_out_usd"], found.document()["difference_usd"]) == (
+        "0.0000015",
+        "0.00",
+    )

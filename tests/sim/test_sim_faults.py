@@ -9,6 +9,7 @@ from farthing.sim import Pace, Rule
 from farthing.sim.errors import BadSteering
 from farthing.sim.faults import FaultKind, read_fault
 from farthing.sim.script import Ending
+from farthing.sim.steering import read_steering
 
 
 def fault(text):
@@ -197,3 +198,8 @@ def test_a_rule_can_slow_one_model_down():
     asked = engine(rules=(Rule(model="o4-mini", pace=Pace(first_byte_ms=900, token_ms=0)),))
     assert chat(asked).steps[0].wait_us == 0
     assert chat(asked, model="o4-mini").steps[0].wait_us > 0
+
+
+def test_an_unknown_header_is_told_with_all_those_there_are():
+    with pytest.raises(BadSteering, match=r"Unknown header x-sim-fualt; known are .*x-sim-fault"):
+        read_steering({b"x-sim-fualt": b"429"})

@@ -205,3 +205,14 @@ def test_a_wrong_rule_on_the_command_line_is_bad_use(command):
     )
     assert done.returncode == 2
     assert "Nothing was started" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--first-byte-ms", "-5"), ("--token-ms", "-1"), ("--port", "70000")]
+)
+def test_a_pace_or_a_port_that_cannot_be_is_refused(command, option, value):
+    done = subprocess.run(
+        [*command[:2], option, value], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert f"Invalid value for '{option}'" in done.stderr

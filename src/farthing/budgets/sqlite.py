@@ -177,7 +177,8 @@ class SqliteBudgets:
     def prune(self, before_us: int) -> int:
         """Drop accounts that stopped counting before an instant and have no lease; how many.
 
-        Leases that are used up are dropped with them.
+        Leases that are used up are dropped with them. An account that was charged and never opened
+        here stays: nobody knows yet when its window ends.
         """
         with self._store.transaction() as connection:
             connection.execute(
@@ -192,7 +193,7 @@ class SqliteBudgets:
                 (before_us,),
             )
             return connection.execute(
-                "DELETE FROM budget_accounts WHERE end_us + rolling_us < ?"
+                'DELETE FROM budget_accounts WHERE end_us + rolling_us < ? AND "limit" >= 0'
                 " AND NOT EXISTS (SELECT 1 FROM budget_leases WHERE account = id)",
                 (before_us,),
             ).rowcount

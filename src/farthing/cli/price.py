@@ -203,7 +203,7 @@ def _document(card: RateCard, priced: Priced, grown: Projection, when: str) -> d
 
 def _show(card: RateCard, priced: Priced, when: str) -> None:
     made = table(
-        f"{card.provider}/{card.model} at {when[:19]}Z",
+        f"{card.provider}{'/' if card.provider else ''}{card.model} at {when[:19]}Z",
         "bucket",
         "quantity",
         "USD per million",

@@ -97,7 +97,11 @@ def _show(found: Repriced) -> None:
     without = sum(row.unpriced_now for row in found.rows)
     made = table(
         f"Booked {usd(found.booked)}, repriced {usd(found.repriced)}"
-        + (f", without {without:,} attempts that have no price" if without else ""),
+        + (
+            f", without {without:,} attempts that have no price, booked at {usd(found.left_out)}"
+            if without
+            else ""
+        ),
         *("model", "as", "attempts", "booked", "repriced", "difference", "unpriced"),
         numeric=2,
     )
@@ -108,7 +112,7 @@ def _show(found: Repriced) -> None:
             f"{row.attempts:,}",
             usd(row.booked),
             usd(row.repriced),
-            usd(row.repriced - row.booked),
+            usd(row.difference),
             f"{row.unpriced_now:,}" if row.unpriced_now else "",
         )
     console().print(made)

@@ -15,6 +15,7 @@ from farthing.cli.route_files import (
     FILE,
     JSON,
     LABELS,
+    LEARN,
     SEED,
     SHARE,
     bad_lines,
@@ -27,6 +28,7 @@ from farthing.cli.route_files import (
 from farthing.config import load_config
 from farthing.errors import CallerError
 from farthing.levers.routing import write_policy
+from farthing.levers.routing.encoder import HASHED
 from farthing.levers.routing.step import alone
 
 __all__ = ["compile_"]
@@ -52,11 +54,7 @@ __all__ = ["compile_"]
     is_flag=True,
     help="Also certify further steps of each class, for explore_share to choose among.",
 )
-@click.option(
-    "--learn",
-    type=click.Choice(["hashed"]),
-    help="Also try steps by a learned score of the prompt, from this encoder's features.",
-)
+@LEARN
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the signed policy here.")
 @SEED
 @JSON
@@ -112,6 +110,9 @@ def compile_(
         print_policy(policy)
         if trial.needed:
             console().print(f"About {trial.needed:,} labels would show more (estimate).")
+        if policy.scores and learn not in (None, HASHED):
+            told = f'Its scores need this at the gateway: [routing] embedder = "{learn}"'
+            console().print(told, markup=False)
         print_notes(found, made)
     if policy.certificate is None:
         sys.exit(1)

@@ -13,6 +13,7 @@ from farthing.cli.route_files import (
     FILE,
     JSON,
     LABELS,
+    LEARN,
     SEED,
     SHARE,
     bad_lines,
@@ -38,11 +39,7 @@ _FLOORS = (0.95, 0.98, 1.0)
 @LABELS
 @click.option("--splits", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @SEED
-@click.option(
-    "--learn",
-    type=click.Choice(["hashed"]),
-    help="Also try steps by a learned score of the prompt, from this encoder's features.",
-)
+@LEARN
 @JSON
 @click.pass_obj
 def eval_(

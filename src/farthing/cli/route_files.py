@@ -33,6 +33,7 @@ __all__ = [
     "FILE",
     "JSON",
     "LABELS",
+    "LEARN",
     "SEED",
     "SHARE",
     "Share",
@@ -79,6 +80,12 @@ CONFIDENCE = click.option(
     default=0.95,
     show_default=True,
     help="Probability with which the floor is to hold.",
+)
+LEARN = click.option(
+    "--learn",
+    metavar="ENCODER",
+    help="Also try steps by a learned score of the prompt, from what this encoder makes of it: "
+    "`hashed`, `wordllama`, `minilm`, or `module:name` of an embedder.",
 )
 LABELS = click.option("--labels", type=click.IntRange(10), help="Compared prompts to use at most.")
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)

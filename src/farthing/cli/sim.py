@@ -31,6 +31,8 @@ from farthing.wire import new_event_loop
 __all__ = ["sim"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MS = click.FloatRange(min=0)
+_PORT = click.IntRange(0, 65535)
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +59,19 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8900, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port", default=8900, type=_PORT, show_default=True, help="Port; 0 takes a free one."
+)
 @click.option("--unix", type=click.Path(path_type=Path), help="Listen on this unix socket instead.")
 @click.option("--workers", default=1, show_default=True, help="Processes; each has its own log.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, other answers.")
 @click.option("--instant", is_flag=True, help="Answer at once.")
-@click.option("--first-byte-ms", default=500.0, show_default=True, help="Median first byte.")
-@click.option("--token-ms", default=12.0, show_default=True, help="Median time per token.")
+@click.option(
+    "--first-byte-ms", default=500.0, type=_MS, show_default=True, help="Median first byte."
+)
+@click.option(
+    "--token-ms", default=12.0, type=_MS, show_default=True, help="Median time per token."
+)
 @click.option("--fixed-clock", default=0, metavar="S", help="Pin `created` to this Unix time.")
 @click.option("--vary", is_flag=True, help="Answer a repeated question differently each time.")
 @click.option("--bare", is_flag=True, help="Recorded answers alone, without text before them.")

@@ -37,10 +37,12 @@ from farthing.evidence.panel import (
     Asked,
     Calibration,
     ModelJudge,
+    Questioned,
     calibrate,
     family_of,
     judged_of,
     questions_of,
+    read_question,
     refuse_family,
 )
 from farthing.evidence.planner import (
@@ -93,6 +95,7 @@ __all__ = [
     "Mode",
     "ModelJudge",
     "Observed",
+    "Questioned",
     "Standing",
     "State",
     "Verdict",
@@ -124,6 +127,7 @@ __all__ = [
     "numeric",
     "parses",
     "questions_of",
+    "read_question",
     "refuse_family",
     "regenerated",
     "runs",

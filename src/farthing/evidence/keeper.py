@@ -96,7 +96,9 @@ class _Watched:
             fresh_every=FRESH_EVERY,
         )
         self.counted: list[int] = []  # ids, in order
-        self._calls = [0.0]  # that all before each of them stand for; and all in the end
+        # The calls that all before each of them stand for, and all in the end: those there were,
+        # those that got the candidate's answer, and of these, those that were worse off.
+        self._calls, self._served, self._worse = [0.0], [0.0], [0.0]
         self.repeats: list[Observed] = []
         self._noise: Interval | None = None
         self._is_stale = False
@@ -119,7 +121,11 @@ class _Watched:
         if is_judged and compared.version == self.version:
             self.watch.see(compared.evidence, self.noise)
             self.counted.append(compared.id)
-            self._calls.append(self._calls[-1] + 1 / compared.evidence.probability)
+            one = compared.evidence
+            served = compared.is_served / one.probability
+            self._calls.append(self._calls[-1] + 1 / one.probability)
+            self._served.append(self._served[-1] + served)
+            self._worse.append(self._worse[-1] + served * (one.regret > 0))
 
     @property
     def is_judge_blind(self) -> bool:
@@ -159,11 +165,22 @@ class _Watched:
         scores = zip(weights, self.repeats, strict=True)
         return math.fsum(weight * one.value for weight, one in scores) / math.fsum(weights)
 
-    def since(self, comparison: int) -> tuple[int, float]:
-        """How many counted after that one, and the calls that they stand for."""
-        before = bisect_right(self.counted, comparison)
-        calls = self._calls[-1] - self._calls[before] if before < len(self.counted) else 0.0
-        return len(self.counted) - before, calls
+    def since(self, comparison: int) -> int:
+        """How many counted after that one."""
+        return len(self.counted) - bisect_right(self.counted, comparison)
+
+    def standing(self, mode_from: int) -> Standing:
+        """Where it stands, with what came after the comparison from which its mode is in force."""
+        before = bisect_right(self.counted, mode_from)
+        return Standing(
+            verdict=self.verdict,
+            comparisons=len(self.counted),
+            in_mode=len(self.counted) - before,
+            latest=self.read_to,
+            calls_in_mode=self._calls[-1] - self._calls[before],
+            served_in_mode=self._served[-1] - self._served[before],
+            worse_in_mode=self._worse[-1] - self._worse[before],
+        )
 
 
 class Keeper:
@@ -216,14 +233,7 @@ class Keeper:
             watched = self._read(state)
             if not watched.counted:
                 return state
-            in_mode, calls_in_mode = watched.since(state.mode_from)
-            standing = Standing(
-                verdict=watched.verdict,
-                comparisons=len(watched.counted),
-                in_mode=in_mode,
-                latest=watched.read_to,
-                calls_in_mode=calls_in_mode,
-            )
+            standing = watched.standing(state.mode_from)
 
             def stepped(now: State) -> State:
                 if (now.generation, now.mode) != (state.generation, state.mode):
@@ -245,7 +255,7 @@ class Keeper:
                 rules=watched.rules,
                 finding=watched.finding,
                 is_judge_blind=watched.is_judge_blind,
-                in_mode=watched.since(state.mode_from)[0],
+                in_mode=watched.since(state.mode_from),
                 repeats=len(watched.repeats),
                 noise=watched.noise,
                 agreement=watched.agreement,

@@ -84,7 +84,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence says now: of the generation, and how much of it is of this mode.
 
     `latest` is the id of the last comparison that was taken into account; `calls_in_mode` about how
-    many calls stand behind those of this mode (an estimate, by their sampling probabilities).
+    many calls stand behind those of this mode (an estimate, by their sampling probabilities),
+    `served_in_mode` how many of them got the lever's answer, whoever let it serve, and
+    `worse_in_mode` how many of these a worse one than the reference's.
     """
 
     verdict: Verdict
@@ -92,6 +94,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     in_mode: int
     latest: int
     calls_in_mode: float = 0.0
+    served_in_mode: float = 0.0
+    worse_in_mode: float = 0.0
 
 
 class LadderRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,13 +154,17 @@ def is_lost(state: State) -> bool:
 
 def _down(state: State, standing: Standing, now_us: int) -> State:
     is_serving = state.mode.share > 0
-    told = (
-        f"{_UNSAFE} after {standing.comparisons} comparisons, "
-        f"{standing.in_mode} of them at {state.mode}"
-    )
-    if is_serving:
-        served = round(standing.calls_in_mode * state.mode.share)
-        told += f", where it served about {served} calls (estimate)"
+    by_mode = standing.calls_in_mode * state.mode.share
+    # A routing pool may say itself how far it goes: then more is served than this mode would.
+    is_more = standing.served_in_mode > max(2 * by_mode, by_mode + standing.calls_in_mode / 10)
+    where = "while its own settings let it serve" if is_more else f"at {state.mode}"
+    told = f"{_UNSAFE} after {standing.comparisons} comparisons, {standing.in_mode} of them {where}"
+    if is_serving or standing.served_in_mode:
+        served = round(standing.served_in_mode or by_mode)
+        worse = round(standing.worse_in_mode)
+        told += (
+            f"; it served about {served:,} calls then, about {worse:,} of them worse (estimates)"
+        )
     return msgspec.structs.replace(
         state,
         mode=Mode.SHADOW if is_serving else Mode.OFF,

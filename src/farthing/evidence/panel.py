@@ -24,10 +24,12 @@ __all__ = [
     "Asked",
     "Calibration",
     "ModelJudge",
+    "Questioned",
     "calibrate",
     "family_of",
     "judged_of",
     "questions_of",
+    "read_question",
     "refuse_family",
 ]
 
@@ -63,12 +65,27 @@ order must not count.
 Reply with one word: A if answer A is better, B if answer B is better, SAME if they serve equally.
 """
 
+_END: Final = _QUESTION.rpartition("\n\n")[2].rstrip()
+_READ: Final = re.compile(
+    r"<request>\n(.*?)\n</request>\n<answer_a>\n(.*?)\n</answer_a>\n"
+    r"<answer_b>\n(.*)\n</answer_b>\n",
+    re.DOTALL,
+)
+
 
 class Asked(msgspec.Struct, frozen=True):
     """What the judging model replied, and what the question cost."""
 
     text: str
     cost: Money = ZERO
+
+
+class Questioned(msgspec.Struct, frozen=True):
+    """What a judging model is asked: the request, and the answers in their order."""
+
+    request: str
+    first: str
+    second: str
 
 
 class ModelJudge:
@@ -103,6 +120,14 @@ def questions_of(rubric: str, request: str, candidate: str, reference: str) -> t
         for one, other in ((candidate, reference), (reference, candidate))
     )
     return first, second
+
+
+def read_question(text: str) -> Questioned | None:
+    """What a question of `questions_of` asks; None where the text is none."""
+    if not text.rstrip().endswith(_END):
+        return None
+    found = _READ.search(text)
+    return None if found is None else Questioned(*found.groups())
 
 
 def judged_of(first: Asked, second: Asked) -> Judged:

@@ -43,6 +43,11 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     id: int = 0
 
+    @property
+    def is_served(self) -> bool:
+        """Whether the caller got the candidate's answer."""
+        return self.candidate_call == self.evidence.call != self.reference_call
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the trail: what changed, by whom (`ladder`, or a person's command) and why."""

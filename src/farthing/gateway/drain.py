@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from farthing.budgets import SqliteBudgets
 from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.metrics import LedgerMetrics
@@ -28,6 +29,8 @@ __all__ = ["DrainLoop"]
 _LOG = logging.getLogger("farthing")
 _METRICS_US = 1_000_000
 _SEAL_EVERY_US = 3_600_000_000
+# How long an account is kept after its window has ceased to count; calls settle long before.
+_ACCOUNTS_KEPT_US = 45 * 86_400_000_000
 _STAND_BY_S = 0.5
 
 
@@ -59,6 +62,7 @@ class DrainLoop:
                 continue
             if not stop.is_set():
                 self._seal()
+                self._forget_accounts()
         self._finish()
 
     def _drainer(self) -> Drainer:
@@ -119,6 +123,12 @@ class DrainLoop:
                 ledger.seal(self._clock.now_us())
         except (ArchiveError, DrainerBusy, StoreError):
             _LOG.exception("past days could not be sealed; they stay in the store")
+
+    def _forget_accounts(self) -> None:
+        """Drop the accounts of windows long past, of which each day and each key makes more."""
+        budgets = SqliteBudgets(self._directory, busy_timeout_ms=self._settings.busy_timeout_ms)
+        with contextlib.closing(budgets), contextlib.suppress(StoreError):  # told by the drain
+            budgets.prune(self._clock.now_us() - _ACCOUNTS_KEPT_US)
 
     def _finish(self) -> None:
         """The last drain; somebody else's is as good."""

@@ -21,9 +21,9 @@ from farthing.gateway.inbound import Inbound
 from farthing.gateway.route_news import News, Tally
 from farthing.gateway.route_pins import shared_pins
 from farthing.gateway.route_pool import RoutePool, pool_shelf
+from farthing.gateway.route_scores import scores_by
 from farthing.gateway.targets import NoTarget, Target, Targets, card_of, protocol_of
 from farthing.gateway.upstreams import Upstream
-from farthing.levers.routing.encoder import Encoder, Hashed, identity_of
 from farthing.levers.routing.facts import lacks, price_mark
 from farthing.levers.routing.settings import ModelFacts
 from farthing.levers.routing.trail import Trail
@@ -83,7 +83,7 @@ class RouteBoard:
         """`secret` signs the policy files; empty: their hash alone. `is_watching`: nothing is noted.
 
         Raises:
-            ConfigError: a pool's name can't be asked for.
+            ConfigError: a pool's name can't be asked for, or its embedder can't be had.
         """
         self._settings = config.routing
         self._targets = targets
@@ -99,8 +99,7 @@ class RouteBoard:
         is_shared = config.gateway.workers > 1 and not is_watching
         self._news = News(folder) if is_shared else None
         pins = shared_pins(folder) if is_shared else None
-        hashed = Hashed()
-        encoders: dict[str, Encoder] = {identity_of(hashed): hashed}
+        self.scores = scores_by(config.routing)
         self.pools = {
             name: RoutePool(
                 name,
@@ -109,7 +108,7 @@ class RouteBoard:
                 self._trail,
                 self._price_of,
                 random=random,
-                encoders=encoders,
+                scores=self.scores,
                 pins=pins,
                 is_shared=is_shared,
                 is_watching=is_watching,
@@ -189,11 +188,13 @@ class RouteBoard:
         return {name: pool.tallies for name, pool in self.pools.items()}
 
     def start(self) -> None:
-        """Begin to look for what changes."""
+        """Begin to look for what changes, and load the embedder if there is one."""
+        self.scores.start()
         self._tending = asyncio.create_task(self._tend())
 
     async def close(self) -> None:
         """Look no more."""
+        self.scores.close()
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)

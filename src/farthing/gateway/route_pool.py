@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import msgspec
-from msgspec import UNSET
 
 from farthing.gateway.route_news import Tally
 from farthing.gateway.route_pins import Pin, Pins, SharedPins
+from farthing.gateway.route_scores import Scores
 from farthing.levers.routing.classes import Classes
 from farthing.levers.routing.drift import Chart
-from farthing.levers.routing.encoder import Encoder
 from farthing.levers.routing.explorer import Explorer
 from farthing.levers.routing.facts import is_snapshot_of
 from farthing.levers.routing.policy import Facts, Policy, models, voids
-from farthing.levers.routing.scorer import score
 from farthing.levers.routing.serving import Standing, strictest
 from farthing.levers.routing.settings import PoolSettings
 from farthing.levers.routing.shelf import Filed, Shelf
@@ -61,14 +59,14 @@ class RoutePool:
         price_of: PriceOf,
         *,
         random: Random,
-        encoders: Mapping[str, Encoder],
+        scores: Scores,
         pins: SharedPins | None,
         is_shared: bool,
         is_watching: bool = False,
     ) -> None:
         """`price_of` gives the mark of the card that prices a model now; empty: it has none.
 
-        `encoders` are those that can be had, by identity; `pins` those of all workers.
+        `scores` are worked out as its policies say; `pins` are those of all workers.
         `is_shared`: other workers have this pool, too, and are told what is counted here.
         `is_watching`: it only looks, and notes and tells nothing.
         """
@@ -83,7 +81,7 @@ class RoutePool:
         self._shelf = shelf
         self._trail = trail
         self._price_of = price_of
-        self._encoders = encoders
+        self._scores = scores
         self._watched: dict[str, _Watched] = {}
         models = (settings.incumbent, *settings.models)
         self._pins = Pins(name, models, settings.pin_s, pins)
@@ -150,7 +148,7 @@ class RoutePool:
         if not kept.prices:
             self._note(now_us, "begun", mark, "", now)
         prices = self._certified(policy, kept, now)
-        void = voids(policy, Facts(certificate.snapshots, prices, frozenset(self._encoders)))
+        void = voids(policy, Facts(certificate.snapshots, prices, self._scores.known))
         return f"its certificate is void: {void[0]}" if void else kept.stopped
 
     def _certified(self, policy: Policy, kept: Kept, now: dict[str, str]) -> dict[str, str]:
@@ -166,16 +164,6 @@ class RoutePool:
             then = kept.prices.get(model, mark) if certified == "outcomes" else certified
             found[model] = certified if _rates(mark) == _rates(then) else mark or "not known"
         return found
-
-    def scores(self, mark: str, names: Sequence[str], text: str) -> dict[str, float]:
-        """The learned scores of a text by these names, as far as the policy has them."""
-        policy = self.standings[mark].policy
-        scorers = {} if policy.scores is UNSET else policy.scores
-        return {
-            name: round(score(scorers[name], self._encoders[scorers[name].encoder], text), 6)
-            for name in names
-            if name in scorers
-        }
 
     # -- what is watched
 

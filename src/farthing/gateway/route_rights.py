@@ -12,6 +12,7 @@ incumbent's own answers need no right: they are what all others are held against
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -33,12 +34,16 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call is served by the policy that counts now; its account is booked if it is."""
+    """How a call is served by the policy that counts now; its account is booked if it is.
+
+    `unscored` are scores that the step looks at and that an embedder has yet to work out.
+    """
 
     step: Step
     known: Known
     account: RouteAccount
     pool: RoutePool
+    unscored: tuple[str, ...] = ()
 
 
 def right_of(decided: Decided) -> bytes:
@@ -100,10 +105,13 @@ def taken_by(decided: Decided, endpoint: Endpoint, board: RouteBoard) -> Taken |
 def would_ask(decided: Decided, board: RouteBoard, inbound: Inbound) -> tuple[tuple[str, str], ...]:
     """The providers and models that the step would ask first for this call.
 
+    Where a score is not known yet these are the cheaper ones, so that nobody claims to save more.
+
     Raises:
         NoTarget: one of them is served nowhere.
     """
-    move = decide(decided.step, {}, {**scores_of(inbound), **decided.known.scores})
+    late = dict.fromkeys(decided.unscored, -math.inf)
+    move = decide(decided.step, {}, {**scores_of(inbound), **decided.known.scores, **late})
     models = move.models if isinstance(move, Ask) else ()
     found = (board.targets(model, inbound.call.endpoint)[0] for model in models)
     return tuple((target.provider, target.model) for target in found)

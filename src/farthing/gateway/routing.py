@@ -27,6 +27,7 @@ from farthing.gateway.route_board import RouteBoard
 from farthing.gateway.route_modes import RouteModes
 from farthing.gateway.route_pool import RoutePool
 from farthing.gateway.route_rights import Decided, Taken, taken_by, would_ask
+from farthing.gateway.route_scores import NoScore
 from farthing.gateway.route_steps import Known, Served, StepRunner
 from farthing.gateway.targets import NoTarget
 from farthing.levers.routing.classes import UNKNOWN
@@ -133,20 +134,21 @@ class Routing:
         account.now_us, account.begun_us = self._clock.now_us(), self._clock.monotonic_us()
         step: Step = Single(incumbent)
         known = Known()
+        unscored: tuple[str, ...] = ()
         if inbound.call.endpoint not in _ROUTED:
             account.choice = plain_choice(pool, "not for this endpoint")
         else:
             try:
                 demands = demands_of(inbound.body)
                 step, account.choice = self._decided(case, account, inbound, demands)
-                known = self._known(pool, step, account, inbound, demands)
+                known, unscored = self._known(pool, step, account, inbound, demands)
             except Exception as error:  # edge: a router's fault must not cost the call
                 _LOG.exception("call %s: the router failed; the incumbent serves", inbound.call.id)
                 pool.counts["faults"] += 1
                 told = f"the router failed: {type(error).__name__}"
                 account.choice = plain_choice(pool, told)
                 step = Single(incumbent)
-        return Decided(step=step, known=known, account=account, pool=pool)
+        return Decided(step=step, known=known, account=account, pool=pool, unscored=unscored)
 
     async def _routed(self, virtual: Virtual, inbound: Inbound, proceed: Proceed) -> Outcome:
         decided = inbound.routed
@@ -156,7 +158,10 @@ class Routing:
         account, pool = decided.account, decided.pool
         incumbent = pool.settings.incumbent
         inbound.settlement.closing += (account.book,)
-        served = await self._runner.run(decided.step, incumbent, inbound, proceed, decided.known)
+        step, known = decided.step, decided.known
+        if decided.unscored:
+            step, known = await self._scored(decided, inbound)
+        served = await self._runner.run(step, incumbent, inbound, proceed, known)
         account.served = served
         _tell(served, account.choice, inbound)
         return self._modes.follow(inbound, served.outcome, account.choice, pool, served.model)
@@ -211,14 +216,44 @@ class Routing:
         account: RouteAccount,
         inbound: Inbound,
         demands: Demands,
-    ) -> Known:
-        """What the step looks at, and in the choice the scores that it saw."""
+    ) -> tuple[Known, tuple[str, ...]]:
+        """What the step looks at, the scores in the choice as well; and those that take a while."""
         if isinstance(step, Single) or not (names := tuple(scores_named(step))):
-            return Known(schema=demands.schema)
+            return Known(schema=demands.schema), ()
+        policy = pool.standings[account.choice.policy].policy
         head = head_of(inbound.body, CHARACTERS)
-        scores = pool.scores(account.choice.policy, names, head)
+        scores = self._board.scores.at_once(policy, names, head)
         account.choice = msgspec.structs.replace(account.choice, scores=scores)
-        return Known(schema=demands.schema, scores=scores)
+        late = self._board.scores.late(policy, names)
+        return Known(schema=demands.schema, scores=scores), late
+
+    async def _scored(self, decided: Decided, inbound: Inbound) -> tuple[Step, Known]:
+        """The step with all that it looks at; the incumbent where the embedder does not tell."""
+        account, pool, known = decided.account, decided.pool, decided.known
+        choice = account.choice
+        try:
+            policy = pool.standings[choice.policy].policy
+            head = head_of(inbound.body, CHARACTERS)
+            late = await self._board.scores.waited(policy, decided.unscored, head)
+        except Exception as error:  # edge: a router's fault must not cost the call
+            told = str(error)
+            if not isinstance(error, NoScore):
+                _LOG.exception("call %s: it could not be scored", inbound.call.id)
+                told = f"the router failed: {type(error).__name__}"
+            pool.counts["unscored"] += 1
+            incumbent = pool.settings.incumbent
+            account.choice = msgspec.structs.replace(
+                choice,
+                arm="incumbent",
+                step=incumbent,
+                reason=told,
+                would=choice.step,
+                explores=False,
+            )
+            return Single(incumbent), Known(schema=known.schema)
+        scores = {**known.scores, **late}
+        account.choice = msgspec.structs.replace(choice, scores=scores)
+        return decided.step, Known(schema=known.schema, scores=scores)
 
 
 def _is_granted(inbound: Inbound) -> bool:

@@ -43,7 +43,9 @@ class Book(Protocol):
 class RepricedRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model: what was booked, and what the same tokens come to.
 
-    `unpriced_booked` and `unpriced_now` count attempts that have no price; they are in no sum.
+    `unpriced_booked` and `unpriced_now` count attempts that have no price. What those that have
+    none now were booked at, `left_out`, is in `booked` and has nothing in `repriced` to stand
+    beside: the difference leaves it out.
     """
 
     provider: str
@@ -52,8 +54,14 @@ class RepricedRow(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     booked: Money
     repriced: Money
+    left_out: Money
     unpriced_booked: int
     unpriced_now: int
+
+    @property
+    def difference(self) -> Money:
+        """What the attempts that have a price now come to, less what they were booked at."""
+        return self.repriced - (self.booked - self.left_out)
 
 
 class Repriced(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +80,18 @@ class Repriced(msgspec.Struct, frozen=True, kw_only=True):
         """What the same tokens come to."""
         return Money(sum(row.repriced.nanodollars for row in self.rows))
 
+    @property
+    def left_out(self) -> Money:
+        """What attempts were booked at that have no price now."""
+        return Money(sum(row.left_out.nanodollars for row in self.rows))
+
     def document(self) -> dict[str, Any]:
         """The rows as one JSON document; money as decimal strings in USD."""
         return {
             "booked_usd": str(self.booked),
             "repriced_usd": str(self.repriced),
-            "difference_usd": str(self.repriced - self.booked),
+            "left_out_usd": str(self.left_out),
+            "difference_usd": str(self.repriced - (self.booked - self.left_out)),
             "rows": [
                 {
                     "provider": row.provider,
@@ -86,7 +100,8 @@ class Repriced(msgspec.Struct, frozen=True, kw_only=True):
                     "attempts": row.attempts,
                     "booked_usd": str(row.booked),
                     "repriced_usd": str(row.repriced),
-                    "difference_usd": str(row.repriced - row.booked),
+                    "left_out_usd": str(row.left_out),
+                    "difference_usd": str(row.difference),
                     "unpriced_booked": row.unpriced_booked,
                     "unpriced_now": row.unpriced_now,
                 }
@@ -97,7 +112,7 @@ class Repriced(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Sums:
     def __init__(self) -> None:
-        self.attempts = self.booked = self.repriced = 0
+        self.attempts = self.booked = self.repriced = self.left_out = 0
         self.unpriced_booked = self.unpriced_now = 0
 
     def add(self, booked: Money | None, repriced: Money | None) -> None:
@@ -106,6 +121,8 @@ class _Sums:
         self.unpriced_booked += booked is None
         self.repriced += 0 if repriced is None else repriced.nanodollars
         self.unpriced_now += repriced is None
+        if repriced is None and booked is not None:
+            self.left_out += booked.nanodollars
 
 
 def reprice(
@@ -148,6 +165,7 @@ def reprice(
             attempts=found.attempts,
             booked=Money(found.booked),
             repriced=Money(found.repriced),
+            left_out=Money(found.left_out),
             unpriced_booked=found.unpriced_booked,
             unpriced_now=found.unpriced_now,
         )

@@ -37,8 +37,3 @@ class LimitSettings(
         ),
     ] = 0
     concurrency: Annotated[int, Meta(ge=0, description="Calls running at the same time.")] = 0
-
-    @property
-    def limits_nothing(self) -> bool:
-        """Whether no limit is set."""
-        return not (self.requests_per_minute or self.tokens_per_minute or self.concurrency)

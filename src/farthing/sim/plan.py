@@ -15,7 +15,7 @@ import msgspec
 from farthing.sim.chance import Chance
 from farthing.sim.prompt_cache import NO_CACHE_USE, CacheUse
 from farthing.sim.prose import Prose
-from farthing.sim.recorded import RecordedAnswer
+from farthing.sim.recorded import RecordedAnswer, right_answer, wrong_answer
 from farthing.sim.schema import example
 from farthing.sim.steering import Steering
 from farthing.sim.tokens import CHARACTERS_PER_TOKEN, count_tokens, first_tokens
@@ -105,6 +105,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     recorded: RecordedAnswer | None = None
     score: float | None = None  # None: nobody knows
     is_worked: bool = True
+    verdict: str = ""  # of a judge
 
 
 def plan(ask: Ask, given: Given) -> Plan:
@@ -228,6 +229,8 @@ def _calls(ask: Ask, given: Given, index: int) -> tuple[ToolCall, ...]:
 
 
 def _text(ask: Ask, given: Given, start: int, tokens: int) -> str:
+    if given.verdict:
+        return given.verdict
     if ask.schema is not None:
         value: Any = {"answer": given.prose.text(start, 24)}
         if ask.schema:
@@ -251,7 +254,4 @@ def _answer(ask: Ask, given: Given) -> str:
         found = given.recorded.answer if is_right == was_right else given.recorded.wrong_answer
         if found:
             return found
-    key = ask.last_user.encode()
-    if is_right:
-        return "right-" + Chance(0, key).hexadecimal("answer", 8)
-    return "wrong-" + Chance(0, key, ask.model.encode()).hexadecimal("answer", 8)
+    return right_answer(ask.last_user) if is_right else wrong_answer(ask.last_user, ask.model)

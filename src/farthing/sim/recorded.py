@@ -16,7 +16,7 @@ from farthing.compression import unpacked
 from farthing.sim.chance import Chance
 from farthing.sim.errors import BadRules
 
-__all__ = ["Recorded", "RecordedAnswer"]
+__all__ = ["Recorded", "RecordedAnswer", "right_answer", "wrong_answer"]
 
 
 class RecordedAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +137,20 @@ class Recorded:
         """Whether there is an answer of `model` to `prompt`."""
         return bool(self._answers) and model in self._answers.get(_normalised(prompt), {})
 
+    def scores(self, prompt: str) -> dict[str, float] | None:
+        """How good each answer to the prompt is that some model gave; None: the prompt is unknown.
+
+        Answers that were not recorded count under the texts that stand for them.
+        """
+        known = self._answers.get(_normalised(prompt))
+        if known is None:
+            return None
+        found = {right_answer(prompt): 1.0}
+        for one in (one for samples in known.values() for one in samples if one.answer):
+            text = one.answer.strip()
+            found[text] = max(found.get(text, 0.0), one.score)
+        return found
+
     def answer(self, prompt: str, model: str, repeat: int, seed: int) -> RecordedAnswer | None:
         """The answer of `model` to the `repeat`-th asking of `prompt` (0 is the first).
 
@@ -153,6 +167,16 @@ class Recorded:
             drawn = Chance(seed, model.encode(), prompt.encode())
             first = drawn.random.randrange(len(samples))
         return samples[(first + repeat) % len(samples)]
+
+
+def right_answer(prompt: str) -> str:
+    """What models claim that are right where no answer was recorded: all the same."""
+    return "right-" + Chance(0, prompt.encode()).hexadecimal("answer", 8)
+
+
+def wrong_answer(prompt: str, model: str) -> str:
+    """What a model claims that is wrong where no answer was recorded: each its own."""
+    return "wrong-" + Chance(0, prompt.encode(), model.encode()).hexadecimal("answer", 8)
 
 
 def _normalised(text: str) -> str:

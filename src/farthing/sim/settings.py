@@ -12,7 +12,16 @@ import msgspec
 from farthing.sim.errors import BadRules, BadSteering
 from farthing.sim.faults import read_fault
 
-__all__ = ["DEFAULT_MODELS", "INSTANT", "Pace", "Rule", "SimSettings", "load_rules", "read_rule"]
+__all__ = [
+    "DEFAULT_MODELS",
+    "INSTANT",
+    "Judging",
+    "Pace",
+    "Rule",
+    "SimSettings",
+    "load_rules",
+    "read_rule",
+]
 
 DEFAULT_MODELS: Final = (
     "gpt-4o",
@@ -55,13 +64,25 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 INSTANT: Final = Pace(first_byte_ms=0, first_byte_sigma=0, token_ms=0, token_sigma=0)
 
 
+class Judging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model errs that is asked which of two recorded answers is better.
+
+    With probability `first` it prefers what stands first, whatever it is; else with probability
+    `wrong` it takes the worse for the better, in both orders.
+    """
+
+    wrong: _Probability = 0.0
+    first: _Probability = 0.0
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is special for requests whose model matches `model` (a glob) and path `path`.
 
     It holds for the first `times` matching requests only (0: no end), from matching request number
     `from_request` to `to_request` (1 is the first; 0: no end), and from `from_s` to `to_s` seconds
     after start or reset (0: no end); a fault then happens with `probability`. `accuracy` is the
-    share of recorded right answers that stay right. `serves` is the model that answers name in
+    share of recorded right answers that stay right; `judging` how often its word on two answers is
+    wrong. `serves` is the model that answers name in
     place of the one that was asked. `style` is the usage style of a provider
     (openai, openrouter, deepseek, xai); the prices per million tokens serve styles that report
     costs.
@@ -77,6 +98,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     from_s: float = 0.0
     to_s: float = 0.0
     accuracy: _Probability | None = None
+    judging: Judging | None = None
     serves: str = ""
     style: Literal["", "openai", "openrouter", "deepseek", "xai"] = ""
     pace: Pace | None = None

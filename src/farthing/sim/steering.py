@@ -75,7 +75,7 @@ def read_steering(headers: dict[bytes, bytes]) -> Steering:
         if name == b"x-sim-fault":
             fault = read_fault(value)
         elif name not in _HEADERS:
-            known = ", ".join(header.decode() for header in _HEADERS)
+            known = ", ".join(header.decode() for header in (*_HEADERS, b"x-sim-fault"))
             raise BadSteering(f"Unknown header {name.decode('latin-1')}; known are {known}.")
         elif not value.isdigit():
             raise BadSteering(f"{name.decode()} must be a whole number, not {value!r}.")

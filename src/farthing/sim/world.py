@@ -9,11 +9,12 @@ import msgspec
 from farthing.clock import Clock
 from farthing.sim.chance import Chance
 from farthing.sim.faults import Fault, read_fault
+from farthing.sim.judging import verdict
 from farthing.sim.plan import Ask, Given
 from farthing.sim.prompt_cache import PromptCache
 from farthing.sim.prose import Prose
 from farthing.sim.recorded import Recorded
-from farthing.sim.settings import Pace, Rule, SimSettings
+from farthing.sim.settings import Judging, Pace, Rule, SimSettings
 from farthing.sim.steering import Steering
 
 __all__ = ["Conditions", "FixedClock", "World"]
@@ -42,6 +43,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace
     fault: Fault | None = None
     accuracy: float | None = None
+    judging: Judging | None = None
     serves: str = ""
     style: str = ""
     usd_per_million_input: str = ""
@@ -120,7 +122,7 @@ class World:
                 drawn = Chance(self.settings.seed, b"rule", bytes(f"{index}.{matched}", "ascii"))
                 if drawn.happens(rule.probability):
                     said.setdefault("fault", read_fault(rule.fault))
-            for name in ("pace", "accuracy", *_TEXTS):
+            for name in ("pace", "accuracy", "judging", *_TEXTS):
                 value = getattr(rule, name)
                 if value not in (None, ""):
                     said.setdefault(name, value)
@@ -153,6 +155,7 @@ class World:
             recorded=recorded,
             score=_score(recorded.score if recorded else None, conditions.accuracy, chance),
             is_worked=settings.is_worked,
+            verdict=verdict(ask.last_user, self.recorded, conditions.judging, settings.seed),
         )
 
 

