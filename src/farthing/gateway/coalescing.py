@@ -272,7 +272,7 @@ def _landed(flight: Flight, entry: Entry, settlement: Settlement) -> _Shared | N
     if not flight.task.done() or flight.task.cancelled() or flight.task.exception() is not None:
         return None
     outcome: Outcome = flight.task.result()
-    is_good = 200 <= outcome.status < 300 and isinstance(outcome.body, bytes)
+    is_good = outcome.is_good and isinstance(outcome.body, bytes)
     if not is_good or has_failed(entry):
         return None
     body = cast("bytes", outcome.body)

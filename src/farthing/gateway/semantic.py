@@ -195,7 +195,7 @@ class SemanticCache:
         )
         self.after.wait_for(call_id, pending)
         outcome = await proceed(inbound)
-        if not 200 <= outcome.status < 300:
+        if not outcome.is_good:
             self.after.forget(call_id)
         return outcome
 
