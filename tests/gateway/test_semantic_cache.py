@@ -492,3 +492,19 @@ def test_a_missing_extra_names_the_command(tmp_path, monkeypatch):
     config = load_config({"cache": {"mode": "on", "semantic": {"mode": "shadow"}}}, {})
     with pytest.raises(ConfigError, match=r"pip install 'farthing\[cache,semantic\]'"):
         check_semantic(config.cache)
+
+
+def test_the_log_keeps_look_ups_for_as_long_as_is_set(through, tmp_path):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        await settled(gateway)
+        await told(gateway, FIRST)
+        gateway.clock.ahead_us += 2 * 86_400_000_000
+        await told(gateway, "Where is the museum?")
+        assert len(rows(tmp_path, "SELECT id FROM asked")) == 2
+        gateway.clock.ahead_us += 86_400_000_000 + 1
+        await told(gateway, "What is a museum?")
+        gateway.wired.caches.answers.flush()
+        assert len(rows(tmp_path, "SELECT id FROM asked")) == 2  # the first is gone
+
+    through(scenario, **layer("shadow", log_days=3))

@@ -57,6 +57,8 @@ __all__ = ["Hands", "SemanticReader"]
 _LOG = logging.getLogger("farthing")
 _PIECE: Final = 200  # rows that are loaded between two look-ups
 _NEWS_MAX: Final = 2_000
+_TIDY_US: Final = 3_600_000_000
+_DAY_US: Final = 86_400_000_000
 
 
 class Hands(Protocol):
@@ -111,6 +113,7 @@ class SemanticReader:
         self._same: deque[bytes] = deque()  # asked for afresh, and answered as before
         self._marks = _Marks()
         self._purged = 0
+        self._tidied_us = 0
 
     def begin(self) -> None:
         """Load the embedder, then what is stored, last used first."""
@@ -268,6 +271,14 @@ class SemanticReader:
             self._hands.write(partial(_count, day, course, dict(amounts)))
         self._counts.clear()
 
+    def _tidy(self, now_us: int) -> None:
+        """Have what is too old taken from the log, once an hour."""
+        if self._tidied_us <= now_us < self._tidied_us + _TIDY_US:
+            return
+        self._tidied_us = now_us
+        before_us = now_us - self._settings.log_days * _DAY_US
+        self._hands.write(lambda answers: SemanticTables(answers).tidy(before_us))
+
     # Loading.
 
     def _load_unless_here(self, space: bytes, keys: TenantKeys) -> None:
@@ -312,6 +323,7 @@ class SemanticReader:
     def follow(self, now_us: int) -> None:
         """Take in what was written since; called about once a second."""
         self._write_counts()
+        self._tidy(now_us)
         try:
             if self._answers.last_purge() != self._purged:
                 self._begin_again()

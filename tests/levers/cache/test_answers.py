@@ -365,3 +365,29 @@ def test_an_answer_stands_no_longer_than_the_rules_of_now_allow(tmp_path):
         assert answers.find(stricter, NOW + 60_000_000) is not None
         assert answers.find(stricter, NOW + 60_000_001) is None
         assert answers.find(what, NOW + 60_000_001) is not None
+
+
+def bodies_on_disk(folder):
+    with contextlib.closing(sqlite3.connect(cache_file(folder))) as db:
+        return db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
+
+
+def test_what_has_expired_leaves_the_disk_within_an_hour_though_nothing_new_is_kept(tmp_path):
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        answers.find(what, NOW)
+        keep(answers, what, ttl_us=60_000_000)
+        answers.find(what, NOW + 61_000_000)
+        answers.flush()
+        assert bodies_on_disk(tmp_path) == 1
+        answers.find(what, NOW + 3_600_000_000)
+        answers.flush()
+        assert bodies_on_disk(tmp_path) == 0
+
+
+def test_large_answers_do_not_overfill_the_disk(tmp_path):
+    with opened(tmp_path, disk_bytes_max=100_000, entry_bytes_max=50_000) as answers:
+        for number in range(20):
+            what = asked(answers, text=f"question {number}")
+            keep(answers, what, bytes(40_000), created_us=NOW + number)
+        assert bodies_on_disk(tmp_path) <= 3

@@ -28,7 +28,9 @@ __all__ = ["Answers", "Found", "check_extra", "open_vault"]
 
 _LOG = logging.getLogger("farthing")
 _LOOK_US: Final = 1_000_000
-_TIDY_EVERY: Final = 256
+_TIDY_EVERY: Final = 256  # answers; and
+_TIDY_US: Final = 3_600_000_000
+_TIDY_SHARE: Final = 20  # a twentieth of what the disk may hold
 _JITTER: Final = 10  # per cent of a time to live, so that not all expire at once
 _VAULT: Final = "cache-keys"
 
@@ -73,7 +75,9 @@ class Answers:
         self._purged_us = 0  # when this worker last saw that something was purged
         self._hits: dict[bytes, list[int]] = {}
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
-        self._kept = 0
+        self._kept = 0  # answers and bytes since it was last tidied
+        self._kept_bytes = 0
+        self._tidied_us = 0
         self._writing: asyncio.TimerHandle | None = None
 
     @property
@@ -136,9 +140,10 @@ class Answers:
 
         disk.writer.put(Keep(make))
         self._kept += 1
-        if self._kept % _TIDY_EVERY == 0:
-            bytes_max, now_us = self._settings.disk_bytes_max, stored.created_us
-            disk.writer.put(lambda answers: answers.tidy(now_us, bytes_max))
+        self._kept_bytes += stored.size
+        is_much = self._kept_bytes * _TIDY_SHARE >= self._settings.disk_bytes_max
+        if is_much or self._kept >= _TIDY_EVERY:
+            self._tidy(stored.created_us)
 
     def expires_us(self, key: bytes, ttl_s: int, now_us: int) -> int:
         """When an answer expires: after its time to live, give or take a tenth by its key."""
@@ -212,6 +217,8 @@ class Answers:
         if self._looked_us <= now_us < self._looked_us + _LOOK_US:
             return
         self._looked_us = now_us
+        if not self._tidied_us <= now_us < self._tidied_us + _TIDY_US:
+            self._tidy(now_us)
         if self._disk is not None:
             try:
                 purged = self._disk.answers.last_purge()
@@ -223,6 +230,13 @@ class Answers:
         if self.vault.version != self._vault_version:
             self._vault_version = self.vault.version
             self._let_go(now_us)
+
+    def _tidy(self, now_us: int) -> None:
+        """Have what has expired, and what is too much, taken from the disk."""
+        bytes_max = self._settings.disk_bytes_max
+        self._kept = self._kept_bytes = 0
+        self._tidied_us = now_us
+        self.write(lambda answers: answers.tidy(now_us, bytes_max))
 
     def _let_go(self, now_us: int) -> None:
         """Have nothing at hand that was there, or is under way, when something was purged."""
