@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
@@ -21,7 +22,7 @@ from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"3/{LEXICON_VERSION}"
+GUARDS_VERSION = f"4/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
@@ -175,12 +176,12 @@ def _marks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
     """Marks that stand by themselves: pay in $, pay in €; C, C++."""
     here, there = Counter(_marks_of(one)), Counter(_marks_of(other))
     left, right = sorted((here - there).elements()), sorted((there - here).elements())
+    if not (left or right):
+        return
+    said = f"{' '.join(left) or 'none'} / {' '.join(right) or 'none'}"
     is_money = any(map(_is_currency, left)) and any(map(_is_currency, right))
-    if is_money:
-        yield Finding("numbers", f"{' '.join(left)} / {' '.join(right)}", "veto")
-    elif left or right:
-        said = f"{' '.join(left) or 'none'} / {' '.join(right) or 'none'}"
-        yield Finding("mark", said, "doubt")
+    kind: Literal["veto", "doubt"] = "veto" if left and right else "doubt"
+    yield Finding("numbers" if is_money else "mark", said, kind)
 
 
 def _marks_of(signature: Signature) -> Iterable[str]:
@@ -274,6 +275,18 @@ def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterab
                 yield Finding("word", signature.content[word], "doubt")
 
 
+def _repeats(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
+    """Words said several times in a row; what a text says twice it may be asked to count."""
+    here, there = (
+        Counter(
+            first for first, second in pairwise(side.row) if first == second and first[0] != "~"
+        )
+        for side in (one, other)
+    )
+    for word in sorted((here - there) + (there - here)):
+        yield Finding("repeat", f"{word}: {here[word] + 1} / {there[word] + 1} times", "doubt")
+
+
 def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     asked = frozenset((one.asks, other.asks))
     if len(asked) == 2 and not any(asked <= like for like in _LIKE_ASKS):
@@ -323,6 +336,7 @@ _GUARDS: tuple[Callable[[Signature, Signature, _Unmatched], Iterable[Finding]], 
     _names,
     _order,
     _coverage,
+    _repeats,
     _asks,
     _grammar,
     _persons,
