@@ -65,7 +65,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     last_turn: str = ""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request as the client made it.
 
     `body` is the client's bytes, never altered; `model` the name the client used; `output_most`
@@ -106,7 +106,7 @@ class Pricing(enum.StrEnum):
     FREE = "free"  # nothing was billable: never sent, or refused by the provider
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One try at one upstream, with what it used and cost.
 
     `model` is what was sent upstream, `model_served` what the answer names. `cost` is the booked

@@ -15,6 +15,7 @@ import msgspec
 __all__ = ["NANODOLLARS_PER_USD", "ZERO", "Money", "round_half_even", "total"]
 
 NANODOLLARS_PER_USD: Final = 1_000_000_000
+_NANODOLLARS_PER_CENT: Final = 10_000_000
 
 
 def round_half_even(numerator: int, denominator: int) -> int:
@@ -71,10 +72,9 @@ class Money(msgspec.Struct, frozen=True, order=True, gc=False, array_like=True):
     def __str__(self) -> str:
         """The amount in USD as a plain decimal string, exact, at least two decimals."""
         whole, rest = divmod(abs(self.nanodollars), NANODOLLARS_PER_USD)
-        fraction = f"{rest:09d}".rstrip("0")
-        if len(fraction) < 2:
-            fraction = fraction.ljust(2, "0")
-        return f"-{whole}.{fraction}" if self.nanodollars < 0 else f"{whole}.{fraction}"
+        cents, finer = divmod(rest, _NANODOLLARS_PER_CENT)
+        shown = f"{whole}.{rest:09d}".rstrip("0") if finer else f"{whole}.{cents:02d}"
+        return f"-{shown}" if self.nanodollars < 0 else shown
 
 
 ZERO: Final = Money(0)

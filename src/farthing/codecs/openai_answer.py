@@ -141,7 +141,7 @@ def read_chunk(data: bytes) -> Chunk:
     )
 
 
-class Metered(msgspec.Struct, frozen=True, kw_only=True):
+class Metered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a usage object says; `error` where it contradicts itself."""
 
     usage: Usage

@@ -30,7 +30,7 @@ class UnknownPrice(CallerError):
     status = 400
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
+class Price(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an attempt costs and how we know; `card` is noted in the journal once."""
 
     pricing: Pricing

@@ -35,7 +35,7 @@ class LeverMove(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spent: Money
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One call with its attempts. Tokens are the record; money can be derived again from them.
 
     `baseline` is what the call would have cost with every lever off; None when it is unknown.

@@ -13,7 +13,8 @@ import os
 
 __all__ = ["MappedFile"]
 
-_STEP_BYTES = 1 << 20
+_STEP_BYTES = 1 << 18
+_ZEROS = bytes(_STEP_BYTES)
 
 
 class MappedFile:
@@ -59,6 +60,8 @@ class MappedFile:
         room = -(-end // _STEP_BYTES) * _STEP_BYTES
         try:
             os.posix_fallocate(self.descriptor, 0, room)
+            # Pages that are there already take a quarter of the time to write to for the first time.
+            os.pwrite(self.descriptor, _ZEROS[: room - self._room], self._room)
         except OSError:
             room = end  # what is left may just do
             os.posix_fallocate(self.descriptor, 0, room)

@@ -162,7 +162,7 @@ def settlement_line(entry: Entry, intent: Entry | None) -> bytes:
         entry.status,
         entry.duration_us,
         entry.overhead_us,
-        [astuple(attempt) for attempt in entry.attempts],
+        list(map(astuple, entry.attempts)),
         entry.baseline,
     )
     charges = None if entry.charges == intent.charges else entry.charges
@@ -246,7 +246,7 @@ def _content(entry: Entry) -> bytes:
         entry.overhead_us,
         astuple(entry.attribution),
         astuple(entry.conversation),
-        [astuple(attempt) for attempt in entry.attempts],
+        list(map(astuple, entry.attempts)),
         entry.baseline,
     )
     if entry.moves or entry.corrects or entry.detail or entry.charges:

@@ -32,7 +32,7 @@ class _Known(msgspec.Struct, frozen=True):
     memo: dict[str, Any]
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """One whole request that may be known: the head's bytes less its length, and the body."""
 
     key: bytes
