@@ -8,6 +8,7 @@ only, so a verdict can be given again later from what was stored.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,12 +17,15 @@ from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
 from farthing.levers.cache.semantic.order import SYMMETRIC, reordered
-from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.roles import roles
+from farthing.levers.cache.semantic.signature import Signature, sign
 from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
 GUARDS_VERSION = f"3/{LEXICON_VERSION}"
+_QUOTED = re.compile(r"""`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)""")
+_WORDS = re.compile(r"\w+")
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
@@ -111,11 +115,29 @@ class Comparison:
 
 def compare(one: Signature, other: Signature) -> Comparison:
     """Every reason why `one` and `other` may not share an answer; symmetric."""
+    if one.exact != other.exact:
+        one, other = _unquoted(one, other), _unquoted(other, one)
     unmatched = _unmatched(one, other)
     found: list[Finding] = []
     for guard in _GUARDS:
         found += guard(one, other, unmatched)
     return Comparison(tuple(found), unmatched)
+
+
+def _unquoted(one: Signature, other: Signature) -> Signature:
+    """`one` without the quotes around words that `other` says without quotes."""
+    spoken = f" {' '.join(_WORDS.findall(other.plain.lower()))} "
+    marked = {match.group() for match in _QUOTED.finditer(one.plain)}
+    bare = one.plain
+    for quote in marked:
+        words = f" {' '.join(_WORDS.findall(quote.lower()))} "
+        if quote not in other.plain and quote[1:-1] not in _quoted_in(other) and words in spoken:
+            bare = bare.replace(quote, quote[1:-1])
+    return one if bare == one.plain else sign(bare)
+
+
+def _quoted_in(signature: Signature) -> frozenset[str]:
+    return frozenset(match.group()[1:-1] for match in _QUOTED.finditer(signature.plain))
 
 
 _Unmatched = tuple[tuple[str, ...], tuple[str, ...]]
@@ -267,6 +289,12 @@ def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
         yield Finding("order", found.detail, "veto" if found.is_certain else "doubt")
 
 
+def _roles(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
+    if one.language == "en" and one.build != other.build and unmatched == ((), ()):
+        for detail, is_certain in roles(one, other):
+            yield Finding("role", detail, "veto" if is_certain else "doubt")
+
+
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
     for side, signature in ((unmatched[0], one), (unmatched[1], other)):
         for word in side:
@@ -282,7 +310,7 @@ def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
 
 
 def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
-    if one.tense != other.tense and "past" in {one.tense, other.tense}:
+    if one.tense != other.tense and {"past", "future of whom"} & {one.tense, other.tense}:
         yield Finding("tense", f"{one.tense or 'present'} / {other.tense or 'present'}", "doubt")
     for word in one.owned.keys() & other.owned.keys():
         if one.owned[word] != other.owned[word]:
@@ -322,6 +350,7 @@ _GUARDS: tuple[Callable[[Signature, Signature, _Unmatched], Iterable[Finding]], 
     _opposites,
     _names,
     _order,
+    _roles,
     _coverage,
     _asks,
     _grammar,

@@ -120,7 +120,9 @@ _WHOLE = frozenset(
 class Lexicon:
     """One language. Phrases are tuples of words as `stem` leaves them.
 
-    `frames` names the phrases that stand around a question and say nothing of it.
+    `frames` names the phrases that stand around a question and say nothing of it. `facts` are
+    things that one looks up; `on_screen` names what is done where it is found. `spoken` has every
+    word of the phrases and of the function words as written.
     """
 
     language: str
@@ -135,6 +137,9 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
+    facts: frozenset[str]
+    on_screen: frozenset[str]
+    spoken: frozenset[str]
     phrase_lengths: Mapping[str, tuple[int, ...]]  # by first word; the longest first
 
     def root(self, word: str) -> str:
@@ -192,6 +197,10 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
             for wording in wordings:
                 words = tuple(map(root, str(wording).split()))
                 phrases.setdefault(words, f"{prefix}{name}")
+    for name, wordings in said.get("several", {}).items():
+        named_words = " ".join(phrases.get((root(word),), root(word)) for word in name.split())
+        for wording in wordings:
+            phrases.setdefault(tuple(map(root, str(wording).split())), named_words)
     numbers = said.get("numbers", {})
 
     def named(word: str) -> str:
@@ -215,8 +224,19 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         scales=dict(_pairs(numbers.get("scales", ""))),
         ordinals=dict(_pairs(numbers.get("ordinals", ""))),
         fractions=dict(_pairs(numbers.get("fractions", ""))),
+        facts=frozenset(map(named, said.get("facts", "").split())),
+        on_screen=frozenset(map(named, said.get("on_screen", "").split())),
+        spoken=frozenset(_spoken(said)),
         phrase_lengths=_lengths(phrases),
     )
+
+
+def _spoken(said: Mapping[str, Any]) -> Iterable[str]:
+    yield from f"{said.get('stop', '')} {said.get('filler', '')}".split()
+    for section in ("operators", "frames", "same", "several"):
+        for wordings in said.get(section, {}).values():
+            for wording in wordings:
+                yield from str(wording).split()
 
 
 def _lengths(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:

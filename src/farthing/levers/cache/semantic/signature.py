@@ -8,6 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
+from farthing.levers.cache.semantic.syntax import Build, build_of
 from farthing.levers.cache.semantic.token import Token
 from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
@@ -103,6 +104,9 @@ _PERSONS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(["his", "hers", "their", "theirs"], "3's"),
     }
 )
+_OWNERS: Mapping[str, str] = MappingProxyType(
+    {**{raw: who for raw, who in _PERSONS.items() if who.endswith("'s")}, "her": "3's"}
+)
 _OWNING = frozenset(
     ["my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "one", "single"]
 )
@@ -177,6 +181,7 @@ class Signature:
     owned: Mapping[str, bool]
     owners: Mapping[str, str]
     is_definition: bool
+    build: Build
 
     @property
     def is_empty(self) -> bool:
@@ -212,6 +217,7 @@ def sign(text: str) -> Signature:
         owned=_owned(tokens),
         owners=_owners(tokens),
         is_definition=_is_definition(tokens),
+        build=build_of(tokens, _SILENT),
     )
 
 
@@ -233,7 +239,9 @@ def _cast(tokens: Sequence[Token]) -> Iterable[str]:
             yield f"~{person}"
         elif token.raw in _BETWEEN_PEOPLE:
             yield f"~{token.raw}"
-        elif token.kind not in {"stop", "mark"} and token.text not in _SILENT:
+        elif token.kind not in {"stop", "mark"} and (
+            token.text not in _SILENT or token.text == "=get"
+        ):
             yield token.text
 
 
@@ -288,7 +296,10 @@ def _tense(tokens: Sequence[Token]) -> str:
     words = {token.raw for token in tokens}
     if words & _PAST:
         return "past"
-    return "future" if words & _FUTURE else ""
+    if words & _FUTURE:
+        return "future of whom" if tokens[0].raw == "who" else "future"
+    is_perfect = tokens and tokens[0].raw in {"has", "have"}
+    return "past" if is_perfect and tokens[1:] and tokens[1].raw != "to" else ""
 
 
 def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
@@ -302,10 +313,9 @@ def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
 
 def _owners(tokens: Sequence[Token]) -> Mapping[str, str]:
     return {
-        second.text: first.text if first.is_owner else _PERSONS[first.raw]
+        second.text: first.text if first.is_owner else _OWNERS[first.raw]
         for first, second in pairwise(tokens)
-        if (first.is_owner or _PERSONS.get(first.raw, "").endswith("'s"))
-        and second.kind in {"word", "name"}
+        if (first.is_owner or first.raw in _OWNERS) and second.kind in {"word", "name"}
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.amounts import amounts
@@ -22,6 +21,7 @@ from farthing.levers.cache.semantic.quantity import (
     unit_of,
 )
 from farthing.levers.cache.semantic.token import Kind, Token
+from farthing.levers.cache.semantic.typos import mended
 
 __all__ = ["plain_text", "read_tokens"]
 
@@ -52,6 +52,7 @@ _SCAN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_DOTTED = re.compile(r"\b(?:U\.S\.A?\.?|U\.K\.?|E\.U\.?|U\.N\.)")
 _NUMBER_UNIT = re.compile(rf"({_NUMBER})-?([^\W\d_]+)", re.IGNORECASE)
 _NUMBER_PART = re.compile(_NUMBER)
 _HALF = re.compile(r"([ap])\.?m", re.IGNORECASE)
@@ -93,6 +94,8 @@ _BEHIND_PARTICLES = frozenset(
         "again",
     ]
 )
+_GREETING_TIMES = frozenset(["morning", "afternoon", "evening"])
+_AFTER_TIMES = frozenset(["after", "or", "and", "is", "was", "of", "to", "for"])
 _SOMEONE = frozenset(["someone", "somebody", "anyone", "anybody"])
 _IS = frozenset(
     [
@@ -121,14 +124,17 @@ def plain_text(text: str) -> str:
 def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
     """The tokens of `text` in order; greetings and punctuation are gone."""
     plain = plain_text(text)
-    letters = [character for character in plain if character.isalpha()]
-    has_case = any(map(str.islower, letters))
+    if "." in plain:
+        plain = _DOTTED.sub(lambda match: match.group().replace(".", ""), plain)
+    has_case = any(map(str.islower, plain))
     found: list[Token] = []
     for match in _SCAN.finditer(plain):
         kind = match.lastgroup or "word"
-        found += _READERS[kind](match.group(), lexicon)
-        if kind == "word" and has_case and _is_capital(plain, match):
-            found[-1] = replace(found[-1], is_capital=True)
+        raw = match.group()
+        if kind == "word" and has_case and not raw.islower() and _is_capital(plain, match):
+            found += _capital(raw, lexicon)
+        else:
+            found += _READERS[kind](raw, lexicon)
     return _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
 
 
@@ -140,6 +146,14 @@ def _is_capital(plain: str, match: re.Match[str]) -> bool:
     before = plain[: match.start()].rstrip(" '\"(")
     starts = not before or before[-1] in ".!?:;\n-,"
     return not starts or sum(map(str.isupper, word)) >= 2
+
+
+def _capital(raw: str, lexicon: Lexicon) -> list[Token]:
+    """A word written as a name; `US` is the country."""
+    lower = "usa" if raw == "US" else raw.lower()
+    found = _word_without_case(lower, lexicon)
+    found[-1] = found[-1]._replace(is_capital=True)
+    return found
 
 
 def _exact(raw: str, lexicon: Lexicon) -> list[Token]:
@@ -208,6 +222,10 @@ def _mark(raw: str, lexicon: Lexicon) -> list[Token]:
 def _word(raw: str, lexicon: Lexicon) -> list[Token]:
     """A word without its contraction: `don't` is two words, `Anna's` one and a mark of owning."""
     lower = raw.lower()
+    return _word_without_case(mended(lower) if lexicon.language == "en" else lower, lexicon)
+
+
+def _word_without_case(lower: str, lexicon: Lexicon) -> list[Token]:
     if lexicon.language != "en":
         return [_word_token(part) for part in lower.split("'") if part]
     if lower in _CONTRACTIONS:
@@ -228,7 +246,7 @@ def _contracted(lower: str) -> list[Token]:
         return [_word_token("their")]
     if owner in _IS:
         return [_word_token(owner), _word_token("is")]
-    return [replace(_word_token(owner), is_owner=True)]
+    return [Token(owner, owner, "word", is_owner=True)]
 
 
 def _word_token(lower: str) -> Token:
@@ -289,12 +307,13 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
                 raw = " ".join(token.raw for token in tokens[index : index + length])
                 kind: Kind = "operator" if name in lexicon.operators else "word"
                 index = min(index + length, len(tokens))
-                found.append(Token(name, raw, kind, is_owner=tokens[index - 1].is_owner))
+                is_owner = tokens[index - 1].is_owner
+                found += [Token(part, raw, kind, is_owner=is_owner) for part in name.split()]
                 break
         else:
             token = tokens[index]
             is_other = token.kind == "word" and token.text != roots[index]
-            found.append(replace(token, text=roots[index]) if is_other else token)
+            found.append(token._replace(text=roots[index]) if is_other else token)
             index += 1
     return found
 
@@ -315,5 +334,7 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
                 kind = "name"
             elif token.raw in lexicon.filler or token.text in lexicon.frames:
                 kind = "filler"
-        found.append(token if kind == token.kind else replace(token, kind=kind))
+            elif index == 0 and token.raw in _GREETING_TIMES and len(tokens) > 1:
+                kind = "filler" if tokens[1].raw not in _AFTER_TIMES else kind
+        found.append(token if kind == token.kind else token._replace(kind=kind))
     return tuple(found)
