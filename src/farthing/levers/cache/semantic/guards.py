@@ -34,6 +34,7 @@ _LIKE_ASKS = (
     frozenset({"what", "when"}),
     frozenset({"what", "who"}),
 )
+_WHERE_OR_HOW = frozenset({"where", "how to"})
 _VETO_OPERATORS = frozenset(
     [
         "!not",
@@ -304,9 +305,18 @@ def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterab
 
 def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     asked = frozenset((one.asks, other.asks))
-    if len(asked) == 2 and not any(asked <= like for like in _LIKE_ASKS):
+    is_like = any(asked <= like for like in _LIKE_ASKS) or _is_place(asked, one, other)
+    if len(asked) == 2 and not is_like:
         kind: Literal["veto", "doubt"] = "veto" if asked == frozenset({"who", "whom"}) else "doubt"
         yield Finding("question", f"{one.asks} / {other.asks}", kind)
+
+
+def _is_place(asked: frozenset[str], one: Signature, other: Signature) -> bool:
+    """Where one finds a setting or a fact is how one finds it."""
+    if asked != _WHERE_OR_HOW or one.language != "en":
+        return False
+    on_screen = lexicon_for("en").on_screen & one.content.keys() & other.content.keys()
+    return bool(on_screen) or (one.build.looks_up and other.build.looks_up)
 
 
 def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:

@@ -115,13 +115,28 @@ _WHOLE = frozenset(
     ]
 )
 
+_DERIVED_MIN = 7
+_BASE_MIN = 4
+_DERIVED = (("ily", "y"), ("ically", "ic"), ("ly", ""), ("ly", "le"), ("ment", ""), ("ance", ""), ("ance", "e"), ("ness", ""))
+# Words that have left behind what they were made from.
+_NOT_DERIVED = frozenset(
+    "hardly lately nearly barely scarcely likely unlikely shortly friendly costly directly deadly "
+    "presently namely roughly mostly partly homely lonely lively elderly family assembly monthly "
+    "weekly yearly hourly quarterly nightly fortnightly butterfly "
+    "apartment department compartment statement document moment element comment cement segment "
+    "environment government basement parliament experiment supplement implement requirement "
+    "instrument fragment pavement tournament ornament monument allowance finance advance romance "
+    "balance distance instance substance circumstance appliance entrance witness business harness "
+    "wilderness fitness assistance importance apartment".split()
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
     """One language. Phrases are tuples of words as `stem` leaves them.
 
     `frames` names the phrases that stand around a question and say nothing of it. `facts` are
-    things that one looks up; `on_screen` names what is done where it is found. `spoken` has every
+    things that one looks up; `openers` are phrases at the beginning of a text; `on_screen` names what is done where it is found. `spoken` has every
     word of the phrases and of the function words as written.
     """
 
@@ -137,6 +152,8 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
+    openers: Mapping[tuple[str, ...], str]
+    opener_lengths: Mapping[str, tuple[int, ...]]
     facts: frozenset[str]
     on_screen: frozenset[str]
     spoken: frozenset[str]
@@ -176,7 +193,20 @@ def _root(word: str, language: str, irregular: Mapping[str, str]) -> str:
 
 @functools.lru_cache(maxsize=16_384)  # most words of a question are common ones
 def _bare_form(word: str) -> str:
-    return stem(one_spelling(word))
+    return stem(_underived(one_spelling(word)))
+
+
+def _underived(word: str) -> str:
+    """The word that `word` is made from, for endings that keep its meaning: safely, investment."""
+    if len(word) < _DERIVED_MIN or word in _NOT_DERIVED:
+        return word
+    bare = word.removesuffix("s") if word.endswith(("ments", "ances")) else word
+    for ending, instead in _DERIVED:
+        if bare.endswith(ending) and bare not in _NOT_DERIVED:
+            base = bare[: -len(ending)] + instead
+            if len(base) >= _BASE_MIN and is_known_word(base):
+                return base
+    return word
 
 
 @functools.cache
@@ -201,6 +231,11 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         named_words = " ".join(phrases.get((root(word),), root(word)) for word in name.split())
         for wording in wordings:
             phrases.setdefault(tuple(map(root, str(wording).split())), named_words)
+    openers = {
+        tuple(map(root, str(wording).split())): f"={name}"
+        for name, wordings in said.get("openers", {}).items()
+        for wording in wordings
+    }
     numbers = said.get("numbers", {})
 
     def named(word: str) -> str:
@@ -213,7 +248,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         | frozenset(said.get("stop", "").split()),
         filler=frozenset(said.get("filler", "").split()),
         operators=frozenset(f"!{name}" for name in said.get("operators", {})),
-        frames=frozenset(f"={name}" for name in said.get("frames", {})),
+        frames=frozenset(f"={name}" for name in (*said.get("frames", {}), "opener")),
         phrases=phrases,
         opposites=frozenset(
             frozenset(map(named, pair))
@@ -224,6 +259,8 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         scales=dict(_pairs(numbers.get("scales", ""))),
         ordinals=dict(_pairs(numbers.get("ordinals", ""))),
         fractions=dict(_pairs(numbers.get("fractions", ""))),
+        openers=openers,
+        opener_lengths=_lengths(openers),
         facts=frozenset(map(named, said.get("facts", "").split())),
         on_screen=frozenset(map(named, said.get("on_screen", "").split())),
         spoken=frozenset(_spoken(said)),
@@ -233,7 +270,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
 
 def _spoken(said: Mapping[str, Any]) -> Iterable[str]:
     yield from f"{said.get('stop', '')} {said.get('filler', '')}".split()
-    for section in ("operators", "frames", "same", "several"):
+    for section in ("operators", "frames", "same", "several", "openers"):
         for wordings in said.get(section, {}).values():
             for wording in wordings:
                 yield from str(wording).split()

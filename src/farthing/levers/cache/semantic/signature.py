@@ -19,7 +19,7 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=population": "what", "=height": "what",
+        "=inventor": "who", "=must_do": "must I", "=todo": "what", "=purpose": "what", "=population": "what", "=height": "what",
         "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
         "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
     }
@@ -36,7 +36,13 @@ _SILENT = frozenset(
         "=why",
         "=must_do",
         "=compute",
+        "=todo",
+        "=cani_that",
+        "=look_up",
     }
+)
+_MEASURES = frozenset(
+    ["=quantity_of", "=number_of", "=weight", "=width", "=speed", "=temperature", "=size", "=distance"]
 )
 _ASKERS = frozenset({"=cani", "=must_do"})  # who asks would do it
 _BETWEEN_PEOPLE = frozenset(["give", "tell", "need", "want", "like", "let"])  # verbs among `stop`
@@ -92,8 +98,6 @@ _PERSONS: Mapping[str, str] = MappingProxyType(
                 "her",
                 "they",
                 "them",
-                "someone",
-                "somebody",
                 "himself",
                 "herself",
             ],
@@ -268,7 +272,11 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
     if lexicon.language != "en":
         return ""
     raws = [token.raw for token in tokens]
+    if any(token.text == "=cani_that" for token in tokens):
+        return "may I"
     for index, token in enumerate(tokens):
+        if token.text in _MEASURES and token.raw.startswith(("how", "what")):
+            return "what"
         found = _ASKS.get(token.text) or _ASKS.get(token.raw)
         if found == "who" and _is_object(raws[index + 1 : index + 3]):
             return "whom"

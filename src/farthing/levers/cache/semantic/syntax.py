@@ -28,6 +28,7 @@ _BEFORE_NOUNS: Final = frozenset(["the", "a", "an", "my", "our", "your", "his", 
                                   "that", "these", "those", "its"])  # fmt: skip
 _PRONOUNS: Final = frozenset(["i", "we", "you", "they", "he", "she", "it"])
 _FRAMES: Final = frozenset(["=howto", "=cani", "=must_do", "=doyou", "=pay_with"])
+_LOOK_UP: Final = frozenset(["=look_up", "=where"])
 _NAMED_KINDS: Final = frozenset(["=which_country", "=which_city", "=which_person"])
 _NOUN_PHRASE_MOST: Final = 4  # words between the word that asks and its verb
 _PREPOSITIONS: Final = frozenset(
@@ -54,6 +55,7 @@ class Build:
     `sides`: what stands behind which prepositions; people too.
     `choices`: the pairs that `and` or `or` joins.
     `lead`: what is to be done, where a text asks how or whether one can.
+    `looks_up`: whether it asks for what one can look up.
     """
 
     voice: Voice
@@ -61,6 +63,7 @@ class Build:
     sides: Mapping[str, frozenset[str]]
     choices: frozenset[tuple[str, str, str]]
     lead: str
+    looks_up: bool
 
 
 def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
@@ -71,6 +74,7 @@ def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
         sides=_sides(tokens),
         choices=frozenset(_choices(tokens, silent)),
         lead=_lead(tokens, silent),
+        looks_up=any(token.text in _LOOK_UP for token in tokens),
     )
 
 

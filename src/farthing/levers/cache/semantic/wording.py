@@ -20,6 +20,7 @@ from farthing.levers.cache.semantic.quantity import (
     quantity,
     unit_of,
 )
+from farthing.levers.cache.semantic.rewording import reworded
 from farthing.levers.cache.semantic.token import Kind, Token
 from farthing.levers.cache.semantic.typos import mended
 
@@ -94,6 +95,7 @@ _BEHIND_PARTICLES = frozenset(
         "again",
     ]
 )
+_OPENER_LATEST = 3  # words before it
 _GREETING_TIMES = frozenset(["morning", "afternoon", "evening"])
 _AFTER_TIMES = frozenset(["after", "or", "and", "is", "was", "of", "to", "for"])
 _SOMEONE = frozenset(["someone", "somebody", "anyone", "anybody"])
@@ -135,7 +137,8 @@ def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
             found += _capital(raw, lexicon)
         else:
             found += _READERS[kind](raw, lexicon)
-    return _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
+    classified = _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
+    return reworded(classified, lexicon) if lexicon.language == "en" else tuple(classified)
 
 
 def _is_capital(plain: str, match: re.Match[str]) -> bool:
@@ -301,24 +304,50 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     index = 0
     while index < len(tokens):
-        for length in lexicon.phrase_lengths.get(roots[index], ()):
-            name = lexicon.phrases.get(tuple(roots[index : index + length]))
-            if name is not None:
-                raw = " ".join(token.raw for token in tokens[index : index + length])
-                kind: Kind = "operator" if name in lexicon.operators else "word"
-                index = min(index + length, len(tokens))
-                is_owner = tokens[index - 1].is_owner
-                found += [Token(part, raw, kind, is_owner=is_owner) for part in name.split()]
-                break
-        else:
+        name, length = _phrase_at(tokens, roots, index, lexicon)
+        if name is None and index < _OPENER_LATEST and roots[index] in lexicon.opener_lengths:
+            name, length = _opener_at(found, roots, index, lexicon)
+        if name is None:
             token = tokens[index]
             is_other = token.kind == "word" and token.text != roots[index]
             found.append(token._replace(text=roots[index]) if is_other else token)
             index += 1
+            continue
+        raw = " ".join(token.raw for token in tokens[index : index + length])
+        index = min(index + length, len(tokens))
+        is_owner = tokens[index - 1].is_owner
+        found += [Token(part, raw, _kind_of(part), is_owner=is_owner) for part in name.split()]
     return found
 
 
-def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
+def _kind_of(name: str) -> Kind:
+    return "operator" if name[0] == "!" else "word"
+
+
+def _phrase_at(
+    tokens: Sequence[Token], roots: Sequence[str], index: int, lexicon: Lexicon
+) -> tuple[str | None, int]:
+    for length in lexicon.phrase_lengths.get(roots[index], ()):
+        name = lexicon.phrases.get(tuple(roots[index : index + length]))
+        if name is not None:
+            is_in_name = index and tokens[index].is_capital and tokens[index - 1].is_capital
+            return (None, 0) if is_in_name and length == 1 and name[0] == "=" else (name, length)
+    return None, 0
+
+
+def _opener_at(
+    found: Sequence[Token], roots: Sequence[str], index: int, lexicon: Lexicon
+) -> tuple[str | None, int]:
+    """A phrase that a text begins with, behind greetings at most."""
+    if all(token.raw in lexicon.filler or token.text in lexicon.frames for token in found):
+        for length in lexicon.opener_lengths[roots[index]]:
+            name = lexicon.openers.get(tuple(roots[index : index + length]))
+            if name is not None:
+                return name, length
+    return None, 0
+
+
+def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     """Words told apart as names, function words and fillers."""
     found: list[Token] = []
     for index, token in enumerate(tokens):
@@ -337,4 +366,4 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
             elif index == 0 and token.raw in _GREETING_TIMES and len(tokens) > 1:
                 kind = "filler" if tokens[1].raw not in _AFTER_TIMES else kind
         found.append(token if kind == token.kind else token._replace(kind=kind))
-    return tuple(found)
+    return found

@@ -1,0 +1,74 @@
+"""Constructions that are said in two ways, as one: do not work, not work; keep from, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from farthing.levers.cache.semantic.lexicon import Lexicon
+from farthing.levers.cache.semantic.token import Token
+
+__all__ = ["reworded"]
+
+_INVERTED: Final = frozenset(
+    ["do", "does", "did", "is", "are", "was", "were", "can", "could", "will", "would", "should",
+     "has", "have", "had"]
+)  # fmt: skip
+# Behind these a `not` belongs to what follows it and to nothing else.
+_NOT_BEHIND: Final = _INVERTED | {"a", "an", "the", "to", "and", "or", "but", "that", "which", "who",
+                                  "if", "when", "be", "been", "am"}  # fmt: skip
+_LOOKING_UP: Final = frozenset(["=find", "=view", "check", "=find_out"])
+_REACH: Final = 5  # words from the verb to what is looked up
+_OWNED: Final = frozenset(["my", "our", "the", "your"])
+
+
+def reworded(tokens: list[Token], lexicon: Lexicon) -> tuple[Token, ...]:
+    """The tokens of an English text with such constructions in one form."""
+    texts = [token.text for token in tokens]
+    if "!not" in texts:
+        _turn_negation(tokens, texts.index("!not"))
+    if "keep" in texts:
+        _keep_from(tokens, texts.index("keep"))
+    is_asked_for = tokens and tokens[-1].raw == "for" and tokens[0].raw in {"what", "whats"}
+    if is_asked_for and len(tokens) > 3 and tokens[1].raw in {"is", "are"}:
+        at = len(tokens) - 1
+        tokens[at] = Token("=purpose", "for", "word")
+        if tokens[at - 1].text == "=use":
+            del tokens[at - 1]
+    if not _LOOKING_UP.isdisjoint(texts) or "=get" in texts:
+        _look_up(tokens, lexicon)
+    return tuple(tokens)
+
+
+def _turn_negation(tokens: list[Token], at: int) -> None:
+    """Why does it not run, as why does not it run: the form of why doesn't it run."""
+    if tokens[at].raw != "not" or at < 2 or tokens[at - 1].raw in _NOT_BEHIND:
+        return
+    verb = next((place for place in range(min(3, at)) if tokens[place].raw in _INVERTED), None)
+    if verb is None or any(token.text == "!not" for token in tokens[at + 1 :]):
+        return
+    if not any(token.raw in _NOT_BEHIND and token.raw in _INVERTED for token in tokens[verb + 1 : at]):
+        tokens.insert(verb + 1, tokens.pop(at))
+
+
+def _keep_from(tokens: list[Token], at: int) -> None:
+    """Keep it from sticking, as stop it sticking."""
+    for place in range(at + 2, min(at + 6, len(tokens) - 1)):
+        if tokens[place].raw == "from" and tokens[place + 1].raw.endswith("ing"):
+            tokens[at] = tokens[at]._replace(text="=give_up")
+            del tokens[place]
+            return
+
+
+def _look_up(tokens: list[Token], lexicon: Lexicon) -> None:
+    """Find, see, check one's number, or where it is: one question."""
+    for at, token in enumerate(tokens):
+        is_owned = at + 1 < len(tokens) and tokens[at + 1].raw in _OWNED
+        if token.text not in _LOOKING_UP and not (token.text == "=get" and is_owned):
+            continue
+        if _has_fact(tokens[at + 1 : at + 1 + _REACH], lexicon):
+            tokens[at] = token._replace(text="=look_up")
+
+
+def _has_fact(tokens: Sequence[Token], lexicon: Lexicon) -> bool:
+    return any(token.text in lexicon.facts for token in tokens if token.kind != "stop")
