@@ -316,6 +316,8 @@ def _is_place(asked: frozenset[str], one: Signature, other: Signature) -> bool:
     if asked != _WHERE_OR_HOW or one.language != "en":
         return False
     on_screen = lexicon_for("en").on_screen & one.content.keys() & other.content.keys()
+    if one.build.gets and other.build.gets:
+        return True
     return bool(on_screen) or (one.build.looks_up and other.build.looks_up)
 
 

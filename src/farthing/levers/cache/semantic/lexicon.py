@@ -181,7 +181,8 @@ def stem(word: str) -> str:
 def _bare(rest: str) -> str:
     if rest.endswith("e") and len(rest) > 3:
         rest = rest[:-1]
-    if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in "aeiouszf":
+    steady = "aeiouszf" if len(rest) > 4 else "aeiouszfl"  # fill is not file
+    if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in steady:
         rest = rest[:-1]
     return rest
 
@@ -228,7 +229,10 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
                 words = tuple(map(root, str(wording).split()))
                 phrases.setdefault(words, f"{prefix}{name}")
     for name, wordings in said.get("several", {}).items():
-        named_words = " ".join(phrases.get((root(word),), root(word)) for word in name.split())
+        named_words = " ".join(
+            word if word[0] == "=" else phrases.get((root(word),), root(word))
+            for word in name.split()
+        )
         for wording in wordings:
             phrases.setdefault(tuple(map(root, str(wording).split())), named_words)
     openers = {
@@ -274,6 +278,8 @@ def _spoken(said: Mapping[str, Any]) -> Iterable[str]:
         for wordings in said.get(section, {}).values():
             for wording in wordings:
                 yield from str(wording).split()
+    for form, word in _pairs(said.get("irregular", {}).get("pairs", "")):
+        yield from (form, word)
 
 
 def _lengths(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:

@@ -18,6 +18,18 @@ _INVERTED: Final = frozenset(
 _NOT_BEHIND: Final = _INVERTED | {"a", "an", "the", "to", "and", "or", "but", "that", "which", "who",
                                   "if", "when", "be", "been", "am"}  # fmt: skip
 _LOOKING_UP: Final = frozenset(["=find", "=view", "check", "=find_out"])
+_AMBIGUOUS: Final = frozenset(["=get", "take", "=join", "=app"])
+_TO_A_PLACE: Final = frozenset(("to", article) for article in ("the", "a", "an", "my", "our", "your"))
+_ABOARD: Final = frozenset(["on", "onto", "aboard", "into", "through", "to"])
+_SCHEMES: Final = frozenset(["=pension", "=state_pension", "scheme", "program", "=loyalty", "=class_course", "=gym"])
+_APPLIED_FOR: Final = frozenset(
+    ["passport", "visa", "=mortgage", "loan", "=job", "=university", "benefit", "=benefit", "grant",
+     "permit", "license", "card", "credit", "leave", "membership", "colleg", "school", "=class_course",
+     "plan", "=insurance", "citizenship", "patent", "=driving_licence", "=scholarship", "residenc"]
+)  # fmt: skip
+_OF_APPLYING: Final = frozenset((word,) for word in ("for", "form", "fee", "deadline", "status", "letter"))
+_SITUATED: Final = frozenset(["located", "situated", "kept"])
+_PLURAL_PRONOUNS: Final = frozenset(["they", "them"])
 _REACH: Final = 5  # words from the verb to what is looked up
 _OWNED: Final = frozenset(["my", "our", "the", "your"])
 
@@ -35,9 +47,51 @@ def reworded(tokens: list[Token], lexicon: Lexicon) -> tuple[Token, ...]:
         tokens[at] = Token("=purpose", "for", "word")
         if tokens[at - 1].text == "=use":
             del tokens[at - 1]
+    if not _AMBIGUOUS.isdisjoint(texts):
+        _tell_apart(tokens)
+    if tokens and tokens[0].raw == "where":
+        tokens = [token for token in tokens if token.raw not in _SITUATED]
+    if len(tokens) > 2 and tokens[-1].raw in {"made", "did"} and tokens[-2].raw in {"i", "we"}:
+        del tokens[-2:]  # the last commit I made
+    if any(token.raw in _PLURAL_PRONOUNS for token in tokens):
+        tokens = _without_anaphors(tokens)
     if not _LOOKING_UP.isdisjoint(texts) or "=get" in texts:
         _look_up(tokens, lexicon)
     return tuple(tokens)
+
+
+def _tell_apart(tokens: list[Token]) -> None:
+    """Words that mean one thing or another by what stands beside them."""
+    for at, token in enumerate(tokens):
+        ahead = tokens[at + 1 : at + 1 + _REACH]
+        if token.text == "=get" and _raws(ahead)[:2] in _TO_A_PLACE:
+            tokens[at] = token._replace(text="=arrive")
+        elif token.text == "take" and at and tokens[at - 1].text == "=cani":
+            if not _ABOARD.isdisjoint(_raws(ahead)):
+                tokens[at] = token._replace(text="=bring")
+        elif token.text == "=join":
+            if any(one.text in _SCHEMES for one in ahead):
+                tokens[at] = token._replace(text="=signup")
+        elif token.text == "=app" and token.raw.startswith("application"):
+            is_behind = at > 0 and tokens[at - 1].text in _APPLIED_FOR
+            if is_behind or _raws(ahead)[:1] in _OF_APPLYING:
+                tokens[at] = token._replace(text="=apply")
+
+
+def _raws(tokens: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(token.raw for token in tokens)
+
+
+def _without_anaphors(tokens: Sequence[Token]) -> list[Token]:
+    """Without `they` and `them` where several things were named before."""
+    found: list[Token] = []
+    is_plural = False
+    for token in tokens:
+        if is_plural and token.raw in _PLURAL_PRONOUNS:
+            continue
+        is_plural |= token.kind == "word" and token.raw.endswith("s")
+        found.append(token)
+    return found
 
 
 def _turn_negation(tokens: list[Token], at: int) -> None:

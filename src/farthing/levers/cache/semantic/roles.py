@@ -16,7 +16,7 @@ _RIVALS: Final = frozenset(
         "by/to by/for by/from by/of by/than by/on by/as from/to from/for from/with from/on from/as "
         "from/against to/against with/against with/as with/from with/of for/against for/as on/as "
         "for/on of/as of/against than/with than/for than/to than/of than/in than/on than/at "
-        "on/off on/behind in/behind in/on into/from onto/from into/off near/behind beside/in beside/on "
+        "on/off on/behind in/behind into/from onto/from into/off near/behind beside/in beside/on "
         "near/in near/on about/by about/from about/to about/with about/against"
     ).split()
 )

@@ -274,6 +274,8 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
     raws = [token.raw for token in tokens]
     if any(token.text == "=cani_that" for token in tokens):
         return "may I"
+    if any(token.text == "=difference_between" for token in tokens):
+        return "what"
     for index, token in enumerate(tokens):
         if token.text in _MEASURES and token.raw.startswith(("how", "what")):
             return "what"
@@ -306,8 +308,20 @@ def _tense(tokens: Sequence[Token]) -> str:
         return "past"
     if words & _FUTURE:
         return "future of whom" if tokens[0].raw == "who" else "future"
+    if _has_bare_past(tokens):
+        return "past"
     is_perfect = tokens and tokens[0].raw in {"has", "have"}
     return "past" if is_perfect and tokens[1:] and tokens[1].raw != "to" else ""
+
+
+def _has_bare_past(tokens: Sequence[Token]) -> bool:
+    """Who discovered it, what caused it: a past that no auxiliary tells."""
+    if not tokens:
+        return False
+    if tokens[0].text in {"=why", "=inventor", "=author"}:
+        return tokens[0].raw.endswith("caused") or tokens[0].text != "=why"
+    is_who = tokens[0].raw == "who" and len(tokens) > 1
+    return is_who and tokens[1].kind == "word" and tokens[1].raw.endswith("ed")
 
 
 def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:

@@ -55,7 +55,7 @@ class Build:
     `sides`: what stands behind which prepositions; people too.
     `choices`: the pairs that `and` or `or` joins.
     `lead`: what is to be done, where a text asks how or whether one can.
-    `looks_up`: whether it asks for what one can look up.
+    `looks_up`: whether it asks for what one can look up; `gets`: for how or where to get it.
     """
 
     voice: Voice
@@ -64,6 +64,7 @@ class Build:
     choices: frozenset[tuple[str, str, str]]
     lead: str
     looks_up: bool
+    gets: bool
 
 
 def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
@@ -75,6 +76,7 @@ def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
         choices=frozenset(_choices(tokens, silent)),
         lead=_lead(tokens, silent),
         looks_up=any(token.text in _LOOK_UP for token in tokens),
+        gets=any(token.text == "=get" for token in tokens),
     )
 
 

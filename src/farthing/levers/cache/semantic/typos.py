@@ -62,7 +62,8 @@ def mended(word: str) -> str:
         return word
     meant = {right for rest in _shortened(word) for right in _by_rest().get(rest, ())}
     meant = {right for right in meant if right[0] == word[0] and _is_one_slip(word, right)}
-    return meant.pop() if len(meant) == 1 else word
+    is_one = len({lexicon_for("en").root(right) for right in meant}) == 1  # usual, usually
+    return max(meant, key=len) if is_one else word
 
 
 @functools.cache

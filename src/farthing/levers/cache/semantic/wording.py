@@ -154,6 +154,8 @@ def _is_capital(plain: str, match: re.Match[str]) -> bool:
 def _capital(raw: str, lexicon: Lexicon) -> list[Token]:
     """A word written as a name; `US` is the country."""
     lower = "usa" if raw == "US" else raw.lower()
+    if lexicon.language == "en" and lexicon.phrases.get((lexicon.root(mended(lower)),), "=")[0] == "!":
+        lower = mended(lower)  # Mondy
     found = _word_without_case(lower, lexicon)
     found[-1] = found[-1]._replace(is_capital=True)
     return found
@@ -316,7 +318,9 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
         raw = " ".join(token.raw for token in tokens[index : index + length])
         index = min(index + length, len(tokens))
         is_owner = tokens[index - 1].is_owner
-        found += [Token(part, raw, _kind_of(part), is_owner=is_owner) for part in name.split()]
+        for part in name.split():
+            said = raw if part[0] in "=!" else part
+            found.append(Token(part, said, _kind_of(part), is_owner=is_owner))
     return found
 
 
