@@ -29,6 +29,7 @@ _WORDS = re.compile(r"\w+")
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement", "which"}),
+    frozenset({"which", "who"}),
     frozenset({"may I", "whether"}),
     frozenset({"what", "how"}),
     frozenset({"what", "when"}),
@@ -316,8 +317,6 @@ def _is_place(asked: frozenset[str], one: Signature, other: Signature) -> bool:
     if asked != _WHERE_OR_HOW or one.language != "en":
         return False
     on_screen = lexicon_for("en").on_screen & one.content.keys() & other.content.keys()
-    if one.build.gets and other.build.gets:
-        return True
     return bool(on_screen) or (one.build.looks_up and other.build.looks_up)
 
 
@@ -344,6 +343,8 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     for general, particular in ((one, other), (other, one)):
         if general.is_definition and not particular.is_definition and "1's" in particular.persons:
             yield Finding("person", "a thing as such / one's own", "doubt")
+        elif general.is_definition and particular.build.needs:
+            yield Finding("question", "what it is / what it needs", "doubt")
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:

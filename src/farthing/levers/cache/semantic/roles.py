@@ -20,6 +20,7 @@ _RIVALS: Final = frozenset(
         "near/in near/on about/by about/from about/to about/with about/against"
     ).split()
 )
+_NOT_OF_OBJECTS: Final = frozenset(["by", "with", "from", "about", "against"])
 
 
 def roles(one: Signature, other: Signature) -> Iterable[tuple[str, bool]]:
@@ -35,6 +36,10 @@ def roles(one: Signature, other: Signature) -> Iterable[tuple[str, bool]]:
             if not left & right and any(frozenset((a, b)) in _RIVALS for a in left for b in right):
                 said = f"{' '.join(left)} / {' '.join(right)} {word}"
                 yield said.replace("=", "").replace("~", "person "), False
+    for left, right in ((here, there), (there, here)):
+        links = right.sides.get(left.thing, frozenset()) - left.sides.get(left.thing, frozenset())
+        if left.thing != right.thing and left.lead == right.lead and links & _NOT_OF_OBJECTS:
+            yield f"{left.lead} {left.thing} / {' '.join(links)}".replace("=", ""), False
     if here.choices != there.choices:
         mine = {(first, second): word for word, first, second in here.choices}
         for word, first, second in there.choices:

@@ -19,9 +19,9 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=todo": "what", "=purpose": "what", "=population": "what", "=height": "what",
+        "=inventor": "who", "=must_do": "must I", "=todo": "what", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
         "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
-        "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
+        "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "which",
     }
 )  # fmt: skip
 _SILENT = frozenset(
@@ -69,6 +69,7 @@ _AUXILIARIES = frozenset(
     ]
 )
 _PAST = frozenset({"did", "was", "were", "had"})
+_SUBJECTS = frozenset({"i", "we", "you", "they", "he", "she"})
 _FUTURE = frozenset({"will", "shall"})
 _MUST = frozenset(
     {
@@ -284,6 +285,8 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
             return "whom"
         if found == "whom" and raws[index - 1 : index] == ["by"]:
             return "who"
+        if found == "what" and raws[index] == "what" and _is_of_things(raws[index + 1 : index + 2]):
+            return "which"
         if found is not None:
             return found
     if _MUST & set(raws):
@@ -291,6 +294,11 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
     first = raws[0].split()[0] if raws else ""
     is_question = first in _AUXILIARIES or any(token.text == "=doyou" for token in tokens)
     return "whether" if is_question else "statement"
+
+
+def _is_of_things(following: Sequence[str]) -> bool:
+    """Whether `what` is which, or what someone does; not what something is."""
+    return bool(following) and following[0] not in {"is", "are", "was", "were"}
 
 
 def _is_object(following: Sequence[str]) -> bool:
@@ -309,6 +317,11 @@ def _tense(tokens: Sequence[Token]) -> str:
     if words & _FUTURE:
         return "future of whom" if tokens[0].raw == "who" else "future"
     if _has_bare_past(tokens):
+        return "past"
+    if any(
+        first.raw in {"have", "has"} and second.raw in _SUBJECTS
+        for first, second in pairwise(tokens)
+    ):
         return "past"
     is_perfect = tokens and tokens[0].raw in {"has", "have"}
     return "past" if is_perfect and tokens[1:] and tokens[1].raw != "to" else ""

@@ -28,6 +28,7 @@ _BEFORE_NOUNS: Final = frozenset(["the", "a", "an", "my", "our", "your", "his", 
                                   "that", "these", "those", "its"])  # fmt: skip
 _PRONOUNS: Final = frozenset(["i", "we", "you", "they", "he", "she", "it"])
 _FRAMES: Final = frozenset(["=howto", "=cani", "=must_do", "=doyou", "=pay_with"])
+_NEEDING: Final = frozenset(["need", "needs", "needed", "require", "requires", "required"])
 _LOOK_UP: Final = frozenset(["=look_up", "=where"])
 _NAMED_KINDS: Final = frozenset(["=which_country", "=which_city", "=which_person"])
 _NOUN_PHRASE_MOST: Final = 4  # words between the word that asks and its verb
@@ -55,7 +56,8 @@ class Build:
     `sides`: what stands behind which prepositions; people too.
     `choices`: the pairs that `and` or `or` joins.
     `lead`: what is to be done, where a text asks how or whether one can.
-    `looks_up`: whether it asks for what one can look up; `gets`: for how or where to get it.
+    `looks_up`: whether it asks for what one can look up; `needs`: for what is needed.
+    `thing`: what is next to the lead and may be its object.
     """
 
     voice: Voice
@@ -64,19 +66,22 @@ class Build:
     choices: frozenset[tuple[str, str, str]]
     lead: str
     looks_up: bool
-    gets: bool
+    needs: bool
+    thing: str
 
 
 def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
     """How a text without its fillers is built; `silent` words carry no meaning of their own."""
+    lead = _lead(tokens, silent)
     return Build(
         voice=_voice(tokens),
         stranded=frozenset(_stranded(tokens)),
         sides=_sides(tokens),
         choices=frozenset(_choices(tokens, silent)),
-        lead=_lead(tokens, silent),
+        lead=lead,
         looks_up=any(token.text in _LOOK_UP for token in tokens),
-        gets=any(token.text == "=get" for token in tokens),
+        needs=any(token.raw in _NEEDING for token in tokens),
+        thing=_thing(tokens, lead),
     )
 
 
@@ -167,4 +172,15 @@ def _lead(tokens: Sequence[Token], silent: Collection[str]) -> str:
             is_verb = verb.kind == "word" and verb.text not in silent
             is_verb = is_verb and not token.raw.endswith((" for", " of", " in", " with"))
             return verb.text if is_verb else ""
+    return ""
+
+
+def _thing(tokens: Sequence[Token], lead: str) -> str:
+    """The word right behind the lead, articles aside."""
+    if not lead:
+        return ""
+    at = next(place for place, token in enumerate(tokens) if token.text == lead)
+    for token in tokens[at + 1 :]:
+        if token.raw not in _BEFORE_NOUNS:
+            return token.text if token.kind in {"word", "name"} else ""
     return ""
