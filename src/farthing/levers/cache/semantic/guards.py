@@ -28,13 +28,17 @@ _QUOTED = re.compile(r"""`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)""")
 _WORDS = re.compile(r"\w+")
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
-    frozenset({"what", "statement", "which"}),
+    frozenset({"what", "statement"}),
+    frozenset({"what", "which"}),
+    frozenset({"what now", "statement"}),
     frozenset({"which", "who"}),
     frozenset({"may I", "whether"}),
     frozenset({"what", "how"}),
-    frozenset({"what", "when"}),
+    frozenset({"what", "when is"}),
+    frozenset({"when", "when is"}),
     frozenset({"what", "who"}),
 )
+_HOW_TO = frozenset({"how to"})
 _WHERE_OR_HOW = frozenset({"where", "how to"})
 _VETO_OPERATORS = frozenset(
     [
@@ -310,6 +314,8 @@ def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     if len(asked) == 2 and not is_like:
         kind: Literal["veto", "doubt"] = "veto" if asked == frozenset({"who", "whom"}) else "doubt"
         yield Finding("question", f"{one.asks} / {other.asks}", kind)
+    elif asked == _HOW_TO and one.build.looks_up != other.build.looks_up:
+        yield Finding("question", "how to look it up / how to get it", "doubt")
 
 
 def _is_place(asked: frozenset[str], one: Signature, other: Signature) -> bool:

@@ -47,6 +47,10 @@ def reworded(tokens: list[Token], lexicon: Lexicon) -> tuple[Token, ...]:
         tokens[at] = Token("=purpose", "for", "word")
         if tokens[at - 1].text == "=use":
             del tokens[at - 1]
+    if "process" in texts:
+        at = texts.index("process")
+        if at and texts[at - 1] in {"=howto", "=cani"}:
+            tokens[at] = tokens[at]._replace(kind="word")
     if not _AMBIGUOUS.isdisjoint(texts):
         _tell_apart(tokens)
     if tokens and tokens[0].raw == "where":

@@ -19,7 +19,7 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=todo": "what", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
+        "=inventor": "who", "=must_do": "must I", "=todo": "what now", "=how_soon": "how soon", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
         "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
         "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "which",
     }
@@ -69,6 +69,7 @@ _AUXILIARIES = frozenset(
     ]
 )
 _PAST = frozenset({"did", "was", "were", "had"})
+_BE = (["is"], ["are"])
 _SUBJECTS = frozenset({"i", "we", "you", "they", "he", "she"})
 _FUTURE = frozenset({"will", "shall"})
 _MUST = frozenset(
@@ -287,6 +288,9 @@ def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
             return "who"
         if found == "what" and raws[index] == "what" and _is_of_things(raws[index + 1 : index + 2]):
             return "which"
+        if found == "when":
+            is_copular = token.raw in {"when is", "when are"} or raws[index + 1 : index + 2] in _BE
+            return "when is" if is_copular else "when"
         if found is not None:
             return found
     if _MUST & set(raws):
