@@ -30,6 +30,7 @@ _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", 
 _LIKE_ASKS = (
     frozenset({"what", "statement"}),
     frozenset({"what", "which"}),
+    frozenset({"what", "how long"}),  # the length is a word that both have to say
     frozenset({"what now", "statement"}),
     frozenset({"which", "who"}),
     frozenset({"may I", "whether"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from farthing.levers.cache.semantic.lexicon import Lexicon
@@ -18,7 +19,10 @@ _INVERTED: Final = frozenset(
 _NOT_BEHIND: Final = _INVERTED | {"a", "an", "the", "to", "and", "or", "but", "that", "which", "who",
                                   "if", "when", "be", "been", "am"}  # fmt: skip
 _LOOKING_UP: Final = frozenset(["=find", "=view", "check", "=find_out"])
-_AMBIGUOUS: Final = frozenset(["=get", "take", "=join", "=app"])
+_AMBIGUOUS: Final = frozenset(["=get", "take", "=join", "=app", "order", "hav", "have"])
+_TIMES: Final = frozenset(["day", "week", "month", "hour", "minut", "year"])
+_NOT_LASTING_BEHIND: Final = frozenset(["i", "we", "you", "to", "the", "my", "our", "your", "this", "that", "his", "her", "their", "people", "they"])
+_LASTING: Final = frozenset(["take", "takes", "taking", "last", "lasts"])
 _TO_A_PLACE: Final = frozenset(("to", article) for article in ("the", "a", "an", "my", "our", "your"))
 _ABOARD: Final = frozenset(["on", "onto", "aboard", "into", "through", "to"])
 _SCHEMES: Final = frozenset(["=pension", "=state_pension", "scheme", "program", "=loyalty", "=class_course", "=gym"])
@@ -51,6 +55,12 @@ def reworded(tokens: list[Token], lexicon: Lexicon) -> tuple[Token, ...]:
         at = texts.index("process")
         if at and texts[at - 1] in {"=howto", "=cani"}:
             tokens[at] = tokens[at]._replace(kind="word")
+    if tokens and tokens[-1].text == "=mean" and tokens[0].raw == "what":
+        tokens[-1] = tokens[-1]._replace(text="=whatis")
+    if "=number_of" in texts:
+        _count_time(tokens, texts.index("=number_of"))
+    if any(token.text == "=how_long" for token in tokens):
+        tokens = [token for at, token in enumerate(tokens) if not _is_lasting(tokens, at)]
     if not _AMBIGUOUS.isdisjoint(texts):
         _tell_apart(tokens)
     if tokens and tokens[0].raw == "where":
@@ -73,6 +83,13 @@ def _tell_apart(tokens: list[Token]) -> None:
         elif token.text == "take" and at and tokens[at - 1].text == "=cani":
             if not _ABOARD.isdisjoint(_raws(ahead)):
                 tokens[at] = token._replace(text="=bring")
+        elif token.raw == "have" and any(
+            first.raw == "with" and second.raw in {"me", "us"} for first, second in pairwise(ahead)
+        ):
+            tokens[at] = Token("=bring", "have", "word")
+        elif token.raw == "order" and at and tokens[at - 1].text in {"=howto", "=cani"}:
+            if "by" in _raws(ahead):
+                tokens[at] = token._replace(text="sort")
         elif token.text == "=join":
             if any(one.text in _SCHEMES for one in ahead):
                 tokens[at] = token._replace(text="=signup")
@@ -80,6 +97,20 @@ def _tell_apart(tokens: list[Token]) -> None:
             is_behind = at > 0 and tokens[at - 1].text in _APPLIED_FOR
             if is_behind or _raws(ahead)[:1] in _OF_APPLYING:
                 tokens[at] = token._replace(text="=apply")
+
+
+def _count_time(tokens: list[Token], at: int) -> None:
+    """How many days something takes is how long it takes."""
+    is_time = at + 1 < len(tokens) and tokens[at + 1].text in _TIMES
+    if is_time and any(token.raw in _LASTING for token in tokens[at + 2 :]):
+        tokens[at : at + 2] = [tokens[at]._replace(text="=how_long")]
+
+
+def _is_lasting(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a word says only that something goes on: how long does it take, last."""
+    if tokens[at].raw not in _LASTING or not at:
+        return False
+    return tokens[at - 1].raw not in _NOT_LASTING_BEHIND
 
 
 def _raws(tokens: Sequence[Token]) -> tuple[str, ...]:

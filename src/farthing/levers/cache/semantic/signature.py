@@ -19,7 +19,7 @@ _ASKS: Mapping[str, str] = MappingProxyType(
     {
         "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
         "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=todo": "what now", "=how_soon": "how soon", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
+        "=inventor": "who", "=must_do": "must I", "=todo": "what now", "=how_soon": "how soon", "=min_age": "what", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
         "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
         "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "which",
     }
@@ -84,6 +84,9 @@ _MUST = frozenset(
         "require",
         "requires",
         "required",
+        "mandatory",
+        "compulsory",
+        "obligatory",
         "have to",
         "supposed",
     }
