@@ -13,7 +13,7 @@ __all__ = ["roles"]
 _RIVALS: Final = frozenset(
     frozenset(pair.split("/"))
     for pair in (
-        "by/to by/for by/from by/of by/than by/on by/as from/to from/for from/with from/on from/as "
+        "by/to by/for by/from by/of by/than by/on by/as from/to from/for from/with for/with from/on from/as "
         "from/against to/against with/against with/as with/from with/of for/against for/as on/as "
         "for/on of/as of/against than/with than/for than/to than/of than/in than/on than/at "
         "on/off on/behind in/behind into/from onto/from into/off near/behind beside/in beside/on "
@@ -40,6 +40,13 @@ def roles(one: Signature, other: Signature) -> Iterable[tuple[str, bool]]:
         links = right.sides.get(left.thing, frozenset()) - left.sides.get(left.thing, frozenset())
         if left.thing != right.thing and left.lead == right.lead and links & _NOT_OF_OBJECTS:
             yield f"{left.lead} {left.thing} / {' '.join(links)}".replace("=", ""), False
+    for left, right in ((here, there), (there, here)):
+        if (left.undergone - right.undergone) & right.acts:
+            yield "what one does / what is done to one", False
+        if left.needs and not right.needs and right.gets and not left.gets:
+            yield "what one needs / what one gets", False
+    if {here.modal, there.modal} == {"should", "may"} and one.asks not in {"how to", "may I"}:
+        yield "what one should / what one may", False
     if here.choices != there.choices:
         mine = {(first, second): word for word, first, second in here.choices}
         for word, first, second in there.choices:

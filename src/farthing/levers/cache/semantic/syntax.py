@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -29,6 +30,12 @@ _BEFORE_NOUNS: Final = frozenset(["the", "a", "an", "my", "our", "your", "his", 
 _PRONOUNS: Final = frozenset(["i", "we", "you", "they", "he", "she", "it"])
 _FRAMES: Final = frozenset(["=howto", "=cani", "=must_do", "=doyou", "=pay_with"])
 _NEEDING: Final = frozenset(["need", "needs", "needed", "require", "requires", "required"])
+_SHOULD: Final = frozenset(["should", "must", "ought"])
+_MAY: Final = frozenset(["can", "could", "may", "allowed", "able"])
+_FIRST_PERSON: Final = frozenset(["i", "we"])
+_UNDERGOING: Final = frozenset(["get", "getting", "be", "been", "am", "being", "got"])
+_PARTICIPLE: Final = ("ed", "paid", "sent", "sold", "told", "given", "taken", "chosen", "hurt", "bitten",
+                      "stung", "caught", "left", "taught", "seen", "found", "met", "bought", "hit")  # fmt: skip
 _LOOK_UP: Final = frozenset(["=look_up", "=where"])
 _NAMED_KINDS: Final = frozenset(["=which_country", "=which_city", "=which_person"])
 _NOUN_PHRASE_MOST: Final = 4  # words between the word that asks and its verb
@@ -56,7 +63,9 @@ class Build:
     `sides`: what stands behind which prepositions; people too.
     `choices`: the pairs that `and` or `or` joins.
     `lead`: what is to be done, where a text asks how or whether one can.
-    `looks_up`: whether it asks for what one can look up; `needs`: for what is needed.
+    `looks_up`: whether it asks for what one can look up; `needs`: for what is needed; `gets`: for
+    what one gets. `modal`: whether it asks what one should do or what one may.
+    `acts` is what the asker does, `undergone` what is done to him: I pay, I get paid.
     `thing`: what is next to the lead and may be its object.
     """
 
@@ -67,12 +76,17 @@ class Build:
     lead: str
     looks_up: bool
     needs: bool
+    gets: bool
     thing: str
+    modal: str
+    acts: frozenset[str]
+    undergone: frozenset[str]
 
 
 def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
     """How a text without its fillers is built; `silent` words carry no meaning of their own."""
     lead = _lead(tokens, silent)
+    raws = {token.raw for token in tokens}
     return Build(
         voice=_voice(tokens),
         stranded=frozenset(_stranded(tokens)),
@@ -80,7 +94,11 @@ def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
         choices=frozenset(_choices(tokens, silent)),
         lead=lead,
         looks_up=any(token.text in _LOOK_UP for token in tokens),
-        needs=any(token.raw in _NEEDING for token in tokens),
+        needs=not raws.isdisjoint(_NEEDING),
+        gets=any(token.text == "=get" for token in tokens),
+        modal=_modal(tokens, raws),
+        acts=frozenset(_acts(tokens, lead)),
+        undergone=frozenset(_undergone(tokens)),
         thing=_thing(tokens, lead),
     )
 
@@ -184,3 +202,30 @@ def _thing(tokens: Sequence[Token], lead: str) -> str:
         if token.raw not in _BEFORE_NOUNS:
             return token.text if token.kind in {"word", "name"} else ""
     return ""
+
+
+def _modal(tokens: Sequence[Token], raws: Collection[str]) -> str:
+    is_may = not _MAY.isdisjoint(raws) or any(token.text == "=cani" for token in tokens)
+    if not _SHOULD.isdisjoint(raws):
+        return "" if is_may else "should"
+    return "may" if is_may else ""
+
+
+def _acts(tokens: Sequence[Token], lead: str) -> Iterable[str]:
+    if lead:
+        yield lead
+    for first, second in pairwise(tokens):
+        if (first.raw in _FIRST_PERSON or first.text == "=must_do") and second.kind == "word":
+            yield second.text
+
+
+def _undergone(tokens: Sequence[Token]) -> Iterable[str]:
+    """What the asker has done to him: am I insured, do I get paid."""
+    for at, token in enumerate(tokens):
+        if token.raw in _UNDERGOING:
+            following = tokens[at + 1 : at + 3]
+            for one in following:
+                if one.kind == "word" and one.raw.endswith(_PARTICIPLE):
+                    yield one.text
+                if one.raw not in _FIRST_PERSON:
+                    break

@@ -334,9 +334,19 @@ def _phrase_at(
     for length in lexicon.phrase_lengths.get(roots[index], ()):
         name = lexicon.phrases.get(tuple(roots[index : index + length]))
         if name is not None:
-            is_in_name = index and tokens[index].is_capital and tokens[index - 1].is_capital
-            return (None, 0) if is_in_name and length == 1 and name[0] == "=" else (name, length)
+            is_in_name = length == 1 and name[0] == "=" and _is_in_name(tokens, index)
+            return (None, 0) if is_in_name else (name, length)
     return None, 0
+
+
+def _is_in_name(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a word is part of a longer name: Baker Street is not Baker Road."""
+    if not tokens[index].is_capital:
+        return False
+    is_last = index + 1 == len(tokens)
+    return (index > 0 and tokens[index - 1].is_capital) or (
+        not is_last and tokens[index + 1].is_capital
+    )
 
 
 def _opener_at(
