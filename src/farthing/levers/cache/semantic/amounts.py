@@ -24,6 +24,11 @@ def amounts(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     index = 0
     while index < len(tokens):
+        token = tokens[index]
+        if token.kind != "quantity" and token.raw not in lexicon.counting:
+            found.append(token)
+            index += 1
+            continue
         value, taken = _number_words(tokens, index, lexicon)
         if value is None and tokens[index].kind == "quantity" and tokens[index].text[0] == "#":
             value, taken = _bare_number(tokens[index]), 1

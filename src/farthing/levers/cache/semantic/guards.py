@@ -23,7 +23,7 @@ from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"3/{LEXICON_VERSION}"
+GUARDS_VERSION = f"4/{LEXICON_VERSION}"
 _QUOTED = re.compile(r"""`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)""")
 _WORDS = re.compile(r"\w+")
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")

@@ -26,108 +26,104 @@ _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
 # Words that only look inflected.
 _WHOLE = frozenset(
-    [
-        "thing",
-        "nothing",
-        "something",
-        "anything",
-        "everything",
-        "during",
-        "morning",
-        "evening",
-        "string",
-        "spring",
-        "king",
-        "ring",
-        "sing",
-        "bring",
-        "need",
-        "feed",
-        "seed",
-        "speed",
-        "weed",
-        "wing",
-        "sting",
-        "ceiling",
-        "news",
-        "bus",
-        "gas",
-        "plus",
-        "this",
-        "his",
-        "as",
-        "is",
-        "was",
-        "has",
-        "us",
-        "yes",
-        "always",
-        "address",
-        "access",
-        "business",
-        "process",
-        "class",
-        "pass",
-        "loss",
-        "less",
-        "press",
-        "express",
-        "series",
-        "species",
-        "status",
-        "bonus",
-        "campus",
-        "virus",
-        "corpus",
-        "analysis",
-        "basis",
-        "diabetes",
-        "paris",
-        "texas",
-        "wales",
-        "perhaps",
-        "parking",
-        "red",
-        "bed",
-        "used",
-        "based",
-        "wednesday",
-        "united",
-        "breed",
-        "indeed",
-        "exceed",
-        "succeed",
-        "proceed",
-        "sibling",
-        "darling",
-        "lens",
-        "sms",
-        "dns",
-        "aws",
-        "ios",
-        "gps",
-        "https",
-        "tls",
-        "ssl",
-        "os",
-        "js",
-        "css",
-    ]
+    "thing nothing something anything everything during morning evening string spring king "
+    "ring sing bring need feed seed speed weed wing sting ceiling news bus gas plus this his "
+    "as is was has us yes always address access business process class pass loss less press "
+    "express series species status bonus campus virus corpus analysis basis diabetes paris "
+    "texas wales perhaps parking red bed used based wednesday united breed indeed exceed "
+    "succeed proceed sibling darling lens sms dns aws ios gps https tls ssl os js css".split()
 )
 
 _DERIVED_MIN = 7
 _BASE_MIN = 4
-_DERIVED = (("ily", "y"), ("ically", "ic"), ("ly", ""), ("ly", "le"), ("ment", ""), ("ance", ""), ("ance", "e"), ("ness", ""))
+_DERIVED = (
+    ("ily", "y"),
+    ("ically", "ic"),
+    ("ly", ""),
+    ("ly", "le"),
+    ("ment", ""),
+    ("ance", ""),
+    ("ance", "e"),
+    ("ness", ""),
+)
 # Words that have left behind what they were made from.
 _NOT_DERIVED = frozenset(
-    "hardly lately nearly barely scarcely likely unlikely shortly friendly costly directly deadly "
-    "presently namely roughly mostly partly homely lonely lively elderly family assembly monthly "
-    "weekly yearly hourly quarterly nightly fortnightly butterfly "
-    "apartment department compartment statement document moment element comment cement segment "
-    "environment government basement parliament experiment supplement implement requirement "
-    "instrument fragment pavement tournament ornament monument allowance finance advance romance "
-    "balance distance instance substance circumstance appliance entrance witness business harness "
-    "wilderness fitness assistance importance apartment".split()
+    [
+        "hardly",
+        "lately",
+        "nearly",
+        "barely",
+        "scarcely",
+        "likely",
+        "unlikely",
+        "shortly",
+        "friendly",
+        "costly",
+        "directly",
+        "deadly",
+        "presently",
+        "namely",
+        "roughly",
+        "mostly",
+        "partly",
+        "homely",
+        "lonely",
+        "lively",
+        "elderly",
+        "family",
+        "assembly",
+        "monthly",
+        "weekly",
+        "yearly",
+        "hourly",
+        "quarterly",
+        "nightly",
+        "fortnightly",
+        "butterfly",
+        "apartment",
+        "department",
+        "compartment",
+        "statement",
+        "document",
+        "moment",
+        "element",
+        "comment",
+        "cement",
+        "segment",
+        "environment",
+        "government",
+        "basement",
+        "parliament",
+        "experiment",
+        "supplement",
+        "implement",
+        "requirement",
+        "instrument",
+        "fragment",
+        "pavement",
+        "tournament",
+        "ornament",
+        "monument",
+        "allowance",
+        "finance",
+        "advance",
+        "romance",
+        "balance",
+        "distance",
+        "instance",
+        "substance",
+        "circumstance",
+        "appliance",
+        "entrance",
+        "witness",
+        "business",
+        "harness",
+        "wilderness",
+        "fitness",
+        "assistance",
+        "importance",
+        "apartment",
+    ]
 )
 
 
@@ -152,6 +148,7 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
+    counting: frozenset[str]  # all words of the four above
     openers: Mapping[tuple[str, ...], str]
     opener_lengths: Mapping[str, tuple[int, ...]]
     facts: frozenset[str]
@@ -241,6 +238,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         for wording in wordings
     }
     numbers = said.get("numbers", {})
+    counting = {word for pairs in numbers.values() for word, _ in _pairs(pairs)}
 
     def named(word: str) -> str:
         bare = root(word)
@@ -268,6 +266,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         facts=frozenset(map(named, said.get("facts", "").split())),
         on_screen=frozenset(map(named, said.get("on_screen", "").split())),
         spoken=frozenset(_spoken(said)),
+        counting=frozenset(counting),
         phrase_lengths=_lengths(phrases),
     )
 
@@ -297,14 +296,15 @@ def _pairs(text: str) -> Iterable[tuple[str, str]]:
 
 
 @functools.cache
-def _detectors() -> Mapping[str, frozenset[str]]:
+def _detectors() -> Mapping[str, tuple[str, ...]]:
+    """The languages that each function word tells of."""
     folder = resources.files("farthing.levers.cache.semantic").joinpath("lexicon")
-    return {
-        language: frozenset(
-            tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))["detect"].split()
-        )
-        for language in _LANGUAGES
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for language in _LANGUAGES:
+        said = tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))
+        for word in dict.fromkeys(said["detect"].split()):
+            found[word] = (*found.get(word, ()), language)
+    return found
 
 
 def language_of(text: str) -> str:
@@ -313,8 +313,12 @@ def language_of(text: str) -> str:
     Without function words, text whose words the English vocabulary mostly knows is English.
     """
     words = _WORD.findall(text.lower())
-    counts = {name: sum(word in known for word in words) for name, known in _detectors().items()}
-    best = max(counts, key=lambda name: counts[name])
+    telling = _detectors()
+    counts: dict[str, int] = dict.fromkeys(_LANGUAGES, 0)
+    for word in words:
+        for name in telling.get(word, ()):
+            counts[name] += 1
+    best = max(counts, key=counts.__getitem__)
     rivals = sorted(counts.values())
     if counts[best] > 0 and counts[best] > rivals[-2]:
         return best

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.syntax import Build
 
 __all__ = ["roles"]
 
 # Before the same thing, one contradicts the other: sold by Anna, sold to Anna.
-_RIVALS: Final = frozenset(
-    frozenset(pair.split("/"))
-    for pair in (
-        "by/to by/for by/from by/of by/than by/on by/as from/to from/for from/with for/with from/on from/as "
-        "from/against to/against with/against with/as with/from with/of for/against for/as on/as "
-        "for/on of/as of/against than/with than/for than/to than/of than/in than/on than/at "
-        "on/off on/behind in/behind into/from onto/from into/off near/behind beside/in beside/on "
-        "near/in near/on about/by about/from about/to about/with about/against"
-    ).split()
+_RIVAL_LISTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "by": "to for from of than on as",
+        "from": "to for with on as against",
+        "for": "with against as on",
+        "to": "against",
+        "with": "against as from of",
+        "on": "as off behind",
+        "of": "as against",
+        "than": "with for to of in on at",
+        "in": "behind",
+        "into": "from off",
+        "onto": "from",
+        "near": "behind in on",
+        "beside": "in on",
+        "about": "by from to with against",
+    }
 )
+_RIVALS: Final = frozenset(
+    frozenset((link, rival)) for link, rivals in _RIVAL_LISTS.items() for rival in rivals.split()
+)
+_NONE: Final = frozenset[str]()
 _NOT_OF_OBJECTS: Final = frozenset(["by", "with", "from", "about", "against"])
 
 
@@ -28,32 +43,64 @@ def roles(one: Signature, other: Signature) -> Iterable[tuple[str, bool]]:
     here, there = one.build, other.build
     if here.voice != there.voice and here.voice and there.voice:
         yield f"{here.voice} / {there.voice} asked for", True
-    if _stranded(one, other) != _stranded(other, one):
-        yield f"{' '.join(here.stranded) or 'none'} / {' '.join(there.stranded) or 'none'}", False
-    if here.sides != there.sides:
-        for word in here.sides.keys() & there.sides.keys():
-            left, right = here.sides[word], there.sides[word]
-            if not left & right and any(frozenset((a, b)) in _RIVALS for a in left for b in right):
-                said = f"{' '.join(left)} / {' '.join(right)} {word}"
-                yield said.replace("=", "").replace("~", "person "), False
-    for left, right in ((here, there), (there, here)):
-        links = right.sides.get(left.thing, frozenset()) - left.sides.get(left.thing, frozenset())
-        if left.thing != right.thing and left.lead == right.lead and links & _NOT_OF_OBJECTS:
-            yield f"{left.lead} {left.thing} / {' '.join(links)}".replace("=", ""), False
-    for left, right in ((here, there), (there, here)):
-        if (left.undergone - right.undergone) & right.acts:
-            yield "what one does / what is done to one", False
-        if left.needs and not right.needs and right.gets and not left.gets:
-            yield "what one needs / what one gets", False
-    if {here.modal, there.modal} == {"should", "may"} and one.asks not in {"how to", "may I"}:
-        yield "what one should / what one may", False
-    if here.choices != there.choices:
-        mine = {(first, second): word for word, first, second in here.choices}
-        for word, first, second in there.choices:
-            if mine.get((first, second), word) != word:
-                yield f"{first} and / or {second}", False
-    if here.lead != there.lead and here.lead in other.content and there.lead in one.content:
-        yield f"{here.lead} / {there.lead}".replace("=", ""), False
+    for detail in chain(
+        _links_left(one, other),
+        _sides(here, there),
+        _objects(here, there),
+        _objects(there, here),
+        _passives(here, there),
+        _passives(there, here),
+        _modals(one, other),
+        _choices(here, there),
+        _leads(one, other),
+    ):
+        yield detail.replace("=", "").replace("~", "person "), False
+
+
+def _links_left(one: Signature, other: Signature) -> Iterable[str]:
+    here, there = _stranded(one, other), _stranded(other, one)
+    if here != there:
+        yield f"{' '.join(here) or 'none'} / {' '.join(there) or 'none'}"
+
+
+def _sides(here: Build, there: Build) -> Iterable[str]:
+    for word in here.sides.keys() & there.sides.keys():
+        left, right = here.sides[word], there.sides[word]
+        if not left & right and any(frozenset((a, b)) in _RIVALS for a in left for b in right):
+            yield f"{' '.join(left)} / {' '.join(right)} {word}"
+
+
+def _objects(here: Build, there: Build) -> Iterable[str]:
+    """Top up my card, top up by card."""
+    links = there.sides.get(here.thing, _NONE) - here.sides.get(here.thing, _NONE)
+    if here.thing != there.thing and here.lead == there.lead and links & _NOT_OF_OBJECTS:
+        yield f"{here.lead} {here.thing} / {' '.join(links)}"
+
+
+def _passives(here: Build, there: Build) -> Iterable[str]:
+    if (here.undergone - there.undergone) & there.acts:
+        yield "what one does / what is done to one"
+    if here.needs and not there.needs and there.gets and not here.gets:
+        yield "what one needs / what one gets"
+
+
+def _modals(one: Signature, other: Signature) -> Iterable[str]:
+    is_whether = one.asks in {"how to", "may I"}  # there the question itself says which
+    if {one.build.modal, other.build.modal} == {"should", "may"} and not is_whether:
+        yield "what one should / what one may"
+
+
+def _choices(here: Build, there: Build) -> Iterable[str]:
+    mine = {(first, second): word for word, first, second in here.choices}
+    for word, first, second in there.choices:
+        if mine.get((first, second), word) != word:
+            yield f"{first} and / or {second}"
+
+
+def _leads(one: Signature, other: Signature) -> Iterable[str]:
+    here, there = one.build.lead, other.build.lead
+    if here != there and here in other.content and there in one.content:
+        yield f"{here} / {there}"
 
 
 def _stranded(here: Signature, there: Signature) -> frozenset[str]:

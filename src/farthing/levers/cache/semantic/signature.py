@@ -7,23 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
+from farthing.levers.cache.semantic.asking import asks_of
+from farthing.levers.cache.semantic.lexicon import language_of, lexicon_for
 from farthing.levers.cache.semantic.syntax import Build, build_of
 from farthing.levers.cache.semantic.token import Token
 from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
 __all__ = ["Signature", "sign"]
 
-# What a text asks for. The first that is found counts; a text without any is a statement.
-_ASKS: Mapping[str, str] = MappingProxyType(
-    {
-        "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
-        "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=todo": "what now", "=how_soon": "how soon", "=min_age": "what", "=needed": "what", "=purpose": "what", "=population": "what", "=height": "what",
-        "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
-        "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "which",
-    }
-)  # fmt: skip
 _SILENT = frozenset(
     {
         "=howto",
@@ -41,56 +32,11 @@ _SILENT = frozenset(
         "=look_up",
     }
 )
-_MEASURES = frozenset(
-    ["=quantity_of", "=number_of", "=weight", "=width", "=speed", "=temperature", "=size", "=distance"]
-)
 _ASKERS = frozenset({"=cani", "=must_do"})  # who asks would do it
 _BETWEEN_PEOPLE = frozenset(["give", "tell", "need", "want", "like", "let"])  # verbs among `stop`
-_AUXILIARIES = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "has",
-        "have",
-        "may",
-        "am",
-        "if",
-        "whether",
-    ]
-)
 _PAST = frozenset({"did", "was", "were", "had"})
-_BE = (["is"], ["are"])
 _SUBJECTS = frozenset({"i", "we", "you", "they", "he", "she"})
 _FUTURE = frozenset({"will", "shall"})
-_MUST = frozenset(
-    {
-        "should",
-        "must",
-        "need",
-        "needs",
-        "needed",
-        "necessary",
-        "ought",
-        "require",
-        "requires",
-        "required",
-        "mandatory",
-        "compulsory",
-        "obligatory",
-        "have to",
-        "supposed",
-    }
-)
 _PERSONS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(["i", "me", "we", "us", "myself", "ourselves"], "1"),
@@ -202,14 +148,15 @@ def sign(text: str) -> Signature:
     """The signature of a text, in the language its function words tell."""
     language = language_of(text)
     lexicon = lexicon_for(language)
-    tokens = [token for token in read_tokens(text, lexicon) if token.kind != "filler"]
+    plain = plain_text(text)
+    tokens = [token for token in read_tokens(plain, lexicon) if token.kind != "filler"]
     kept = [
         token for token in tokens if token.kind in {"word", "name"} and token.text not in _SILENT
     ]
     row = tuple(_row(tokens))
     return Signature(
         language=language,
-        plain=plain_text(text),
+        plain=plain,
         length=sum(len(token.raw) + 1 for token in tokens),
         content={token.text: token.raw for token in kept},
         compounds=frozenset(_compounds(tokens)),
@@ -220,7 +167,7 @@ def sign(text: str) -> Signature:
         row=row,
         cast=tuple(_cast(tokens)),
         links=frozenset(_links(row)),
-        asks=_asks(tokens, lexicon),
+        asks=asks_of(tokens) if language == "en" else "",
         tense=_tense(tokens),
         persons=frozenset(_PERSONS[token.raw] for token in tokens if token.raw in _PERSONS),
         owned=_owned(tokens),
@@ -271,50 +218,6 @@ def _compounds(tokens: Sequence[Token]) -> Iterable[str]:
     for first, second in pairwise(tokens):
         if first.kind in {"word", "name", "stop"} and second.kind in {"word", "name", "stop"}:
             yield first.raw + second.raw
-
-
-def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
-    if lexicon.language != "en":
-        return ""
-    raws = [token.raw for token in tokens]
-    if any(token.text == "=cani_that" for token in tokens):
-        return "may I"
-    if any(token.text == "=difference_between" for token in tokens):
-        return "what"
-    for index, token in enumerate(tokens):
-        if token.text in _MEASURES and token.raw.startswith(("how", "what")):
-            return "what"
-        found = _ASKS.get(token.text) or _ASKS.get(token.raw)
-        if found == "who" and _is_object(raws[index + 1 : index + 3]):
-            return "whom"
-        if found == "whom" and raws[index - 1 : index] == ["by"]:
-            return "who"
-        if found == "what" and raws[index] == "what" and _is_of_things(raws[index + 1 : index + 2]):
-            return "which"
-        if found == "when":
-            is_copular = token.raw in {"when is", "when are"} or raws[index + 1 : index + 2] in _BE
-            return "when is" if is_copular else "when"
-        if found is not None:
-            return found
-    if _MUST & set(raws):
-        return "must I"
-    first = raws[0].split()[0] if raws else ""
-    is_question = first in _AUXILIARIES or any(token.text == "=doyou" for token in tokens)
-    return "whether" if is_question else "statement"
-
-
-def _is_of_things(following: Sequence[str]) -> bool:
-    """Whether `what` is which, or what someone does; not what something is."""
-    return bool(following) and following[0] not in {"is", "are", "was", "were"}
-
-
-def _is_object(following: Sequence[str]) -> bool:
-    """Whether `who` is whom: who did Anna call, who should I call; not who called Anna."""
-    if not following:
-        return False
-    is_modal = following[0] in {"should", "can", "could", "would", "will", "must"}
-    pronoun = len(following) > 1 and following[1] in {"i", "we", "you", "they", "he", "she"}
-    return following[0] in {"did", "do", "does"} or (is_modal and pronoun)
 
 
 def _tense(tokens: Sequence[Token]) -> str:

@@ -36,8 +36,12 @@ _FIRST_PERSON: Final = frozenset(["i", "we"])
 _UNDERGOING: Final = frozenset(["get", "getting", "be", "been", "am", "being", "got"])
 _PARTICIPLE: Final = ("ed", "paid", "sent", "sold", "told", "given", "taken", "chosen", "hurt", "bitten",
                       "stung", "caught", "left", "taught", "seen", "found", "met", "bought", "hit")  # fmt: skip
+_ASKING_TO_DO: Final = frozenset(["=howto", "=cani"])
+_NONE: Final = frozenset[str]()
+_NO_SIDES: Final[Mapping[str, frozenset[str]]] = {}
 _LOOK_UP: Final = frozenset(["=look_up", "=where"])
 _NAMED_KINDS: Final = frozenset(["=which_country", "=which_city", "=which_person"])
+_PHRASE_BEGINS: Final = _PRONOUNS | _BEFORE_NOUNS
 _NOUN_PHRASE_MOST: Final = 4  # words between the word that asks and its verb
 _PREPOSITIONS: Final = frozenset(
     ["for", "to", "from", "with", "by", "about", "of", "against", "than", "as"]
@@ -85,20 +89,24 @@ class Build:
 
 def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
     """How a text without its fillers is built; `silent` words carry no meaning of their own."""
-    lead = _lead(tokens, silent)
     raws = {token.raw for token in tokens}
+    texts = {token.text for token in tokens}
+    lead = _lead(tokens, silent) if not texts.isdisjoint(_ASKING_TO_DO) else ""
+    has_prepositions = not raws.isdisjoint(_SIDED)
+    has_me = not raws.isdisjoint(_FIRST_PERSON) or bool(lead) or "=must_do" in texts
+    has_choice = "and" in raws or "or" in raws
     return Build(
         voice=_voice(tokens),
-        stranded=frozenset(_stranded(tokens)),
-        sides=_sides(tokens),
-        choices=frozenset(_choices(tokens, silent)),
+        stranded=frozenset(_stranded(tokens)) if has_prepositions else _NONE,
+        sides=_sides(tokens) if has_prepositions else _NO_SIDES,
+        choices=frozenset(_choices(tokens, silent)) if has_choice else frozenset(),
         lead=lead,
-        looks_up=any(token.text in _LOOK_UP for token in tokens),
+        looks_up=not texts.isdisjoint(_LOOK_UP),
         needs=not raws.isdisjoint(_NEEDING),
-        gets=any(token.text == "=get" for token in tokens),
-        modal=_modal(tokens, raws),
-        acts=frozenset(_acts(tokens, lead)),
-        undergone=frozenset(_undergone(tokens)),
+        gets="=get" in texts,
+        modal=_modal(texts, raws),
+        acts=frozenset(_acts(tokens, lead)) if has_me else _NONE,
+        undergone=_NONE if raws.isdisjoint(_UNDERGOING) else frozenset(_undergone(tokens)),
         thing=_thing(tokens, lead),
     )
 
@@ -109,23 +117,25 @@ def _voice(tokens: Sequence[Token]) -> Voice:
         return ""
     if " " in tokens[at].raw and tokens[at].text not in _NAMED_KINDS:
         return ""
-    for place in range(at + 1, min(at + 2 + _NOUN_PHRASE_MOST, len(tokens))):
-        if tokens[place].text in _FRAMES:
+    behind = tokens[at + 1 : at + 2 + _NOUN_PHRASE_MOST]
+    for place, token in enumerate(behind):
+        if token.text in _FRAMES or token.raw in _DO:
             return "object"
-        raw = tokens[place].raw
-        following = tokens[place + 1] if place + 1 < len(tokens) else None
-        if raw in _DO:
-            return "object"
-        if raw in _MODAL or raw in _HAVE:
-            if following is None:
-                return ""
-            is_acted_upon = following.raw in _PRONOUNS | _BEFORE_NOUNS or following.kind == "name"
-            if raw in _MODAL:
-                return "object" if is_acted_upon else "subject"
-            return "object" if is_acted_upon and place > at + 1 else ""
-        if raw in _BE or raw in _PRONOUNS:
+        if token.raw in _MODAL or token.raw in _HAVE:
+            return _voice_of_modal(token, behind[place + 1 : place + 2], is_first=place == 0)
+        if token.raw in _BE or token.raw in _PRONOUNS:
             return ""
     return "subject" if at + 2 < len(tokens) else ""
+
+
+def _voice_of_modal(verb: Token, following: Sequence[Token], *, is_first: bool) -> Voice:
+    """Who can call, who can I call."""
+    if not following:
+        return ""
+    is_acted_upon = following[0].raw in _PHRASE_BEGINS or following[0].kind == "name"
+    if verb.raw in _MODAL:
+        return "object" if is_acted_upon else "subject"
+    return "object" if is_acted_upon and not is_first else ""
 
 
 def _first(raw: str) -> str:
@@ -204,8 +214,8 @@ def _thing(tokens: Sequence[Token], lead: str) -> str:
     return ""
 
 
-def _modal(tokens: Sequence[Token], raws: Collection[str]) -> str:
-    is_may = not _MAY.isdisjoint(raws) or any(token.text == "=cani" for token in tokens)
+def _modal(texts: Collection[str], raws: Collection[str]) -> str:
+    is_may = "=cani" in texts or not _MAY.isdisjoint(raws)
     if not _SHOULD.isdisjoint(raws):
         return "" if is_may else "should"
     return "may" if is_may else ""

@@ -24,12 +24,12 @@ _COMMON: Final[Mapping[str, str]] = MappingProxyType(
     {
         "teh": "the", "hte": "the", "adn": "and", "taht": "that", "thsi": "this",
         "hwo": "how", "waht": "what", "wht": "what", "wat": "what", "whta": "what",
-        "whre": "where", "wher": "where", "whne": "when", "cna": "can", 
+        "whre": "where", "wher": "where", "whne": "when", "cna": "can",
         "wiht": "with", "wih": "with", "frm": "from", "yuo": "you",
         "u": "you", "ur": "your", "yuor": "your", "yoru": "your", "abt": "about",
         "hav": "have", "hvae": "have",
         "wnat": "want", "thier": "their",
-        "thru": "through", "tho": "though", "cuz": "because", "coz": "because", 
+        "thru": "through", "tho": "though", "cuz": "because", "coz": "because",
         "becuase": "because", "becasue": "because", "beacuse": "because", "tmrw": "tomorrow",
         "tmr": "tomorrow", "tomorow": "tomorrow", "tommorow": "tomorrow", "tommorrow": "tomorrow",
         "tonite": "tonight", "nite": "night", "recieve": "receive", "recieved": "received",
@@ -47,7 +47,7 @@ _COMMON: Final[Mapping[str, str]] = MappingProxyType(
         "nubmer": "number", "numer": "number", "bussiness": "business", "chnage": "change",
         "chagne": "change", "cancle": "cancel", "cancell": "cancel", "canel": "cancel",
         "dissapear": "disappear", "dissapeared": "disappeared", "thnaks": "thanks",
-        "thansk": "thanks", "pleae": "please", "plase": "please", 
+        "thansk": "thanks", "pleae": "please", "plase": "please",
     }
 )  # fmt: skip
 

@@ -123,9 +123,8 @@ def plain_text(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_QUOTES)).strip()
 
 
-def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
-    """The tokens of `text` in order; greetings and punctuation are gone."""
-    plain = plain_text(text)
+def read_tokens(plain: str, lexicon: Lexicon) -> tuple[Token, ...]:
+    """The tokens of a plain text in order; punctuation is gone."""
     if "." in plain:
         plain = _DOTTED.sub(lambda match: match.group().replace(".", ""), plain)
     has_case = any(map(str.islower, plain))
@@ -154,7 +153,10 @@ def _is_capital(plain: str, match: re.Match[str]) -> bool:
 def _capital(raw: str, lexicon: Lexicon) -> list[Token]:
     """A word written as a name; `US` is the country."""
     lower = "usa" if raw == "US" else raw.lower()
-    if lexicon.language == "en" and lexicon.phrases.get((lexicon.root(mended(lower)),), "=")[0] == "!":
+    if (
+        lexicon.language == "en"
+        and lexicon.phrases.get((lexicon.root(mended(lower)),), "=")[0] == "!"
+    ):
         lower = mended(lower)  # Mondy
     found = _word_without_case(lower, lexicon)
     found[-1] = found[-1]._replace(is_capital=True)
@@ -306,7 +308,9 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     index = 0
     while index < len(tokens):
-        name, length = _phrase_at(tokens, roots, index, lexicon)
+        name, length = None, 0
+        if roots[index] in lexicon.phrase_lengths:
+            name, length = _phrase_at(tokens, roots, index, lexicon)
         if name is None and index < _OPENER_LATEST and roots[index] in lexicon.opener_lengths:
             name, length = _opener_at(found, roots, index, lexicon)
         if name is None:
@@ -331,7 +335,7 @@ def _kind_of(name: str) -> Kind:
 def _phrase_at(
     tokens: Sequence[Token], roots: Sequence[str], index: int, lexicon: Lexicon
 ) -> tuple[str | None, int]:
-    for length in lexicon.phrase_lengths.get(roots[index], ()):
+    for length in lexicon.phrase_lengths[roots[index]]:
         name = lexicon.phrases.get(tuple(roots[index : index + length]))
         if name is not None:
             is_in_name = length == 1 and name[0] == "=" and _is_in_name(tokens, index)
@@ -366,8 +370,7 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     for index, token in enumerate(tokens):
         kind = token.kind
-        is_bound = index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
-        if token.raw == "over" and is_bound and "!above" in lexicon.operators:
+        if token.raw == "over" and "!above" in lexicon.operators and _is_bound(tokens, index):
             found.append(Token("!above", token.raw, "operator"))
             continue
         if kind == "word":
@@ -381,3 +384,7 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
                 kind = "filler" if tokens[1].raw not in _AFTER_TIMES else kind
         found.append(token if kind == token.kind else token._replace(kind=kind))
     return found
+
+
+def _is_bound(tokens: Sequence[Token], index: int) -> bool:
+    return index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
