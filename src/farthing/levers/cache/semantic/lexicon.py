@@ -25,14 +25,15 @@ _LANGUAGES = ("en", "es", "fr", "de")
 _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
 # Words that only look inflected.
-_WHOLE = frozenset(
+_WHOLE_WORDS = (
     "thing nothing something anything everything during morning evening string spring king "
     "ring sing bring need feed seed speed weed wing sting ceiling news bus gas plus this his "
     "as is was has us yes always address access business process class pass loss less press "
     "express series species status bonus campus virus corpus analysis basis diabetes paris "
     "texas wales perhaps parking red bed used based wednesday united breed indeed exceed "
-    "succeed proceed sibling darling lens sms dns aws ios gps https tls ssl os js css".split()
+    "succeed proceed sibling darling lens sms dns aws ios gps https tls ssl os js css"
 )
+_WHOLE = frozenset(_WHOLE_WORDS.split())
 
 _DERIVED_MIN = 7
 _BASE_MIN = 4
