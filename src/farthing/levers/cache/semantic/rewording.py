@@ -61,6 +61,7 @@ _OF_APPLYING: Final = frozenset(
 )
 _SITUATED: Final = frozenset(["located", "situated", "kept"])
 _PLURAL_PRONOUNS: Final = frozenset(["they", "them"])
+_KINDS_OF_CAPITAL: Final = frozenset(["=which_city"])
 _REACH: Final = 5  # words from the verb to what is looked up
 _OWNED: Final = frozenset(["my", "our", "the", "your"])
 
@@ -160,6 +161,23 @@ _MEANT: Final[Mapping[str, tuple[str, Callable[[str, Token, Sequence[Token]], bo
 )
 
 
+def _command(tokens: list[Token], at: int) -> list[Token]:
+    """Which command lists the files: how do I list the files."""
+    is_asked_for = at == 1 and tokens[0].raw in {"what", "which"} and tokens[1].raw == "command"
+    if is_asked_for and len(tokens) > 3 and tokens[2].kind == "word":
+        return [Token("=howto", "which command", "word"), *tokens[2:]]
+    return tokens
+
+
+def _capital(tokens: list[Token], at: int) -> list[Token]:
+    """Which city is the capital: what is the capital."""
+    del at
+    return [
+        Token("which", "which", "stop") if token.text in _KINDS_OF_CAPITAL else token
+        for token in tokens
+    ]
+
+
 def _process(tokens: list[Token], at: int) -> list[Token]:
     """A verb, behind `how do I`; else nothing: the process of."""
     if at and tokens[at - 1].text in _ASKING_TO_DO:
@@ -230,6 +248,8 @@ _BY_WORD: Final[Mapping[str, Callable[[list[Token], int], list[Token]]]] = Mappi
         "!not": _turn_negation,
         "keep": _keep_from,
         "process": _process,
+        "command": _command,
+        "=capital_city": _capital,
         "=number_of": _count_time,
         "=how_long": _how_long,
     }

@@ -28,7 +28,7 @@ _HAVE: Final = frozenset(["has", "have", "had"])
 _BEFORE_NOUNS: Final = frozenset(["the", "a", "an", "my", "our", "your", "his", "her", "their", "this",
                                   "that", "these", "those", "its"])  # fmt: skip
 _PRONOUNS: Final = frozenset(["i", "we", "you", "they", "he", "she", "it"])
-_FRAMES: Final = frozenset(["=howto", "=cani", "=must_do", "=doyou", "=pay_with"])
+_FRAMES: Final = frozenset(["=howto", "=cani", "=must_do", "=doyou"])
 _NEEDING: Final = frozenset(["need", "needs", "needed", "require", "requires", "required"])
 _SHOULD: Final = frozenset(["should", "must", "ought"])
 _MAY: Final = frozenset(["can", "could", "may", "allowed", "able"])
