@@ -43,7 +43,8 @@ _NOT_LASTING_BEHIND: Final = frozenset(
         "they",
     ]
 )
-_LASTING: Final = frozenset(["take", "takes", "taking", "last", "lasts"])
+_LASTING: Final = frozenset(["last", "lasts"])
+_TAKING: Final = _LASTING | {"take", "takes"}
 _TO_A_PLACE: Final = frozenset(
     ("to", article) for article in ("the", "a", "an", "my", "our", "your")
 )
@@ -188,7 +189,7 @@ def _process(tokens: list[Token], at: int) -> list[Token]:
 def _count_time(tokens: list[Token], at: int) -> list[Token]:
     """How many days something takes is how long it takes."""
     is_time = at + 1 < len(tokens) and tokens[at + 1].text in _TIMES
-    if is_time and any(token.raw in _LASTING for token in tokens[at + 2 :]):
+    if is_time and any(token.raw in _TAKING for token in tokens[at + 2 :]):
         tokens[at : at + 2] = [tokens[at]._replace(text="=how_long")]
         return _how_long(tokens, at)
     return tokens
@@ -200,7 +201,7 @@ def _how_long(tokens: list[Token], at: int) -> list[Token]:
 
 
 def _is_lasting(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a word says only that something goes on: how long does it take, last."""
+    """Whether a word says only that something goes on: how long does it last."""
     if tokens[at].raw not in _LASTING or not at:
         return False
     return tokens[at - 1].raw not in _NOT_LASTING_BEHIND
