@@ -51,6 +51,20 @@ def test_what_is_not_named_stays_as_it_was(farthing):
     assert (budget.thresholds, budget.mode) == ((70,), "shadow")
 
 
+@pytest.mark.parametrize("model", ["gpt-4o-mimi", "openai/gpt-4o-mimi"])
+def test_a_model_without_a_price_to_downgrade_to_is_told(farthing, model):
+    done = farthing("set", "team", "5", "--at-limit", "downgrade", "--downgrade-to", model)
+    assert f"no price is known for '{model}'" in done.stderr
+    assert "gpt-4o-mini" in done.stderr
+    assert farthing.shelf().find("team").downgrade_to == model
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "openai/gpt-4o-mini", "claude-haiku-4-5"])
+def test_a_model_with_a_price_to_downgrade_to_is_no_news(farthing, model):
+    done = farthing("set", "team", "5", "--at-limit", "downgrade", "--downgrade-to", model)
+    assert done.stderr == ""
+
+
 def test_a_budget_may_begin_and_cease_to_downgrade(farthing):
     done = farthing("set", "team", "5", "--at-limit", "downgrade", "--downgrade-to", "gpt-4o-mini")
     assert "at the limit: downgrade to gpt-4o-mini." in done.output
@@ -62,7 +76,10 @@ def test_a_budget_may_begin_and_cease_to_downgrade(farthing):
     ("options", "said"),
     [
         (["team", "minus"], "amount_usd"),
-        (["team", "5", "--scope", "featur=x"], "did you mean 'feature'"),
+        (
+            ["team", "5", "--scope", "featur=x"],
+            r"\(did you mean 'feature'\?\)\. Nothing was changed",
+        ),
         (["team", "5", "--window", "fortnight"], "is no window"),
         (["te/am", "5"], "name"),
         (["team", "5", "--at-limit", "downgrade"], "downgrade_to"),

@@ -99,12 +99,51 @@ def conversation(*texts):
     return [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)]
 
 
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"a": "\\ud800", "b": "x", "same": false}'])
+def test_a_line_that_is_no_text_is_a_bad_line(pairs, line):
+    pairs.write_text(pairs.read_text() + line + "\n")
+    found = document("eval", pairs, "--embedder", "none")
+    assert (found["pairs"], found["bad_lines"]) == (3, 1)
+
+
+def test_a_text_may_hold_breaks_that_are_no_ends_of_lines(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    row = {"a": "One\u2028two\u0085three", "b": "One two three", "same": True}
+    path.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    found = document("eval", path, "--embedder", "none")
+    assert (found["pairs"], found["bad_lines"]) == (1, 0)
+
+
+def test_tables_are_read_as_they_are_written(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    rows = ['"Is it\tis it open\t1', "a b\tc d\t0.0", "e f\tg h\t1.0"]
+    path.write_text("\n".join(["question1\tquestion2\tis_duplicate", *rows]))
+    found = document("eval", path, "--embedder", "none")
+    assert (found["pairs"], found["bad_lines"]) == (3, 0)
+    path.with_suffix(".csv").write_text("a,b,same\n" + "x" * 200_000 + ",y,1\n")
+    told = str(run("eval", path.with_suffix(".csv")).exception)
+    assert "pairs.csv can't be read as a table behind line 1" in told
+
+
+def test_what_is_written_as_an_identifier_over_pages_is_read_in_time(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"a": "a-" * 30_000, "b": "b-" * 30_000, "same": False}))
+    assert document("eval", path, "--embedder", "none")["pairs"] == 1
+
+
+@pytest.mark.parametrize("share", ["nan", "inf", "0", "0.6"])
+def test_a_share_is_a_number_within_its_bounds(pairs, share):
+    assert run("eval", pairs, "--delta", share).exit_code == 2
+    assert run("label", pairs, "--delta", share).exit_code == 2
+    assert run("economics", "--price-factor", "nan").exit_code == 2
+
+
 def test_the_same_last_message_after_another_history_is_never_served(tmp_path):
     path = tmp_path / "conversations.jsonl"
     rows = [
         {"a": conversation("A tv plan", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "yes"),
          "same_answer": False},
-        {"a": conversation("A gym", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "Yes."),
+        {"a": conversation("A gym", "Cancel?", "yes"), "b": conversation("A gym", "Cancel?", "yes."),
          "same_answer": True},
     ]  # fmt: skip
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

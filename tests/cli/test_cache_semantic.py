@@ -146,6 +146,30 @@ def test_economics_can_take_what_was_measured(filled):
         run(filled, "economics", "--measured")
 
 
+def test_economics_reckons_with_the_loss_that_is_set_and_tells_it(filled):
+    def reckoned(*more):
+        told = run(filled, "economics", "--measured", "--days", "36500", "--json", *more)
+        return json.loads(told.output)["loss_usd"]
+
+    assert reckoned() == "0.10"
+    text = filled.read_text()
+    filled.write_text(text + 'loss_usd = "0.02"\n')
+    assert reckoned() == "0.02"
+    assert reckoned("--loss", "3") == "3.00"
+    assert "$0.02 lost by a wrong answer" in " ".join(
+        run(filled, "economics", "--measured", "--days", "36500").output.split()
+    )
+
+
+def test_economics_takes_approved_wordings_for_no_part_of_what_a_hit_saves(filled, tmp_path):
+    with contextlib.closing(SqliteAnswers(cache_file(tmp_path))) as answers:
+        tables = SemanticTables(answers)
+        (course,) = tables.courses()
+        tables.count("2026-11-25", course, {"alias_hits": 9, "alias_saved_nd": 900_000_000})
+    told = run(filled, "economics", "--measured", "--days", "36500", "--json")
+    assert json.loads(told.output)["saved_usd"] == "0.0035"
+
+
 @pytest.mark.parametrize(
     "command", [("clear", "--feature", "faq"), ("forget", "--tenant", "unattributed")]
 )

@@ -1,7 +1,9 @@
+import msgspec
 import pytest
-from ledger_cli_samples import decoded, folder, run, run_json
+from ledger_cli_samples import an_entry, decoded, folder, run, run_json
 
 from farthing.errors import CallerError
+from farthing.ledger import Journal
 from farthing.ledger.shares import Bills
 
 __all__ = ["folder"]
@@ -61,6 +63,31 @@ def test_without_a_price_the_reason_and_the_tokens_are_shown():
     assert "no card" in found.stdout
     document = run_json("calls", "show", "call-unclaimed")
     assert document["tries"][0]["lines_match"] is None
+
+
+def test_a_call_without_a_price_costs_no_zero_in_json():
+    calls = {call["id"]: call for call in run_json("calls")["calls"]}
+    assert calls["call-unclaimed"]["cost_usd"] is None
+    assert calls["call-cached"]["cost_usd"] == "0.00"  # nothing was sent: this zero is known
+
+
+def test_an_estimate_is_told_as_one(folder):
+    entry = an_entry("guessed", "odd")
+    (attempt,) = entry.attempts
+    usage = msgspec.structs.replace(attempt.usage, is_estimated=True)
+    journal = Journal.open(folder, "more")
+    journal.settle(
+        msgspec.structs.replace(entry, attempts=(msgspec.structs.replace(attempt, usage=usage),))
+    )
+    journal.close()
+    assert "estimated   the provider told no usage" in run("calls", "show", "guessed").stdout
+    assert "estimated" not in run("calls", "show", "call-0").stdout
+    assert run_json("calls", "show", "guessed")["estimated_attempts"] == 1
+    found = run_json("report", "--by", "feature")
+    assert found["estimated_attempts"] == 1
+    assert {row["feature"]: row["estimated_attempts"] for row in found["rows"]}["odd"] == 1
+    assert "1 attempt whose usage, and so cost, is estimated" in run("report").stdout
+    assert "estimated" not in run("report", "--where", "feature=search").stdout
 
 
 def test_a_call_that_no_provider_served_has_no_tries():

@@ -47,7 +47,16 @@ def test_without_dimensions_there_is_one_line_for_all():
 
 @pytest.mark.parametrize(
     ("tokens", "shown"),
-    [(999, "999"), (1_500, "1.5k"), (25_000, "25k"), (3_100_000, "3.1M"), (20_000_000_000, "20G")],
+    [
+        (999, "999"),
+        (1_500, "1.5k"),
+        (1_999, "2.0k"),
+        (10_999, "11.0k"),
+        (25_040, "25.0k"),
+        (100_600, "101k"),
+        (3_100_000, "3.1M"),
+        (20_000_000_000, "20.0G"),
+    ],
 )
 def test_large_counts_are_short_for_people(folder, tokens, shown):
     journal = Journal.open(folder, "more")

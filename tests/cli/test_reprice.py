@@ -54,6 +54,12 @@ def test_a_replacement_that_meets_no_call_is_told_beside_the_document():
     assert json.loads(found.stdout)["models"] == {"absent": "dear"}
 
 
+def test_a_misspelt_model_is_told_where_calls_of_the_other_are_among_them():
+    found = run("reprice", "--model", "gpt-4=gpt-4o", "--json")
+    assert "no call of gpt-4 is among these" in found.stderr
+    assert "no call of" not in run("reprice", "--model", "gpt-4o=dear", "--json").stderr
+
+
 def test_the_title_tells_what_has_no_price(monkeypatch):
     monkeypatch.setattr("farthing.cli.reprice.price_book", lambda _: PriceBook.load())
     found = run("reprice", "--at", "2026-09-01")

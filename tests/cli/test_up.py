@@ -190,6 +190,16 @@ def test_a_ledger_that_cannot_be_made_is_told_before_it_listens(tmp_path):
     assert "can't be made: No such file or directory. Nothing was started." in found.stderr
 
 
+def test_keys_that_cannot_be_read_are_told_before_it_listens(tmp_path):
+    config(tmp_path)
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "keys.json").write_text('{"keys":')
+    found = finished("up", "--port", "0", folder=tmp_path)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "keys.json can't be read as keys" in found.stderr
+    assert "gave up" not in found.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_a_ledger_that_cannot_be_written_is_told_before_it_listens(tmp_path):
     (tmp_path / "ledger" / "journal").mkdir(parents=True)

@@ -131,6 +131,13 @@ def test_a_fault_says_what_to_write_and_shows_no_regular_expression(section, row
     assert "1 fault(s)" in str(raised.value)
 
 
+@pytest.mark.parametrize("wrong", ["abc", "-5", ""])
+@pytest.mark.parametrize("key", ["ceiling_input", "ceiling_output"])
+def test_a_ceiling_that_is_no_price_is_refused_at_start(key, wrong):
+    with pytest.raises(ConfigError, match=f"pricing.{key}: write a number in digits"):
+        load_config({"pricing": {"unknown": "estimate", key: wrong}}, {})
+
+
 def test_a_model_of_ones_own_that_leads_nowhere_is_refused_at_start():
     with pytest.raises(ConfigError, match=r"models\.fast\.targets"):
         load_config({"models": {"fast": {"targets": []}}}, {})

@@ -1,9 +1,12 @@
 """Callers: what a head tells is worked out once, and never outlives the keys it was worked out by."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from farthing.codecs import RequestView
-from farthing.gateway.caller import Callers
+from farthing.gateway.caller import READ, Callers
 from farthing.gateway.identify import BadKey
 from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.wire import Request
@@ -97,3 +100,26 @@ def test_the_query_goes_on_and_our_own_headers_are_noticed(ring):
     assert callers.meet(request()).query == ""
     assert callers.meet(request((b"x-farthing-user", b"u"))).knows_farthing
     assert not callers.meet(request((b"x-other", b"u"))).knows_farthing
+
+
+def test_a_header_that_looks_like_ours_and_is_read_by_nothing_is_told_once(ring, caplog):
+    callers = Callers(ring, "prod")
+    for trace in (b"1", b"2"):
+        callers.meet(request((b"x-farthing-faeture", b"a"), (b"x-farthing-trace", trace)))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "x-farthing-faeture, which is not read here; did you mean x-farthing-feature?" in told
+
+
+def test_callers_cannot_fill_the_log_with_headers_of_their_making(ring, caplog):
+    callers = Callers(ring, "prod")
+    for number in range(1000):
+        callers.meet(request((b"x-farthing-%d" % number, b"")))
+    assert len(caplog.records) == 100
+
+
+def test_the_headers_that_are_read_are_those_of_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
+    table = page.partition("| request header | says |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    named = {name.encode() for row in rows for name in re.findall(r"`(x-farthing-[a-z-]+)`", row)}
+    assert named == READ

@@ -266,3 +266,26 @@ def test_with_the_cache_on_too_followers_share_and_the_answer_is_stored_once(thr
         assert len(provider.requests) == 1
 
     through(scenario, cache={"mode": "on"}, **ON)
+
+
+def test_what_a_leader_is_told_is_not_told_to_those_who_share(through):
+    async def scenario(gateway, provider):
+        gate = asyncio.Event()
+        provider.answers(gate, json_bytes(CHAT_ANSWER))
+        replies = []
+        for _ in range(2):
+            reader, writer = await gateway.connect()
+            writer.write(request(CHAT, ASK))
+            replies.append((reader, writer))
+        await in_flight(gateway, provider, 2)
+        gate.set()
+        heads = [await reader.readuntil(b"\r\n\r\n") for reader, _ in replies]
+        for _, writer in replies:
+            writer.close()
+        told = sorted(
+            [line for line in head.lower().split(b"\r\n") if line.startswith(b"x-farthing-cache")]
+            for head in heads
+        )
+        assert told == [[b"x-farthing-cache: miss"], [b"x-farthing-cache: miss; coalesced"]]
+
+    through(scenario, cache={"mode": "on"}, **ON)

@@ -20,6 +20,7 @@ from farthing.money import Money
 
 STREAMED = ASK | {"stream": True}
 LONG_US = 60_000_000
+HOUR_US = 3_600_000_000
 
 
 def coalesce_of(gateway):
@@ -342,3 +343,30 @@ def test_whatever_comes_and_goes_each_caller_has_a_whole_answer_and_an_entry_of_
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(whole(Path(folder)))
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("is_leader_streamed", [False, True], ids=["of a whole", "of a stream"])
+def test_what_a_follower_waits_for_is_no_time_of_ours(through, is_streamed, is_leader_streamed):
+    async def scenario(gateway, provider):
+        gate = asyncio.Event()
+        if is_leader_streamed:
+            provider.answers(*events_after(gate, *stream_of("Hel", "lo")))
+        else:
+            provider.answers(gate, json_bytes(CHAT_ANSWER))
+        if is_streamed and not is_leader_streamed:
+            has_seen(gateway, first_us=2 * HOUR_US, whole_us=1000)
+        asked = ASK | {"stream": is_leader_streamed}
+        leader = asyncio.create_task(gateway.post(CHAT, asked))
+        await in_flight(gateway, provider, 1)
+        gateway.clock.ahead_us += 2_000
+        follower = asyncio.create_task(gateway.post(CHAT, ASK | {"stream": is_streamed}))
+        await in_flight(gateway, provider, 2)
+        gateway.clock.ahead_us += HOUR_US
+        gate.set()
+        await asyncio.gather(leader, follower)
+        assert len(provider.requests) == 1
+        for entry in await gateway.settled(2):
+            assert entry.duration_us > HOUR_US > entry.overhead_us
+
+    through(scenario, **ON)

@@ -42,6 +42,18 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 DONE = b"data: [DONE]\n\n"
 
 
+@pytest.mark.parametrize("model", ["gpt\n4o\x1b[31m", "g" * 70_000], ids=["two lines", "long"])
+def test_an_odd_model_name_does_not_cost_the_caller_its_answer(through, model):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        status, headers, body = await gateway.post(CHAT, {**ASK, "model": model})
+        assert (status, json.loads(body)) == (200, CHAT_ANSWER)
+        assert headers["x-farthing-model"].startswith("openai/g")
+        assert len(headers["x-farthing-model"]) <= 256
+
+    through(scenario)
+
+
 def test_an_answer_passes_byte_for_byte_and_is_priced_to_the_nanodollar(through):
     body = json.dumps(CHAT_ANSWER, indent=3).encode()
 
@@ -337,6 +349,67 @@ def test_a_stream_that_breaks_off_ends_in_an_error_event_and_never_as_if_complet
     through(scenario)
 
 
+def test_a_stream_with_an_event_that_cannot_be_read_still_tells_that_it_broke_off(through):
+    async def scenario(gateway, provider):
+        cut = (FakeProvider.CLOSE,)
+        provider.answers_events(delta("Hel"), b"data: {oops\n\n", then=cut)
+        _, _, got = await gateway.post(CHAT, ASK | {"stream": True})
+        last = json.loads(got.strip().rsplit(b"data: ", 1)[1])
+        assert last["error"]["code"] == "upstream_cut"
+        (entry,) = await gateway.settled()
+        assert entry.attempts[0].status is AttemptStatus.CUT
+
+    through(scenario)
+
+
+@pytest.mark.parametrize("ends", [b"", DONE], ids=["then the end", "then [DONE]"])
+def test_an_error_event_makes_the_call_one_that_failed(through, ends):
+    told = event({"error": {"message": "No room.", "code": 502}})
+
+    async def scenario(gateway, provider):
+        provider.answers_events(delta("Hel"), told, ends)
+        _, _, got = await gateway.post(CHAT, ASK | {"stream": True})
+        assert got.endswith(told + ends)
+        (entry,) = await gateway.settled()
+        assert (entry.status, entry.detail) == (CallStatus.ERROR, "No room.")
+        assert entry.attempts[0].status is AttemptStatus.ERROR
+
+    through(scenario)
+
+
+ERROR = {"message": "No room.", "type": "server_error"}
+
+
+@pytest.mark.parametrize(
+    ("path", "ask", "answer"),
+    [
+        (CHAT, ASK, {"error": ERROR, "choices": []}),
+        ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "x"}, {"error": ERROR}),
+        (
+            "/v1/messages",
+            ASK | {"model": "claude-sonnet-4-5", "max_tokens": 9},
+            {"type": "error", "error": ERROR},
+        ),
+    ],
+    ids=["chat", "embeddings", "messages"],
+)
+def test_an_error_under_status_200_passes_and_is_booked_as_one_and_not_kept(
+    through, path, ask, answer
+):
+    async def scenario(gateway, provider):
+        provider.answers_json(answer)
+        for _ in range(2):
+            status, _, got = await gateway.post(path, ask)
+            assert (status, json.loads(got)) == (200, answer)
+        assert len(provider.requests) == 2
+        for entry in await gateway.settled(2):
+            assert entry.status is CallStatus.ERROR
+            assert entry.attempts[0].status is AttemptStatus.ERROR
+            assert "No room." in entry.attempts[0].detail
+
+    through(scenario, cache={"mode": "on"})
+
+
 def test_a_cut_anthropic_stream_ends_in_its_own_error_event(through):
     start = {
         "type": "message_start",
@@ -606,6 +679,17 @@ def test_what_the_server_cannot_take_is_told_in_whole_sentences(through):
         assert error["message"] == (
             "The request's head is larger than 65536 bytes. "
             "Nothing was sent to a provider and nothing was charged."
+        )
+
+    through(scenario)
+
+
+def test_a_fault_after_the_call_was_sent_does_not_say_that_nothing_was_charged(through):
+    async def scenario(gateway, provider):
+        reply = gateway.wired.engine.refuse(500, "the server failed to handle this request", CHAT)
+        assert json.loads(reply.body)["error"]["message"] == (
+            "The server failed to handle this request. "
+            "What was sent to a provider is in the ledger."
         )
 
     through(scenario)

@@ -6,6 +6,7 @@ from farthing.gateway.headers import (
     first,
     for_client,
     for_provider,
+    telling,
     text,
 )
 
@@ -93,3 +94,10 @@ def test_a_sieve_forgets_rather_than_grows():
     for number in range(3000):
         assert sieve([(b"x-%d" % number, b""), (b"set-cookie", b"")]) == [(b"x-%d" % number, b"")]
     assert len(sieve._known) <= 1000
+
+
+def test_what_a_caller_named_is_told_in_one_line_of_bounded_length():
+    assert telling("openai/gpt-4o") == b"openai/gpt-4o"
+    assert telling("openai/fünf") == "openai/fünf".encode()
+    assert telling("openai/gpt\r\nset-cookie: a\x1b") == b"openai/gpt??set-cookie: a?"
+    assert len(telling("g" * 70_000)) == 256

@@ -30,8 +30,9 @@ from farthing.ledger import (
     StoreError,
     StoreState,
 )
-from farthing.ledger.archive import Archive, ArchiveFailed, day_name
+from farthing.ledger.archive import Archive, ArchiveFailed, day_name, write_parquet
 from farthing.ledger.layout import Layout
+from farthing.ledger.row import COLUMNS, rows_of
 from farthing.ledger.store import Batch
 
 TODAY_US = NOON_US + 30 * DAY_US
@@ -161,6 +162,30 @@ def test_a_part_that_cannot_be_read_is_told(tmp_path):
         (Layout(tmp_path).archive / "day=2026-09-01" / "part-0.parquet").write_bytes(b"broken")
         with pytest.raises(ArchiveFailed, match="can't be read"):
             ledger.report()
+
+
+def test_many_rows_are_written_in_their_order_and_in_groups_of_bounded_size(tmp_path):
+    path = tmp_path / "many.parquet"
+    (row,) = rows_of(an_entry("a"))
+    place = COLUMNS.index("started_us")
+    rows = ((*row[:place], NOON_US + n, *row[place + 1 :]) for n in range(45_000))
+    assert write_parquet(rows, path)[0] == 45_000
+    groups = duckdb.sql(
+        f"SELECT DISTINCT row_group_id, row_group_num_rows FROM parquet_metadata('{path}')"
+    ).fetchall()
+    assert sum(count for _, count in groups) == 45_000
+    assert max(count for _, count in groups) < 2 * 20_480
+    times = [when for (when,) in duckdb.sql(f"SELECT started_us FROM '{path}'").fetchall()]
+    assert times == list(range(NOON_US, NOON_US + 45_000))
+
+
+def test_a_sealed_day_stands_in_the_order_of_its_calls(tmp_path):
+    write(tmp_path, *(an_entry(str(n), started_us=NOON_US + n) for n in (3, 1, 2)))
+    with opened(tmp_path) as ledger:
+        ledger.seal(TODAY_US)
+    (part,) = Layout(tmp_path).archive.glob("day=*/part-0.parquet")
+    found = duckdb.sql(f"SELECT call_id FROM '{part}'").fetchall()
+    assert found == [("1",), ("2",), ("3",)]
 
 
 def test_a_disk_that_refuses_the_archive_is_told_and_nothing_dropped(tmp_path):

@@ -647,6 +647,25 @@ def test_a_reused_connection_that_dies_says_so(loop):
             assert caught.value.reused
             assert caught.value.bytes_received == 0
             assert caught.value.may_have_run
+            assert "the connection had been idle" in str(caught.value)
+
+    run(main, loop)
+
+
+def test_a_reused_connection_that_dies_within_an_answer_is_not_called_idle(loop):
+    async def main():
+        async def script(reader, writer):
+            await read_request(reader)
+            writer.write(OK)
+            await read_request(reader)
+            writer.write(HEAD + b"short")
+
+        async with upstream(script) as (client, origin, _):
+            await (await get(client, origin)).read(2)
+            with pytest.raises(Disconnected) as caught:
+                await (await get(client, origin)).read(MOST)
+            assert caught.value.bytes_received > 0
+            assert "idle" not in str(caught.value)
 
     run(main, loop)
 

@@ -135,5 +135,5 @@ def _condition(word: str, text: str) -> Condition:
         known = (*_FIELDS, _MODEL, "tag:NAME")
         near = difflib.get_close_matches(dimension, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise ConfigError(f"{dimension!r} in the scope {text!r} is unknown; {hint}")
+        raise ConfigError(f"{dimension!r} in the scope {text!r} is unknown ({hint})")
     return Condition(dimension, pattern)

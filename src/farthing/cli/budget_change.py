@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,8 @@ def set_(
         raise CallerError(f"{fault_in_words(error)}. Nothing was changed.") from error
     check_targets(config.alert, [(name, budget.notify)])
     is_new = shelf.put(budget)
+    if "downgrade_to" in named:
+        _tell_unpriced(budget.downgrade_to, config)
     if as_json:
         print_json({"budget": msgspec.structs.asdict(budget), "is_new": is_new})
         return
@@ -78,6 +81,26 @@ def set_(
         f"Budget {name} is {'new' if is_new else 'changed'}: ${budget.limit} a {window} for "
         f"{budget.scope}; at the limit: {limit}.{mode}"
     )
+
+
+def _tell_unpriced(model: str, config: Config) -> None:
+    """Say where calls that are downgraded will be refused, since nobody knows what they cost."""
+    from farthing.pricing import PriceBook, RateCard  # noqa: PLC0415 - the catalogue loads when needed
+
+    if not model or model in config.models or config.pricing.unknown == "estimate":
+        return
+    prefix, slash, rest = model.partition("/")
+    given = config.providers.get(prefix) if slash else None
+    provider, name = (given.price_as or prefix, rest) if given else ("", model)
+    book = PriceBook.load(config.pricing_settings())
+    if not isinstance(book.card(provider, name, time.time_ns() // 1000), RateCard):
+        near = ", ".join(book.near(provider, name)) or "none"
+        click.echo(
+            f"farthing: no price is known for {model!r}, so that no budget can count it: calls "
+            f"that go there at the limit are refused. Close names: {near}. Name another with "
+            "--downgrade-to, or add a [[price]] row.",
+            err=True,
+        )
 
 
 @click.command()

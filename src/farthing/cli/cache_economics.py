@@ -6,11 +6,13 @@ import math
 import os
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 
 import click
 
 from farthing.cli.cache_store import opened, semantic_accounts
+from farthing.cli.number import Number
 from farthing.cli.output import console, print_json, table, usd
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
@@ -20,26 +22,29 @@ from farthing.levers.cache.semantic.economics import (
     account_of,
     price_factor_limit,
 )
-from farthing.money import Money, total
+from farthing.money import ZERO, Money, total
 
 __all__ = ["economics"]
+
+_LOSS: Final = "0.10"
 
 
 @click.command()
 @click.option("--call-cost", default="0.002", show_default=True, help="USD a call avoided costs.")
-@click.option("--loss", default="0.10", show_default=True, help="USD lost per wrong answer.")
-@click.option("--hit-share", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+@click.option("--loss", default=None, show_default="0.10, with --measured loss_usd where set",
+              help="USD lost per wrong answer.")  # fmt: skip
+@click.option("--hit-share", type=Number(0, 1), default=0.1, show_default=True,
               help="Share of look-ups that are served.")  # fmt: skip
-@click.option("--error", type=click.FloatRange(0, 1), default=0.0076, show_default=True,
+@click.option("--error", type=Number(0, 1), default=0.0076, show_default=True,
               help="Upper bound of the wrong among the served.")  # fmt: skip
-@click.option("--sampling", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+@click.option("--sampling", type=Number(0, 1), default=0.05, show_default=True,
               help="Share of hits that are checked.")  # fmt: skip
 @click.option("--judge-cost", default="0.0002", show_default=True, help="USD a check costs.")
 @click.option("--time-value", default="0", show_default=True, help="USD the time saved is worth.")
 @click.option("--lookups", type=click.IntRange(1), default=1_000_000, show_default=True)
-@click.option("--price-factor", type=click.FloatRange(0, min_open=True), default=1.0,
+@click.option("--price-factor", type=Number(0, min_open=True), default=1.0,
               show_default=True, help="Token prices against today's, e.g. 0.1.")  # fmt: skip
-@click.option("--fold-per-year", type=click.FloatRange(1, min_open=True), default=50.0,
+@click.option("--fold-per-year", type=Number(1, min_open=True), default=50.0,
               show_default=True, help="How fast prices fall: 50-fold a year is the median.")  # fmt: skip
 @click.option("--measured", is_flag=True,
               help="Take look-ups, hits, the cost of a call and of a check from the running cache.")  # fmt: skip
@@ -54,7 +59,7 @@ def economics(
     measured: bool,
     days: int,
     call_cost: str,
-    loss: str,
+    loss: str | None,
     hit_share: float,
     error: float,
     sampling: float,
@@ -75,13 +80,14 @@ def economics(
         hit_share=hit_share,
         error=error,
         call_cost=_money("--call-cost", call_cost),
-        loss_per_wrong=_money("--loss", loss),
+        loss_per_wrong=_money("--loss", loss or _LOSS),
         sampling=sampling,
         judge_cost=_money("--judge-cost", judge_cost),
         time_value=_money("--time-value", time_value),
     )
     if measured:
-        today = _measured(load_config(config_path, os.environ), today, days)
+        config = load_config(config_path, os.environ)
+        today = _measured(config, today, days, is_loss_given=loss is not None)
         lookups, error = today.lookups, today.error
     then = account_of(today.at_price(price_factor))
     limit = price_factor_limit(today)
@@ -95,6 +101,7 @@ def economics(
         "wrong_answers_usd": then.wrong_answers,
         "lookups_usd": then.lookups,
         "net_usd": then.net,
+        "loss_usd": today.loss_per_wrong,
         "error": error,
         "error_max": then.error_max,
         "pays_down_to_price_factor": limit,
@@ -107,8 +114,11 @@ def economics(
         _print(document, lookups)
 
 
-def _measured(config: Config, given: Assumptions, days: int) -> Assumptions:
-    """What was counted in the last days, over all namespaces; the loss per wrong answer as given.
+def _measured(config: Config, given: Assumptions, days: int, *, is_loss_given: bool) -> Assumptions:
+    """What was counted in the last days, over all namespaces.
+
+    The loss per wrong answer is as given, else the largest that is set for one of them. Approved
+    wordings are no part of it: they have no error to outweigh.
 
     Raises:
         CallerError: nothing has been looked up.
@@ -122,15 +132,19 @@ def _measured(config: Config, given: Assumptions, days: int) -> Assumptions:
             f"The semantic cache made {lookups:,} look-ups in {days} days and found {hits:,} answers. "
             "Nothing was reckoned. Leave out --measured to reckon with figures of your own."
         )
-    sums = total(tuple(row["saved_usd"] + row["would_save_usd"] for row in rows))
+    sums = sum(
+        row["call_saved_usd"].nanodollars * (row["hits"] + row["would_hits"]) for row in rows
+    )
     judging = total(tuple(row["judging_usd"] for row in rows))
     checks = sum(row["checks"] for row in rows)
+    loss = max(row["loss_usd"] for row in rows)
     return replace(
         given,
         lookups=lookups,
         hit_share=min(1.0, hits / lookups),
         error=max(row["delta"] for row in rows),
-        call_cost=Money(sums.nanodollars // hits),
+        call_cost=Money(round(Fraction(sums, hits))),
+        loss_per_wrong=given.loss_per_wrong if is_loss_given or loss == ZERO else loss,
         sampling=config.cache.semantic.sampling,
         judge_cost=Money(judging.nanodollars // checks) if checks else given.judge_cost,
     )
@@ -145,7 +159,8 @@ def _money(option: str, amount: str) -> Money:
 
 def _print(document: dict[str, Any], lookups: int) -> None:
     out = console()
-    made = table(f"Per {lookups:,} look-ups (estimates)", "term", "USD")
+    title = f"Per {lookups:,} look-ups, ${document['loss_usd']} lost by a wrong answer (estimates)"
+    made = table(title, "term", "USD")
     for name, sign in (
         ("saved", ""), ("time_saved", ""), ("checking", "-"), ("wrong_answers", "-"), ("lookups", "-"),
     ):  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from farthing.cli.number import Number
 from farthing.cli.output import console, print_json, table
 from farthing.errors import CallerError
 from farthing.levers.cache.semantic.corpus import Corpus, clusters, read_corpus
@@ -30,7 +31,7 @@ _TRAPS_SHOWN = 20
 @click.option(
     "--delta",
     "deltas",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=Number(0, 0.5, min_open=True),
     multiple=True,
     help="Allowed share of wrong answers among those served; may be repeated.  [default: 0.01]",
 )

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from farthing.cli.cache_store import opened
+from farthing.cli.number import Number
 from farthing.cli.output import console, print_json, table
 from farthing.clock import SystemClock
 from farthing.config import load_config
@@ -50,7 +51,7 @@ class _Label(msgspec.Struct, frozen=True):
 )
 @click.option("--add", nargs=2, type=(float, click.Choice(["same", "different"])),
               metavar="SCORE same|different", help="Append a label to the file first.")  # fmt: skip
-@click.option("--delta", type=click.FloatRange(0, 0.5, min_open=True), default=0.01, show_default=True,
+@click.option("--delta", type=Number(0, 0.5, min_open=True), default=0.01, show_default=True,
               help="Allowed share of wrong answers among those served.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj

@@ -123,6 +123,8 @@ def semantic_accounts(
                 "would_hits": counts.get("would_hits", 0),
                 "would_save_usd": Money(counts.get("would_save_nd", 0)),
                 "saved_usd": account.saved,
+                "call_saved_usd": account.call_cost,
+                "loss_usd": rules.loss,
                 "judging_usd": account.judging,
                 "lookups_usd": account.embedding,
                 "wrong_answers_usd": account.wrong_answers,

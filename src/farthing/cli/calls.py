@@ -108,8 +108,9 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "feature": whom.feature or UNATTRIBUTED,
         "user": whom.user or UNATTRIBUTED,
         "tenant": whom.tenant or UNATTRIBUTED,
-        "cost_usd": str(entry.cost),
+        "cost_usd": None if _is_unpriced(entry) else str(entry.cost),
         "unpriced_attempts": entry.unpriced,
+        "estimated_attempts": sum(a.usage.is_estimated for a in entry.attempts),
         "input_tokens": sum(a.usage.prompt_tokens for a in entry.attempts),
         "output_tokens": sum(a.usage.completion_tokens for a in entry.attempts),
         "latency_ms": entry.duration_us // 1000,
@@ -235,6 +236,8 @@ def _show_try(out: Console, found: dict[str, Any]) -> None:
             if bucket != "is_estimated":
                 made.add_row(bucket, f"{count:,}", "", "", "")
     out.print(made)
+    if found["usage"].get("is_estimated"):
+        out.print("estimated   the provider told no usage that could be read", markup=False)
     if found["card_id"]:
         out.print(f"card        {found['card_id']}", markup=False)
     if found["card"] and found["card"]["source"]:
@@ -249,9 +252,14 @@ def _show_try(out: Console, found: dict[str, Any]) -> None:
 
 def _cost(entry: Entry) -> str:
     """The booked sum; `*` where some attempts have no price."""
-    if entry.unpriced and entry.unpriced == len(entry.attempts):
+    if _is_unpriced(entry):
         return usd(None)
     return usd(entry.cost) + ("*" if entry.unpriced else "")
+
+
+def _is_unpriced(entry: Entry) -> bool:
+    """Whether no attempt has a price; a cost of zero then says nothing."""
+    return bool(entry.unpriced) and entry.unpriced == len(entry.attempts)
 
 
 def _tokens(entry: Entry) -> int:

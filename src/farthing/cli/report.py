@@ -120,8 +120,11 @@ def _notes(out: Console, found: Report) -> None:
         ),
     ]
     if found.unpriced.attempts:
-        told = f"{found.unpriced.attempts:,} attempts, {found.unpriced.input_tokens:,} tokens in"
+        told = f"{_attempts(found.unpriced.attempts)}, {found.unpriced.input_tokens:,} tokens in"
         lines.insert(1, ("unpriced (*)", f"{told}, {found.unpriced.output_tokens:,} out"))
+    if found.estimated_attempts:
+        told = f"{_attempts(found.estimated_attempts)} whose usage, and so cost, is estimated"
+        lines.insert(1, ("estimated", told))
     if found.levers:
         lines.append(("without levers", f"{usd(found.baseline)}, saved {usd(found.saved)}"))
     lines += [
@@ -130,6 +133,10 @@ def _notes(out: Console, found: Report) -> None:
     ]
     for name, told in lines:
         out.print(f"{name:<17}{told or 'none'}", markup=False)
+
+
+def _attempts(count: int) -> str:
+    return f"{count:,} attempt{'' if count == 1 else 's'}"
 
 
 def _ratio(found: Distinct, unit: str) -> str:
@@ -145,12 +152,12 @@ def _per(sum_: Money, count: int) -> str:
 
 
 def _short(count: int) -> str:
-    """A count for people: four digits at most; `--json` has them all."""
+    """A count for people, rounded to a tenth below 100 of its unit; `--json` has them all."""
     for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= 10 * size:
-            return f"{count // size:,}{letter}"
+        if count >= 100 * size:
+            return f"{round_half_even(count, size):,}{letter}"
         if count >= size:
-            tenths = count * 10 // size
+            tenths = round_half_even(count * 10, size)
             return f"{tenths // 10}.{tenths % 10}{letter}"
     return str(count)
 

@@ -83,7 +83,7 @@ def _demand_prices(found: Repriced, pairs: Mapping[str, str], book: PriceBook) -
     """
     for old, new in pairs.items():
         rows = [row for row in found.rows if row.repriced_as == new]
-        if not rows:
+        if old not in found.replaced:
             click.echo(f"farthing: no call of {old} is among these.", err=True)
         elif any(row.unpriced_now for row in rows) and not any(row.repriced for row in rows):
             near = ", ".join(book.near("", new)) or "none"

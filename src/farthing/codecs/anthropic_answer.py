@@ -91,7 +91,13 @@ def block_lengths(content: msgspec.Raw) -> tuple[int, int]:
 
 
 def answer_of(
-    counts: MessageCounts, *, model: str, stop_reason: str, write_ttl: str, errors: list[str]
+    counts: MessageCounts,
+    *,
+    model: str,
+    stop_reason: str,
+    write_ttl: str,
+    errors: list[str],
+    is_error: bool,
 ) -> Answer:
     """The answer that final counts amount to.
 
@@ -116,4 +122,5 @@ def answer_of(
         model_served=model,
         finish_reason=stop_reason,
         error=" ".join(errors),
+        is_error=is_error,
     )

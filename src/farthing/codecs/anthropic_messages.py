@@ -129,6 +129,7 @@ class AnthropicMessages(_AnthropicRequests):
             fallback = None if view is None else tally.estimate(input_estimate, 0, 0)
             return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
         errors: list[str] = []
+        is_error = message.error is not None
         if message.error is not None:
             errors.append(f"{message.error.type}: {message.error.message}")
         model, stop_reason = message.model or "", message.stop_reason or ""
@@ -142,6 +143,7 @@ class AnthropicMessages(_AnthropicRequests):
                 model_served=model,
                 finish_reason=stop_reason,
                 error=" ".join(errors),
+                is_error=is_error,
             )
         return answer_of(
             counts,
@@ -149,6 +151,7 @@ class AnthropicMessages(_AnthropicRequests):
             stop_reason=stop_reason,
             write_ttl="" if view is None else view.cache_write_ttl,
             errors=errors,
+            is_error=is_error,
         )
 
 

@@ -53,6 +53,7 @@ class MessageStream:
         self._counts: MessageCounts | None = None
         self._is_final = False
         self._errors: list[str] = []
+        self._is_error = False
 
     @property
     def output_most(self) -> int:
@@ -140,6 +141,7 @@ class MessageStream:
             self._model = (successor.model if successor else None) or self._model
         elif event.type == "error" and event.error is not None:
             self._note(f"{event.error.type}: {event.error.message}")
+            self._is_error = True
 
     def _count(self, raw: msgspec.Raw) -> bool:
         """Take in counts; say whether they could be read."""
@@ -164,6 +166,7 @@ class MessageStream:
                 model_served=self._model,
                 finish_reason=self._stop_reason,
                 error=" ".join(self._errors),
+                is_error=self._is_error,
             )
         answer = answer_of(
             counts,
@@ -171,6 +174,7 @@ class MessageStream:
             stop_reason=self._stop_reason,
             write_ttl=view.cache_write_ttl,
             errors=self._errors,
+            is_error=self._is_error,
         )
         if self._is_final or answer.usage is None:
             return answer

@@ -111,7 +111,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     `usage` is what `model_served` is billed for: measured, or estimated and flagged; None where
     the answer tells nothing and no estimate was possible. `parts` are billed beside it.
     `finish_reason` is the provider's word (several choices: comma-separated). `error` says what is
-    wrong with the answer or its usage. `counted` is the result of a count_tokens call.
+    wrong with the answer or its usage; `is_error` where the provider's own error stands in place of
+    the answer, or of the rest of it. `counted` is the result of a count_tokens call.
     """
 
     usage: Usage | None = None
@@ -121,6 +122,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     finish_reason: str = ""
     provider_cost: Money | None = None
     error: str = ""
+    is_error: bool = False
     counted: int = 0
 
     @property

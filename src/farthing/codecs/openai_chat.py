@@ -16,7 +16,6 @@ from farthing.codecs import json_edit, tally
 from farthing.codecs.codec import Answer, Problem, RequestView
 from farthing.codecs.once import Flag, OnceDecoder, Text, Whole
 from farthing.codecs.openai_answer import (
-    EMPTY,
     Choice,
     Chunk,
     error_text,
@@ -122,9 +121,9 @@ class OpenAIChat:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             fallback = None if view is None else tally.estimate(view.input_estimate, 0, 0)
             return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
-        fault = ""
-        if answer.error is not EMPTY and (error := bytes(answer.error)) != b"null":
-            fault = error_text(error)
+        told = bytes(answer.error)
+        is_error = told not in (b"", b"null")
+        fault = error_text(told) if is_error else ""
         usage, cost = None, None
         raw = bytes(answer.usage)
         if raw in (b"", b"null"):
@@ -142,6 +141,7 @@ class OpenAIChat:
             finish_reason=_finish(answer.choices or ()),
             provider_cost=cost,
             error=fault,
+            is_error=is_error,
         )
 
     def stream(self, view: RequestView, *, meter: bool = True) -> ChatStream:

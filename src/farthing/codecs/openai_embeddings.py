@@ -81,26 +81,37 @@ class OpenAIEmbeddings:
             answer = self._answers.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return Answer(usage=fallback, error=f"The answer cannot be read: {error}.")
-        error = bytes(answer.error)
-        errors = [] if error in (b"", b"null") else [error_text(error)]
+        told = bytes(answer.error)
+        is_error = told not in (b"", b"null")
+        errors = [error_text(told)] if is_error else []
         raw = bytes(answer.usage)
         model = answer.model or ""
         if raw in (b"", b"null"):
             errors.append("The answer reports no usage.")
-            return Answer(usage=fallback, model_served=model, error=" ".join(errors))
+            return Answer(
+                usage=fallback, model_served=model, error=" ".join(errors), is_error=is_error
+            )
         cost = None
         try:
             cost = read_cost(self._stated.decode(raw))
             counts = self._counts.decode(raw)
         except (UsageError, msgspec.DecodeError) as error:
             errors.append(f"The provider's usage cannot be read: {error}")
-            return Answer(usage=fallback, model_served=model, error=" ".join(errors))
+            return Answer(
+                usage=fallback, model_served=model, error=" ".join(errors), is_error=is_error
+            )
         try:
             usage = read_embeddings(counts)
         except UsageError as error:
             errors.append(str(error))
             usage = counts.rough()
-        return Answer(usage=usage, model_served=model, provider_cost=cost, error=" ".join(errors))
+        return Answer(
+            usage=usage,
+            model_served=model,
+            provider_cost=cost,
+            error=" ".join(errors),
+            is_error=is_error,
+        )
 
     def stream(self, view: RequestView, *, meter: bool = True) -> ChatStream:
         """See `Codec.stream`."""

@@ -78,6 +78,7 @@ class ChatStream:
         self._reasons: dict[int, str] = {}
         self._metered: Metered | None = None
         self._errors: list[str] = []
+        self._is_error = False
 
     @property
     def output_most(self) -> int:
@@ -179,6 +180,7 @@ class ChatStream:
             self._metered = read_metered(usage, self._estimate)
         if error not in (b"", b"null"):
             self._note(error_text(error))
+            self._is_error = True
 
     def _note(self, error: str) -> None:
         if len(self._errors) < _ERRORS_MAX:
@@ -199,6 +201,7 @@ class ChatStream:
             finish_reason=",".join(self._reasons[index] for index in sorted(self._reasons)),
             provider_cost=metered.cost,
             error=" ".join(errors),
+            is_error=self._is_error,
         )
 
 

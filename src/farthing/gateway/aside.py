@@ -351,7 +351,7 @@ def _attribution(call: Call, lever: str, why: str) -> Attribution:
 def _answer(inbound: Inbound, outcome: Outcome) -> AsideAnswer:
     """Close the account, and read what came."""
     body = outcome.body if isinstance(outcome.body, bytes) else b""
-    is_good = 200 <= outcome.status < 300 and bool(body)
+    is_good = outcome.is_good and bool(body)
     entry = inbound.settlement.close(CallStatus.OK if is_good else CallStatus.ERROR)
     seen = shown(inbound.codec.endpoint, body) if is_good else shown(inbound.codec.endpoint, b"")
     return AsideAnswer(

@@ -176,7 +176,7 @@ class Asking:
         head: _Head | None = caller.memo.get(_MEMO)
         if head is None:
             head = caller.memo[_MEMO] = _Head(
-                directives=read_directives(dict(caller.headers)),
+                directives=read_directives(caller.headers),
                 digest=self._neutral.digest(
                     pair for pair in caller.headers if pair[0] not in _CREDENTIALS
                 ),

@@ -6,7 +6,10 @@ that requests with equal heads share. It holds until the key ring changes.
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 
@@ -18,9 +21,28 @@ from farthing.gateway.identify import identify
 from farthing.gateway.keyring import KeyRing, VirtualKey
 from farthing.wire import Request
 
-__all__ = ["Caller", "Callers"]
+__all__ = ["READ", "Caller", "Callers"]
 
+_LOG = logging.getLogger("farthing")
 _MEMO = "farthing.caller"
+_OWN: Final = b"x-farthing-"
+_TOLD_MAX: Final = 100
+# Every header of ours that some part of the gateway reads; the table in docs/protocols.md has them.
+READ: Final = frozenset(
+    _OWN + name
+    for name in (
+        b"cache",
+        b"depends-on",
+        b"env",
+        b"feature",
+        b"quality",
+        b"session",
+        b"step",
+        b"tags",
+        b"trace",
+        b"user",
+    )
+)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +83,7 @@ class Callers:
         """`environment` is what calls are booked on that name none."""
         self._ring = ring
         self._environment = environment
+        self._told: set[bytes] = set()
 
     def meet(self, request: Request) -> Caller:
         """The caller of `request`.
@@ -74,6 +97,9 @@ class Callers:
         version = self._ring.version
         named = request.named
         identity = identify(named, self._ring)
+        own = [name for name in named if name.startswith(_OWN)]
+        if own:
+            self._tell_unread(own)
         caller = Caller(
             ring_version=version,
             key=identity.key,
@@ -82,9 +108,22 @@ class Callers:
             headers=request.headers,
             encoding=named.get(b"content-encoding", b"identity").strip().lower(),
             query="".join(request.target.partition("?")[1:]),
-            knows_farthing=any(name.startswith(b"x-farthing-") for name in named),
+            knows_farthing=bool(own),
             heads={},
             memo={},
         )
         request.memo[_MEMO] = caller
         return caller
+
+    def _tell_unread(self, own: Iterable[bytes]) -> None:
+        """Log each header once that looks like ours and is read by nothing: most are misspelt."""
+        for name in own:
+            if name in READ or name in self._told or len(self._told) >= _TOLD_MAX:
+                continue
+            self._told.add(name)
+            shown = name.decode("latin-1")
+            near = difflib.get_close_matches(shown, [known.decode() for known in READ], n=1)
+            meant = (
+                f"did you mean {near[0]}?" if near else "see docs/protocols.md for those that are."
+            )
+            _LOG.warning("a caller sends the header %s, which is not read here; %s", shown, meant)

@@ -13,6 +13,8 @@ Calls for a stream and for a whole answer share too:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Final, cast
 
 import msgspec
@@ -86,16 +88,35 @@ class Coalesce:
         flight = self._joinable(key)
         other = None if flight is not None else self._joinable((print_, not is_streamed))
         if other is not None:
-            outcome = await self._in_other_form(inbound, other)
+            with self._waiting(inbound.settlement):
+                outcome = await self._in_other_form(inbound, other)
             if outcome is not None:
                 return outcome
             flight = self._joinable(key)
         if flight is None:
             return await self._led(inbound, proceed, key)
-        shared: _Shared | None = await flight.follow()
+        with self._waiting(inbound.settlement):
+            shared: _Shared | None = await flight.follow()
         if shared is None:
             return await proceed(inbound)
         return self._followed(inbound, flight, shared)
+
+    @contextlib.contextmanager
+    def _waiting(self, settlement: Settlement) -> Generator[None]:
+        ended = self._waits(settlement)
+        try:
+            yield
+        finally:
+            ended()
+
+    def _waits(self, settlement: Settlement) -> Callable[[], None]:
+        """Count what passes until it is called as a provider's time: it is no time of ours."""
+        begun_us = self._clock.monotonic_us()
+
+        def ended() -> None:
+            settlement.upstream_us += self._clock.monotonic_us() - begun_us
+
+        return ended
 
     def _joinable(self, key: _Key) -> Flight | None:
         """The flight that others can still join."""
@@ -137,10 +158,11 @@ class Coalesce:
             await self._handed_over(flight, settlement)
             raise
         if isinstance(outcome.body, bytes):
+            own = list(outcome.headers)  # what other stages tell the leader is not for the others
+            body = outcome.body
             if is_hiding and is_events(outcome.headers):
-                shown = without_usage(inbound, outcome.body)
-                return msgspec.structs.replace(outcome, body=shown)
-            return outcome
+                body = without_usage(inbound, body)
+            return msgspec.structs.replace(outcome, body=body, headers=own)
         self.pace.note(_kind(inbound), self._clock.monotonic_us() - begun_us, is_streamed=True)
         broadcast = self._broadcast(flight, outcome, settlement)
         told = is_cost_told(self._stream_cost, inbound.caller)
@@ -190,6 +212,7 @@ class Coalesce:
         told = is_cost_told(self._stream_cost, inbound.caller)
         stream = FollowerStream(shared.body.listen(), inbound, reader, is_cost_told=told)
         stream.follow(shared.settlement, note)
+        inbound.settlement.closing += (self._waits(inbound.settlement),)
         return Outcome(status=shared.status, headers=headers, body=stream)
 
     async def _in_other_form(self, inbound: Inbound, flight: Flight) -> Outcome | None:
@@ -249,7 +272,7 @@ def _landed(flight: Flight, entry: Entry, settlement: Settlement) -> _Shared | N
     if not flight.task.done() or flight.task.cancelled() or flight.task.exception() is not None:
         return None
     outcome: Outcome = flight.task.result()
-    is_good = 200 <= outcome.status < 300 and isinstance(outcome.body, bytes)
+    is_good = outcome.is_good and isinstance(outcome.body, bytes)
     if not is_good or has_failed(entry):
         return None
     body = cast("bytes", outcome.body)

@@ -13,7 +13,15 @@ from pathlib import Path
 from farthing.clock import Clock
 from farthing.config import Config
 from farthing.gateway.metrics import LedgerMetrics
-from farthing.ledger import ArchiveError, Drainer, DrainerBusy, Entry, Ledger, StoreError
+from farthing.ledger import (
+    ArchiveError,
+    Drainer,
+    DrainerBusy,
+    DrainReport,
+    Entry,
+    Ledger,
+    StoreError,
+)
 
 __all__ = ["DrainLoop"]
 
@@ -38,6 +46,7 @@ class DrainLoop:
         self._metrics = LedgerMetrics() if has_metrics else None
         self._next_seal_us = 0
         self._is_unsaved = False
+        self._trouble = ""
 
     def run(self, stop: threading.Event) -> None:
         """Drain at the configured interval; a store that is away is tried again."""
@@ -68,7 +77,7 @@ class DrainLoop:
         """Drain until it is time to seal, or to stop, or the parent process has died."""
         saved_us = -_METRICS_US
         while not stop.is_set():
-            drainer.drain()
+            self._tell(drainer.drain())
             now_us = self._clock.monotonic_us()
             if self._metrics is not None and now_us - saved_us >= _METRICS_US:
                 self._save(self._metrics)
@@ -78,6 +87,16 @@ class DrainLoop:
             if now_us >= self._next_seal_us:
                 return
             stop.wait(self._settings.drain_interval_ms / 1000)
+
+    def _tell(self, report: DrainReport) -> None:
+        """Log what keeps calls from being posted when it begins, changes and ends."""
+        if report.detail == self._trouble:
+            return
+        self._trouble = report.detail
+        if report.detail:
+            _LOG.error("calls wait in the journals: %s", report.detail)
+        else:
+            _LOG.warning("calls are posted to the ledger's store again")
 
     def _save(self, metrics: LedgerMetrics) -> None:
         """Write the counters down; where the disk refuses, the calls are posted all the same."""

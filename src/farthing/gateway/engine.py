@@ -12,7 +12,7 @@ from farthing.errors import CallerError, FarthingError
 from farthing.gateway.browser import ORIGIN, Browsers
 from farthing.gateway.caller import Callers
 from farthing.gateway.decode import Decoder, endpoint_paths
-from farthing.gateway.headers import first
+from farthing.gateway.headers import first, telling
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.refusal import refusal
 from farthing.ledger import Entry
@@ -77,7 +77,12 @@ class Engine:
     def refuse(self, status: int, reason: str, target: str) -> Reply:
         """The answer to a request that the server could not take at all."""
         told = reason[:1].upper() + reason[1:]
-        error = CallerError(f"{told}. Nothing was sent to a provider and nothing was charged.")
+        kept = (
+            "Nothing was sent to a provider and nothing was charged."
+            if status < 500
+            else "What was sent to a provider is in the ledger."
+        )
+        error = CallerError(f"{told}. {kept}")
         error.status = status
         codec = self._codecs.get(target.partition("?")[0]) or codec_for(Endpoint.OPENAI_CHAT)
         return _reply(refusal(codec, error))
@@ -123,7 +128,7 @@ class Engine:
                 headers.append((b"x-farthing-saved", str(saved).encode()))
             if entry.attempts and not (entry.moves and first(headers, _MODEL)):
                 last = entry.attempts[-1]
-                headers.append((_MODEL, f"{last.provider}/{last.model}".encode()))
+                headers.append((_MODEL, telling(f"{last.provider}/{last.model}")))
         return Reply(status=outcome.status, headers=headers, body=outcome.body)
 
 

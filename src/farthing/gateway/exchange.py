@@ -129,7 +129,9 @@ class Exchange:
         outcome = Outcome(status=response.status, headers=headers, body=body)
         if 200 <= response.status < 300:
             answer = trial.inbound.codec.read_answer(body, trial.inbound.view)
-            trial.answered(answer, response.status, response.headers)
+            outcome.is_error = answer.is_error
+            status = AttemptStatus.ERROR if answer.is_error else AttemptStatus.OK
+            trial.answered(answer, response.status, response.headers, status)
             return outcome
         detail = body[:_DETAIL_MAX].decode(errors="replace")
         trial.refused(response.status, response.headers, detail)

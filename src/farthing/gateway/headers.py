@@ -14,6 +14,7 @@ __all__ = [
     "for_client",
     "for_provider",
     "is_events",
+    "telling",
     "text",
 ]
 
@@ -64,6 +65,7 @@ _ONLY_KEPT = frozenset({b"keep-alive", b"close"})
 _UNENCODED = (b"accept-encoding", b"identity")
 _NAME = itemgetter(0)
 _KNOWN_MAX = 1000
+_TOLD_MAX = 256  # characters of a value of ours that a caller could make as long as they like
 
 
 def for_provider(headers: Iterable[tuple[bytes, bytes]], *, is_body_decoded: bool) -> Headers:
@@ -157,3 +159,11 @@ def text(value: bytes) -> str:
     except UnicodeDecodeError:
         decoded = value.decode("latin-1")
     return decoded if decoded.isprintable() else "".join(c for c in decoded if c.isprintable())
+
+
+def telling(value: str) -> bytes:
+    """The value of a header of ours that holds what a caller wrote: one line, of bounded length."""
+    kept = value[:_TOLD_MAX]
+    if not kept.isprintable():
+        kept = "".join(c if c.isprintable() else "?" for c in kept)
+    return kept.encode()

@@ -45,11 +45,20 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What came back: the answer as the client gets it. A stream settles when it closes."""
+    """What came back: the answer as the client gets it. A stream settles when it closes.
+
+    `is_error` says that its body is the provider's error, though its status may be 200.
+    """
 
     status: int
     headers: Headers
     body: bytes | AsyncIterator[bytes]
+    is_error: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it answers the call, as far as can be told before a stream has ended."""
+        return 200 <= self.status < 300 and not self.is_error
 
 
 Proceed = Callable[[Inbound], Awaitable[Outcome]]

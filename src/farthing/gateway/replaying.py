@@ -10,7 +10,7 @@ import msgspec
 from farthing.call import Call
 from farthing.codecs import Answer
 from farthing.gateway.cost_comment import cost_comment, is_cost_told
-from farthing.gateway.headers import Headers
+from farthing.gateway.headers import Headers, telling
 from farthing.gateway.inbound import Inbound, Outcome
 from farthing.gateway.pricer import Pricer
 from farthing.gateway.targets import Target, protocol_of
@@ -148,5 +148,5 @@ def _headers(inbound: Inbound, stored: Stored, told: bytes, age_s: int) -> Heade
     )
     if stored.tried:
         paid = stored.tried[stored.answered]
-        headers.append((b"x-farthing-model", f"{paid.provider}/{paid.model}".encode()))
+        headers.append((b"x-farthing-model", telling(f"{paid.provider}/{paid.model}")))
     return headers

@@ -228,7 +228,7 @@ async def _held_back(proceed: Proceed, inbound: Inbound) -> Outcome | None:
     if not isinstance(outcome.body, bytes):  # a provider that streams unasked
         await close_iterator(outcome.body)
         return None
-    return outcome if 200 <= outcome.status < 300 else None
+    return outcome if outcome.is_good else None
 
 
 def _answered(inbound: Inbound, one: _Voted, schema: object) -> Answered:

@@ -18,7 +18,7 @@ from farthing.call import Endpoint
 from farthing.clock import Clock
 from farthing.codecs import Demands, demands_of, head_of
 from farthing.errors import CallerError
-from farthing.gateway.headers import first, text
+from farthing.gateway.headers import first, telling, text
 from farthing.gateway.identify import check_model
 from farthing.gateway.inbound import Inbound, Outcome, Proceed
 from farthing.gateway.pricer import Pricer
@@ -265,7 +265,7 @@ def _tell(served: Served, choice: Choice, inbound: Inbound) -> None:
         attempt = served.account.ended_attempts[-1]
     if attempt is not None:
         named = f"{attempt.provider}/{attempt.model}"
-        outcome.headers.append((b"x-farthing-model", named.encode()))
+        outcome.headers.append((b"x-farthing-model", telling(named)))
     parts = [
         f"pool={choice.pool}",
         f"class={choice.name}",

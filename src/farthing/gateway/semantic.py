@@ -165,9 +165,7 @@ class SemanticCache:
         answer = self._answers.find_key(entry, plan.keys, now_us)
         if answer is None:
             return "gone"
-        age_s_max = asked.directives.age_s_max
-        age_us = now_us - answer.stored.created_us
-        if age_s_max is not None and age_us > age_s_max * 1_000_000:
+        if asked.is_too_old(answer.stored.created_us, now_us):
             return "too-old"
         try:
             outcome = self._replayer.give(inbound, answer, lever=LEVER, told=told, now_us=now_us)
@@ -197,7 +195,7 @@ class SemanticCache:
         )
         self.after.wait_for(call_id, pending)
         outcome = await proceed(inbound)
-        if not 200 <= outcome.status < 300:
+        if not outcome.is_good:
             self.after.forget(call_id)
         return outcome
 

@@ -32,8 +32,7 @@ async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
         settlement.close(CallStatus.ERROR, f"{type(error).__name__} in Farthing")
         raise
     if isinstance(outcome.body, bytes):
-        is_good = 200 <= outcome.status < 300
-        settlement.close(CallStatus.OK if is_good else CallStatus.ERROR)
+        settlement.close(CallStatus.OK if outcome.is_good else CallStatus.ERROR)
     return outcome
 
 

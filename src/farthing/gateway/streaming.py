@@ -125,7 +125,9 @@ class MeteredStream:
         self._is_over = True
         self._response.close()
         _, answer = self._reader.close()
-        if self._reader.is_complete:
+        if answer.is_error:
+            self._settle(answer, AttemptStatus.ERROR, answer.error)
+        elif self._reader.is_complete:
             self._settle(answer, AttemptStatus.OK, "")
         else:
             self._settle(answer, AttemptStatus.CANCELLED, "the client went away")
@@ -135,10 +137,10 @@ class MeteredStream:
         self._is_over = True
         self._response.close()
         tail, answer = self._reader.close()
+        if answer.is_error:  # told in the provider's own event, which went through
+            return (tail + self._settle(answer, AttemptStatus.ERROR, answer.error)) or self._stop()
         if self._reader.is_complete:
             return (tail + self._settle(answer, AttemptStatus.OK, "")) or self._stop()
-        if answer.error:  # the provider told its error in its own event, which went through
-            return (tail + self._settle(answer, AttemptStatus.ERROR, answer.error)) or self._stop()
         status = AttemptStatus.CUT
         if isinstance(error, IdleTimeout | TotalTimeout):
             status = AttemptStatus.TIMEOUT

@@ -38,8 +38,8 @@ def prepare(config: Config) -> None:
     """Make the ledger's folder, and refuse what no worker could start with.
 
     Raises:
-        ConfigError: a target names a provider that is not there, an extra is not installed, or
-            the folder can't be made or written to.
+        ConfigError: a target names a provider that is not there, an extra is not installed, the
+            folder can't be made or written to, or the keys in it can't be read.
     """
     Targets(config)
     check_extra(config.cache)
@@ -58,6 +58,7 @@ def prepare(config: Config) -> None:
                 f"Nothing can be written to the ledger's folder {folder}. Nothing was started. Mend "
                 "its permissions, or name another with ledger.data_dir or FARTHING_DATA_DIR."
             )
+    KeyRing(journal.parent)
 
 
 def listen(config: Config) -> socket.socket:

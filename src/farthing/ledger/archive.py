@@ -33,6 +33,10 @@ _FIELDS: Final = ", ".join(
 )
 _SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM entries"  # noqa: S608 - constants
 _CHECKS: Final = ", ".join(["COUNT(*)", *(f"COALESCE(SUM({name}), 0)" for name in INTEGER_COLUMNS)])
+# What bounds the memory that a part of many rows takes; each is far above what a row can be.
+_LINE_BYTES_MAX: Final = 16_777_216
+_GROUP_ROWS: Final = 20_480
+_MEMORY: Final = "1GB"
 _PLACES: Final = tuple(COLUMNS.index(name) for name in INTEGER_COLUMNS)
 
 
@@ -57,6 +61,8 @@ def day_name(started_us: int) -> str:
 def write_parquet(rows: Iterable[Row], path: Path) -> tuple[int, ...]:
     """Write ledger rows to a new Parquet file; how many there were, and each number's sum.
 
+    They stand in it as they come, in groups small enough that memory does not grow with them.
+
     Raises:
         ArchiveError: DuckDB is not installed.
         ArchiveFailed: the file could not be written; it is not there then.
@@ -80,10 +86,12 @@ def _write_parquet(rows: Iterable[Row], path: Path) -> tuple[int, ...]:
                 for place, column in enumerate(_PLACES):
                     sums[place] += int(row[column] or 0)
         with _duckdb() as engine:
+            engine.execute(f"SET memory_limit = '{_MEMORY}'")
             engine.execute(
                 f"COPY (SELECT * FROM read_json({_quoted(lines)}, format='newline_delimited',"  # noqa: S608 - quoted
-                f" maximum_object_size=67108864, columns={{{_FIELDS}}}) ORDER BY started_us)"
-                f" TO {_quoted(fresh)} (FORMAT parquet, COMPRESSION zstd)"
+                f" maximum_object_size={_LINE_BYTES_MAX}, columns={{{_FIELDS}}}))"
+                f" TO {_quoted(fresh)}"
+                f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_GROUP_ROWS})"
             )
         _force(fresh)
         fresh.replace(path)
@@ -119,7 +127,7 @@ class Archive:
         known = set(self._query(listed, "SELECT call_id, attempt FROM entries"))
         source = _Without(self._store, known)
         span = " WHERE started_us >= ? AND started_us < ?"
-        rows = source.query(_SELECT + span, (day_us, until_us))
+        rows = source.query(f"{_SELECT}{span} ORDER BY started_us", (day_us, until_us))
         first = next(rows, None)
         part = None
         if first is not None:

@@ -43,6 +43,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     attempts: int
     unpriced_attempts: int
+    estimated_attempts: int
     usage: Usage
     p50_ms: int | None
     p95_ms: int | None
@@ -63,6 +64,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
             "cost_per_call_usd": _per(self.cost, self.calls) if self.is_priced else None,
             "attempts": self.attempts,
             "unpriced_attempts": self.unpriced_attempts,
+            "estimated_attempts": self.estimated_attempts,
             "tokens": _buckets(self.usage),
             "p50_ms": self.p50_ms,
             "p95_ms": self.p95_ms,
@@ -116,7 +118,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `baseline` is what the same calls would have cost with every lever off; `baseline` less what
     `levers` saved plus what they spent is `total`. Where calls tell a baseline that their levers
-    do not account for, the difference is the lever `unexplained`.
+    do not account for, the difference is the lever `unexplained`. The provider of an estimated
+    attempt told no usage: its tokens, and its cost with them, are estimates.
     """
 
     query: ReportQuery
@@ -127,6 +130,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     unattributed: Money
     unpriced: Unpriced
+    estimated_attempts: int
     usage: Usage
     statuses: Mapping[str, int]
     p50_ms: int | None
@@ -160,6 +164,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 "input_tokens": self.unpriced.input_tokens,
                 "output_tokens": self.unpriced.output_tokens,
             },
+            "estimated_attempts": self.estimated_attempts,
             "p50_ms": self.p50_ms,
             "p95_ms": self.p95_ms,
             "statuses": dict(self.statuses),
@@ -208,6 +213,7 @@ def build_report(sources: Sequence[Source], query: ReportQuery) -> Report:
             input_tokens=whole.unpriced_prompt,
             output_tokens=whole.unpriced_completion,
         ),
+        estimated_attempts=whole.estimated,
         usage=whole.usage,
         statuses=MappingProxyType(dict(sorted(statuses.items()))),
         p50_ms=overall.percentile_ms(50),
@@ -229,6 +235,7 @@ def _row(query: ReportQuery, key: Key, sums: Sums, took: Latencies | None) -> Re
         calls=sums.calls,
         attempts=sums.attempts,
         unpriced_attempts=sums.unpriced,
+        estimated_attempts=sums.estimated,
         usage=sums.usage,
         p50_ms=took.percentile_ms(50),
         p95_ms=took.percentile_ms(95),

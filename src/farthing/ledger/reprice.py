@@ -57,9 +57,10 @@ class RepricedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Repriced(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows and their sums."""
+    """The rows and their sums; `replaced` are the models that were to be replaced and were there."""
 
     rows: tuple[RepricedRow, ...]
+    replaced: frozenset[str] = frozenset()
 
     @property
     def booked(self) -> Money:
@@ -124,9 +125,13 @@ def reprice(
     """
     models, price_as = models or {}, price_as or {}
     sums: dict[tuple[str, str, str], _Sums] = {}
+    replaced: set[str] = set()
     for entry in entries:
         for attempt in entry.attempts:
-            wanted = models.get(attempt.model) or models.get(entry.model) or attempt.model
+            old = attempt.model if attempt.model in models else entry.model
+            wanted = models.get(old, attempt.model)
+            if old in models:
+                replaced.add(old)
             stays = at_us is None and wanted == attempt.model
             key = (attempt.provider, attempt.model, wanted)
             if _is_fact(entry, attempt, stays=stays):
@@ -148,7 +153,8 @@ def reprice(
         )
         for (provider, model, wanted), found in sums.items()
     )
-    return Repriced(rows=tuple(sorted(rows, key=lambda r: (-r.booked.nanodollars, r.model))))
+    ordered = sorted(rows, key=lambda row: (-row.booked.nanodollars, row.model))
+    return Repriced(rows=tuple(ordered), replaced=frozenset(replaced))
 
 
 def _is_fact(entry: Entry, attempt: Attempt, *, stays: bool) -> bool:

@@ -292,7 +292,8 @@ class SqliteStore:
             raise StoreError(
                 state,
                 f"The ledger's store {self._path} is not usable: {error}.\n"
-                "Nothing is lost: entries stay in the journals until it is.\n" + _ADVICE[state],
+                "Calls that it does not hold yet stay in the journals until it is.\n"
+                + _ADVICE[state],
             ) from error
 
 

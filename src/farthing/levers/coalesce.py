@@ -52,6 +52,7 @@ class Broadcast:
         self._wanted = asyncio.Event()
         self._news: asyncio.Future[None] | None = None
         self._is_over = False
+        self._is_dropped = False
         self._failure: BaseException | None = None
         self._pump = asyncio.create_task(self._run())
 
@@ -62,8 +63,9 @@ class Broadcast:
 
     @property
     def is_joinable(self) -> bool:
-        """Whether a new listener would get the whole stream."""
-        return not self._is_over and self._bytes <= _JOINABLE_BYTES_MAX
+        """Whether a new listener would get the whole stream; a dropped one takes time to end."""
+        is_coming = not (self._is_over or self._is_dropped)
+        return is_coming and self._bytes <= _JOINABLE_BYTES_MAX
 
     def listen(self) -> Listener:
         """The stream from its first byte."""
@@ -100,6 +102,7 @@ class Broadcast:
         """Drop the stream if nobody listens to it, nor will; whether that was so (K2)."""
         is_left = not (self._listeners or self._is_over or self._is_expected())
         if is_left:
+            self._is_dropped = True
             self._pump.cancel()
         return is_left
 

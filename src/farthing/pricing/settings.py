@@ -12,6 +12,7 @@ from msgspec import Meta
 __all__ = ["PriceOverride", "PricingSettings"]
 
 _NUMBER = r"^(\d+(\.\d+)?|\d+/[1-9]\d*)?$"  # a decimal text, or n/d where no decimal is exact
+_DECIMAL = r"^\d+(\.\d+)?$"
 _Amount = Annotated[
     str, Meta(pattern=_NUMBER, description="USD per million tokens, as a decimal text.")
 ]
@@ -85,10 +86,18 @@ class PricingSettings(
         ),
     ] = "allow"
     ceiling_input: Annotated[
-        str, Meta(description="USD per million input tokens where the price is not known.")
+        str,
+        Meta(
+            pattern=_DECIMAL,
+            description="USD per million input tokens where the price is not known.",
+        ),
     ] = "75"
     ceiling_output: Annotated[
-        str, Meta(description="USD per million output tokens where the price is not known.")
+        str,
+        Meta(
+            pattern=_DECIMAL,
+            description="USD per million output tokens where the price is not known.",
+        ),
     ] = "150"
     overrides: Annotated[
         tuple[PriceOverride, ...], Meta(description="Prices of your own; written as [[price]].")

@@ -357,6 +357,7 @@ class Outbound(asyncio.Protocol):
             and self._sent_bytes <= _ONE_WRITE_BYTES_MOST
         )
         reused = self.uses > 1
+        was_idle = reused and not received
         how = f" ({exc.strerror or exc})" if isinstance(exc, OSError) else ""
         kept = (
             "Nothing of the request was sent"
@@ -366,7 +367,7 @@ class Outbound(asyncio.Protocol):
         return Disconnected(
             f"{self._name} closed the connection{how} after {received} bytes of its answer. "
             f"{kept}. Send it again if running it twice does no harm"
-            f"{'; the connection had been idle, which upstreams close' if reused else ''}.",
+            f"{'; the connection had been idle, which upstreams close' if was_idle else ''}.",
             may_have_run=not has_not_left,
             bytes_received=received,
             reused=reused,

@@ -73,8 +73,9 @@ def stored(body=b"{}", created_us=NOW, ttl_us=DAY):
     )
 
 
-def keep(answers, what, body=b"{}", **more):
-    answers.keep(what, stored(body, **more), more.get("created_us", NOW))
+def keep(answers, what, body=b"{}", started_us=None, **more):
+    begun_us = more.get("created_us", NOW) if started_us is None else started_us
+    answers.keep(what, stored(body, **more), begun_us)
     answers.flush()
 
 
@@ -83,6 +84,14 @@ def found(folder, what, now_us=NOW):
     with opened(folder) as fresh:
         hit = fresh.find(what, now_us)
         return None if hit is None else hit.answer.stored.body
+
+
+def purged_elsewhere(folder, at_us, **what):
+    with (
+        contextlib.closing(SqliteAnswers(cache_file(folder))) as other,
+        other.transaction(),
+    ):
+        other.purge(Purge(at_us=at_us, **what))
 
 
 def test_another_worker_finds_what_one_has_kept(tmp_path):
@@ -160,11 +169,7 @@ def test_answers_go_by_feature_tag_user_document_and_age(tmp_path, purge, gone):
 def test_an_answer_that_began_before_a_purge_is_not_stored_after_it(tmp_path):
     with opened(tmp_path) as answers:
         what = asked(answers)
-        with (
-            contextlib.closing(SqliteAnswers(cache_file(tmp_path))) as other,
-            other.transaction(),
-        ):
-            other.purge(Purge(at_us=NOW, feature="faq"))
+        purged_elsewhere(tmp_path, NOW, feature="faq")
         answers.keep(what, stored(created_us=NOW + 5), NOW - 5)
         answers.flush()
         assert found(tmp_path, what, NOW + 6) is None
@@ -326,3 +331,37 @@ def test_a_file_of_a_form_before_is_taken_over_with_its_answers(tmp_path, versio
             assert answers.connection.execute(count).fetchone() == (0,)
         assert answers.connection.execute("SELECT writer FROM wordings").fetchall() == []
     SqliteAnswers(cache_file(tmp_path)).close()
+
+
+def test_what_began_before_a_purge_is_not_at_hand_after_it_either(tmp_path):
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        purged_elsewhere(tmp_path, NOW, feature="faq")
+        assert answers.find(what, NOW + 1_000_000) is None
+        keep(answers, what, created_us=NOW + 2_000_000, started_us=NOW - 5)
+        assert answers.find(what, NOW + 2_000_000) is None
+        keep(answers, what, created_us=NOW + 2_000_000, started_us=NOW + 1_500_000)
+        assert answers.find(what, NOW + 2_000_000) is not None
+
+
+def test_what_others_changed_is_seen_though_the_clock_was_set_back(tmp_path):
+    hour_us = 3_600_000_000
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        keep(answers, what)
+        assert answers.find(what, NOW + hour_us) is not None
+        purged_elsewhere(tmp_path, NOW + 1, feature="faq")
+        assert answers.find(what, NOW + 2) is None
+        old = answers.vault.keys("acme", NOW + hour_us)
+        Vault(tmp_path / "cache-keys").forget("acme")
+        assert answers.vault.keys("acme", NOW + 3) != old
+
+
+def test_an_answer_stands_no_longer_than_the_rules_of_now_allow(tmp_path):
+    with opened(tmp_path) as answers:
+        what = asked(answers)
+        keep(answers, what)
+        stricter = msgspec.structs.replace(what, verdict=Verdict(ttl_s=60))
+        assert answers.find(stricter, NOW + 60_000_000) is not None
+        assert answers.find(stricter, NOW + 60_000_001) is None
+        assert answers.find(what, NOW + 60_000_001) is not None

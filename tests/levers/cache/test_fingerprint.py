@@ -220,6 +220,14 @@ def test_headers_that_reach_the_provider_count_unless_they_are_known_to_be_neutr
         ("Fix:\n  if x:\n    y()", "Fix:\n if x:\n y()", False),
         ("What does `a  b` do?", "What does `a b` do?", False),
         ("What is a\u0301?", "What is \u00e1", True),
+        ("How many lines?\nroses\nred", "How many lines?\nroses red", False),
+        ("Sort:\nb\na", "Sort:\n\nb\na", False),
+        ("\nSort:\u2028b ", "\nSort:\u2028b", True),
+        ('How long is "a  b"?', 'How long is "a b"?', False),
+        ("How long is \u201ea  b\u201c?", "How long is \u201ea b\u201c?", False),
+        ('How long is "a b"?', 'how long is "a b" ', True),
+        (".", "", False),
+        ("?", "", False),
     ],
 )
 def test_plain_wording_drops_only_what_does_not_matter(one, other, is_same):

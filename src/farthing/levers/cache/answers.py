@@ -70,6 +70,7 @@ class Answers:
         self._vault_version = self.vault.version
         self._purged = self._disk.answers.last_purge() if self._disk else 0
         self._looked_us = 0
+        self._purged_us = 0  # when this worker last saw that something was purged
         self._hits: dict[bytes, list[int]] = {}
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._kept = 0
@@ -85,25 +86,21 @@ class Answers:
         prints, keys = asked.prints, asked.keys
         if prints is None or keys is None:
             return None
-        if now_us >= self._looked_us + _LOOK_US:
-            self._look_round(now_us)
+        self._look_round(now_us)
         found = self._find(prints, keys, now_us, is_plain=not asked.directives.is_exact_only)
         if found is None:
             return None
-        age_s_max = asked.directives.age_s_max
-        age_us = now_us - found.answer.stored.created_us
-        return None if age_s_max is not None and age_us > age_s_max * 1_000_000 else found
+        return None if asked.is_too_old(found.answer.stored.created_us, now_us) else found
 
     def find_key(self, key: bytes, keys: TenantKeys, now_us: int) -> AtHand | None:
         """The answer that stands under a key."""
-        if now_us >= self._looked_us + _LOOK_US:
-            self._look_round(now_us)
+        self._look_round(now_us)
         answer = self._memory.find(key, now_us)
         return answer or self._load(key, keys, now_us)
 
     def quarantine(self, call_id: str, keys: TenantKeys, now_us: int) -> None:
         """Never again serve what a call answered, however it is asked for."""
-        self._memory.clear()
+        self._let_go(now_us)
         purge = Purge(at_us=now_us, tenant=keys.tenant_mark, mark=keys.mark("call", call_id))
         self.write(lambda answers: answers.purge(purge))
 
@@ -117,7 +114,8 @@ class Answers:
         prints, keys = asked.prints, asked.keys
         if prints is None or keys is None or stored.size > self._settings.entry_bytes_max:
             return
-        self._memory.keep(prints.key, AtHand(stored, prints.plain_key))
+        if started_us > self._purged_us:  # else the file knows whether the purge was meant for it
+            self._memory.keep(prints.key, AtHand(stored, prints.plain_key))
         disk = self._disk
         if disk is None:
             return
@@ -210,7 +208,9 @@ class Answers:
         return answer
 
     def _look_round(self, now_us: int) -> None:
-        """See what others changed."""
+        """See once a second what others changed; at once where the clock was set back."""
+        if self._looked_us <= now_us < self._looked_us + _LOOK_US:
+            return
         self._looked_us = now_us
         if self._disk is not None:
             try:
@@ -219,10 +219,15 @@ class Answers:
                 purged = -1  # serve nothing that may have been purged
             if purged != self._purged or purged < 0:
                 self._purged = purged
-                self._memory.clear()
+                self._let_go(now_us)
         if self.vault.version != self._vault_version:
             self._vault_version = self.vault.version
-            self._memory.clear()
+            self._let_go(now_us)
+
+    def _let_go(self, now_us: int) -> None:
+        """Have nothing at hand that was there, or is under way, when something was purged."""
+        self._memory.clear()
+        self._purged_us = now_us
 
     def _write_counts(self) -> None:
         """Write down what was counted."""

@@ -48,6 +48,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     own: Prints | None = None
     would: tuple[tuple[str, str], ...] = ()
 
+    def is_too_old(self, created_us: int, now_us: int) -> bool:
+        """Whether an answer of `created_us` is older than the rules of now or the caller allow.
+
+        An answer keeps the time to live that it was stored with; rules may have become stricter
+        since, and what was asked in other words may live longer than what is asked.
+        """
+        most_s = self.directives.age_s_max
+        if ttl_s := self.verdict.ttl_s:
+            most_s = ttl_s if most_s is None else min(most_s, ttl_s)
+        return most_s is not None and now_us - created_us > most_s * 1_000_000
+
 
 def decide(request: Canonical, rules: Rules, directives: Directives) -> Verdict:
     """What the rules and the caller allow for a request."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,6 +11,9 @@ import msgspec
 __all__ = ["NO_DIRECTIVES", "Directives", "read_directives"]
 
 _WORDS: Final = frozenset({"off", "refresh", "exact", "semantic"})
+_HEADERS: Final = (b"x-farthing-cache", b"cache-control", b"x-farthing-depends-on")
+_AGE: Final = re.compile(r'"?([0-9]{1,12})[0-9]*"?')
+_AGE_S_MAX: Final = 2**31  # as RFC 9111 (1.2.2) has it of what is larger
 
 
 class Directives(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,17 +30,21 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
 NO_DIRECTIVES: Final = Directives()
 
 
-def read_directives(headers: Mapping[bytes, bytes]) -> Directives:
+def read_directives(headers: Iterable[tuple[bytes, bytes]]) -> Directives:
     """What `x-farthing-cache`, `cache-control` and `x-farthing-depends-on` ask for.
 
-    A word that is not known is taken for `off`: whoever writes one wants less, not more.
+    A header that stands several times asks for all that it says. What can't be read is taken for
+    the strictest that it may mean: a word for `off`, an age for 0 s.
     """
-    wish = headers.get(b"x-farthing-cache", b"").decode("latin-1").strip().lower()
-    control = headers.get(b"cache-control", b"").decode("latin-1").lower()
-    documents = headers.get(b"x-farthing-depends-on", b"").decode("latin-1")
-    if not (wish or control or documents):
+    said: dict[bytes, list[str]] = {name: [] for name in _HEADERS}
+    for name, value in headers:
+        if name in said:
+            said[name].append(value.decode("latin-1"))
+    if not any(said.values()):
         return NO_DIRECTIVES
-    asked = {part.strip() for part in control.split(",") if part.strip()}
+    wish, control, documents = (", ".join(said[name]) for name in _HEADERS)
+    wish = wish.strip().lower()
+    asked = _parts(control.lower())
     served = kept = ""
     if wish and wish not in _WORDS:
         served = kept = f"x-farthing-cache: {wish[:40]!r} is not known"
@@ -48,13 +56,26 @@ def read_directives(headers: Mapping[bytes, bytes]) -> Directives:
         served = "the caller said no-cache"
     if "no-store" in asked:
         kept = kept or "the caller said no-store"
-    ages = [int(a[8:]) for a in asked if a.startswith("max-age=") and a[8:].isdigit()]
-    named = (part.strip() for part in documents.split(","))
     return Directives(
         why_not_served=served,
         why_not_kept=kept,
-        age_s_max=min(ages) if ages else None,
+        age_s_max=_age_s_max(asked),
         is_exact_only=wish == "exact",
         is_only_if_cached="only-if-cached" in asked,
-        documents=tuple(sorted({name for name in named if name})),
+        documents=tuple(sorted(set(_parts(documents)))),
     )
+
+
+def _parts(value: str) -> list[str]:
+    """What stands between the commas of a header."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _age_s_max(asked: Sequence[str]) -> int | None:
+    ages: list[int] = []
+    for part in asked:
+        name, _, told = part.partition("=")
+        if name.strip() == "max-age":
+            age = _AGE.fullmatch(told.strip())
+            ages.append(0 if age is None else min(int(age.group(1)), _AGE_S_MAX))
+    return min(ages, default=None)

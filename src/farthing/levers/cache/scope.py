@@ -103,7 +103,7 @@ class Vault:
             OSError: they can't be read or made.
         """
         known = self._known.get(tenant)
-        if known is not None and now_us < known[1] + _CHECK_US:
+        if known is not None and known[1] <= now_us < known[1] + _CHECK_US:
             return known[0]
         keys = self._read(tenant) if self._folder else known and known[0]
         keys = keys or self._made(tenant)

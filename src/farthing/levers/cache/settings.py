@@ -101,7 +101,7 @@ class CacheSettings(
         bool,
         Meta(
             description="Whether the last text may differ in spaces, its final full stop or its "
-            "question mark, where no code is in it."
+            "question mark, where it is one line without code; spaces not where quotes are in it.",
         ),
     ] = True
     epoch: Annotated[

@@ -1,7 +1,8 @@
 """What a question's wording tells: which differences do not matter, and whether its answer ages.
 
 Deliberately timid: a missed hit costs a call, a wrong one costs trust. Case is kept but at the
-first word of a question, punctuation but at the very end, all spaces where code may be.
+first word of a question, punctuation but at the very end, spaces where code or quotes may be, and
+lines as they are: verses, rows and steps may be counted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Final
 
 __all__ = ["plainly", "volatility_of"]
 
-_CODE: Final = re.compile(r"[`{}<>\\|\t]|\n +\S|  \S*[=(]")
+_CODE: Final = re.compile(r"[`{}<>\\|\t]|  \S*[=(]")
+_LINE_BREAK: Final = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_QUOTE: Final = re.compile("[\"'\u2018-\u201f\u00ab\u00bb\u2039\u203a\u300c-\u300f]")
 _SPACES: Final = re.compile(r"\s+")
 _ASKING: Final = frozenset(
     (
@@ -38,14 +41,16 @@ _FAST: Final = re.compile(
 def plainly(text: str) -> str:
     """The text without what does not matter; equal results ask the same."""
     text = unicodedata.normalize("NFC", text)
-    if _CODE.search(text.strip()):
+    words = text.strip()
+    if _CODE.search(words) or _LINE_BREAK.search(words):
         return text.rstrip()
-    words = _SPACES.sub(" ", text).strip()
+    if not _QUOTE.search(words):
+        words = _SPACES.sub(" ", words)
     first, space, rest = words.partition(" ")
     if first.lower() in _ASKING and first[1:].islower():
         words = first.lower() + space + rest
         return words.removesuffix("?").rstrip()
-    is_one_stop = words.endswith(".") and not words.endswith("..")
+    is_one_stop = words.endswith(".") and words.rstrip(".") == words[:-1] != ""
     return words[:-1] if is_one_stop else words
 
 

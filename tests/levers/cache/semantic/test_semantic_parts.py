@@ -111,6 +111,25 @@ def test_a_template_tells_typed_values_from_free_text():
     assert template.read("Something else") is None
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("1,000", "1000", True),
+        ("$5", "5 dollars", True),
+        ("-5", "\u22125", True),
+        ("5", "-5", False),
+        ("5", "5.0001", False),
+        ("5 to Mallory", "5 to Alice", False),
+        ("5", "about 5", False),
+        ("5 and 6", "5 or 6", False),
+    ],
+)
+def test_a_number_in_a_template_is_compared_with_all_that_is_written_there(one, other, is_same):
+    template = Template.of("refund", "Refund {amount:number}, {why:free_text}")
+    read = [template.read(f"Refund {amount}, it is late").exact for amount in (one, other)]
+    assert (read[0] == read[1]) is is_same
+
+
 @pytest.mark.parametrize("text", ["{a:colour}", "{a}{b}", "{a} and {a}"])
 def test_a_template_that_cannot_be_read_back_is_refused(text):
     with pytest.raises(ConfigError):

@@ -31,7 +31,10 @@ _SIDES = (
     ("query1", "query2"),
 )
 _SAME = ("same", "same_answer", "is_duplicate", "duplicate", "label", "gold_label")
-_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_WORDS = {
+    **dict.fromkeys(("1", "1.0", "true", "yes"), True),
+    **dict.fromkeys(("0", "0.0", "false", "no"), False),
+}
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _OUT_OF_SCOPE = "oos"
 _BAD_LINES_KEPT = 20
@@ -107,11 +110,26 @@ def _read_file(file: Path, corpus: Corpus) -> None:
     text = data.decode("utf-8-sig", errors="replace")
     rows: Iterable[tuple[int, Any]]
     if (delimiter := _TABLES.get(_suffix(file))) is not None:
-        rows = enumerate(csv.DictReader(io.StringIO(text), delimiter=delimiter), 2)
+        rows = _table_rows(text, delimiter, file)
     else:
         rows = _json_rows(text, file, corpus)
     for number, row in rows:
         _take(row, f"{file.name}:{number}", corpus)
+
+
+def _table_rows(text: str, delimiter: str, file: Path) -> Iterator[tuple[int, Any]]:
+    """The rows under the header's names, each with the number of the line on which it ends."""
+    is_bare = delimiter == "\t" and any(line.count('"') % 2 for line in text.split("\n"))
+    quoting = csv.QUOTE_NONE if is_bare else csv.QUOTE_MINIMAL  # else a quote swallows lines
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise CallerError(
+            f"{file.name} can't be read as a table behind line {rows.line_num}: {error}.\nNothing was "
+            "done.\nMend the next line, or write the file as JSON lines."
+        ) from error
 
 
 def _json_rows(text: str, file: Path, corpus: Corpus) -> Iterator[tuple[int, Any]]:
@@ -119,17 +137,17 @@ def _json_rows(text: str, file: Path, corpus: Corpus) -> Iterator[tuple[int, Any
     if _suffix(file) == ".json":
         try:
             document = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if document is not None:
             yield from enumerate(_members(document), 1)
             return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # texts may hold other line breaks
         if not line.strip():
             continue
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             corpus.refuse(f"{file.name}:{number}", f"no JSON: {error}")
 
 
@@ -156,7 +174,7 @@ def _take(row: Any, place: str, corpus: Corpus) -> None:
         return
     label = next((said[name] for name in _LABELS if isinstance(said.get(name), str)), None)
     text = said.get("text")
-    if not isinstance(text, str) or not text.strip() or label is None:
+    if not isinstance(text, str) or not _is_text(text) or label is None:
         corpus.refuse(place, 'neither {"a", "b", "same"} nor {"text", "intent"}')
         return
     # What is out of scope is alike in nothing: each such question is its own answer.
@@ -182,7 +200,7 @@ def _truth(told: Any) -> bool | None:
 def _split(side: Any) -> tuple[str, str] | None:
     """What stands before the last user text, in one form; and that text."""
     if isinstance(side, str):
-        return ("", side) if side.strip() else None
+        return ("", side) if _is_text(side) else None
     if not isinstance(side, list) or not side:
         return None
     messages = cast("list[Any]", side)
@@ -191,8 +209,14 @@ def _split(side: Any) -> tuple[str, str] | None:
         cast("dict[str, Any]", last).get("content"), str
     ):
         return None
-    before = json.dumps(messages[:-1], sort_keys=True, ensure_ascii=False) if messages[:-1] else ""
-    return before, str(cast("dict[str, Any]", last)["content"])
+    before = json.dumps(messages[:-1], sort_keys=True) if messages[:-1] else ""
+    said = str(cast("dict[str, Any]", last)["content"])
+    return (before, said) if _is_text(said) else None
+
+
+def _is_text(text: str) -> bool:
+    """Whether there is something to compare; JSON may hold half of a surrogate pair."""
+    return bool(text.strip()) and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def clusters(pairs: Sequence[Pair]) -> list[Labelled]:

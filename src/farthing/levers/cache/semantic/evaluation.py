@@ -17,7 +17,7 @@ from farthing.levers.cache.semantic.eprocess import exact_bounds
 from farthing.levers.cache.semantic.guards import Comparison, compare
 from farthing.levers.cache.semantic.neighbours import Neighbourhood
 from farthing.levers.cache.semantic.scorer import Neighbour
-from farthing.levers.cache.semantic.signature import Signature, sign
+from farthing.levers.cache.semantic.signature import sign
 from farthing.levers.cache.semantic.stream import (
     Policy,
     Shadow,
@@ -25,6 +25,7 @@ from farthing.levers.cache.semantic.stream import (
     replay_certified,
     replay_threshold,
 )
+from farthing.levers.cache.wording import plainly
 
 __all__ = ["Compared", "evaluate_pairs", "evaluate_stream", "score_pairs"]
 
@@ -76,7 +77,7 @@ def _compared(pair: Pair, cosine: float | None) -> Compared:
             is_served=False,
             reason="what stands before it differs",
         )
-    if _canonical(stored) == _canonical(asked):
+    if plainly(pair.first) == plainly(pair.second):
         return Compared(
             pair,
             cosine,
@@ -108,12 +109,6 @@ def _compared(pair: Pair, cosine: float | None) -> Compared:
         is_served=is_served,
         reason=decision.reason,
     )
-
-
-def _canonical(signature: Signature) -> str:
-    """The text as the canonical layer would key it: case kept where something is quoted or coded."""
-    plain = signature.plain.rstrip("?!. ")
-    return plain if signature.exact else plain.casefold()
 
 
 def evaluate_pairs(compared: Sequence[Compared], delta: float) -> dict[str, Any]:

@@ -8,24 +8,23 @@ only, so a verdict can be given again later from what was stored.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
 from farthing.levers.cache.semantic.order import SYMMETRIC, reordered
+from farthing.levers.cache.semantic.quoting import unquoted
 from farthing.levers.cache.semantic.roles import roles
-from farthing.levers.cache.semantic.signature import Signature, sign
+from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"4/{LEXICON_VERSION}"
-_QUOTED = re.compile(r"""`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)""")
-_WORDS = re.compile(r"\w+")
+GUARDS_VERSION = f"5/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
     frozenset({"what", "statement"}),
@@ -123,28 +122,12 @@ class Comparison:
 def compare(one: Signature, other: Signature) -> Comparison:
     """Every reason why `one` and `other` may not share an answer; symmetric."""
     if one.exact != other.exact:
-        one, other = _unquoted(one, other), _unquoted(other, one)
+        one, other = unquoted(one, other), unquoted(other, one)
     unmatched = _unmatched(one, other)
     found: list[Finding] = []
     for guard in _GUARDS:
         found += guard(one, other, unmatched)
     return Comparison(tuple(found), unmatched)
-
-
-def _unquoted(one: Signature, other: Signature) -> Signature:
-    """`one` without the quotes around words that `other` says without quotes."""
-    spoken = f" {' '.join(_WORDS.findall(other.plain.lower()))} "
-    marked = {match.group() for match in _QUOTED.finditer(one.plain)}
-    bare = one.plain
-    for quote in marked:
-        words = f" {' '.join(_WORDS.findall(quote.lower()))} "
-        if quote not in other.plain and quote[1:-1] not in _quoted_in(other) and words in spoken:
-            bare = bare.replace(quote, quote[1:-1])
-    return one if bare == one.plain else sign(bare)
-
-
-def _quoted_in(signature: Signature) -> frozenset[str]:
-    return frozenset(match.group()[1:-1] for match in _QUOTED.finditer(signature.plain))
 
 
 _Unmatched = tuple[tuple[str, ...], tuple[str, ...]]
@@ -204,12 +187,12 @@ def _marks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]
     """Marks that stand by themselves: pay in $, pay in €; C, C++."""
     here, there = Counter(_marks_of(one)), Counter(_marks_of(other))
     left, right = sorted((here - there).elements()), sorted((there - here).elements())
+    if not (left or right):
+        return
+    said = f"{' '.join(left) or 'none'} / {' '.join(right) or 'none'}"
     is_money = any(map(_is_currency, left)) and any(map(_is_currency, right))
-    if is_money:
-        yield Finding("numbers", f"{' '.join(left)} / {' '.join(right)}", "veto")
-    elif left or right:
-        said = f"{' '.join(left) or 'none'} / {' '.join(right) or 'none'}"
-        yield Finding("mark", said, "doubt")
+    kind: Literal["veto", "doubt"] = "veto" if left and right else "doubt"
+    yield Finding("numbers" if is_money else "mark", said, kind)
 
 
 def _marks_of(signature: Signature) -> Iterable[str]:
@@ -309,6 +292,18 @@ def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterab
                 yield Finding("word", signature.content[word], "doubt")
 
 
+def _repeats(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
+    """Words said several times in a row; what a text says twice it may be asked to count."""
+    here, there = (
+        Counter(
+            first for first, second in pairwise(side.row) if first == second and first[0] != "~"
+        )
+        for side in (one, other)
+    )
+    for word in sorted((here - there) + (there - here)):
+        yield Finding("repeat", f"{word}: {here[word] + 1} / {there[word] + 1} times", "doubt")
+
+
 def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     asked = frozenset((one.asks, other.asks))
     is_like = any(asked <= like for like in _LIKE_ASKS) or _is_place(asked, one, other)
@@ -372,6 +367,7 @@ _GUARDS: tuple[Callable[[Signature, Signature, _Unmatched], Iterable[Finding]], 
     _order,
     _roles,
     _coverage,
+    _repeats,
     _asks,
     _grammar,
     _persons,

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from farthing.levers.cache.semantic.asking import asks_of
 from farthing.levers.cache.semantic.lexicon import language_of, lexicon_for
+from farthing.levers.cache.semantic.symbols import layout
 from farthing.levers.cache.semantic.syntax import Build, build_of
 from farthing.levers.cache.semantic.token import Token
 from farthing.levers.cache.semantic.wording import plain_text, read_tokens
@@ -163,7 +164,7 @@ def sign(text: str) -> Signature:
         names=frozenset(token.text for token in kept if token.kind == "name"),
         operators=tuple(sorted(token.text for token in tokens if token.kind == "operator")),
         quantities=tuple(token.text for token in tokens if token.kind == "quantity"),
-        exact=tuple(sorted(token.text for token in tokens if token.kind == "exact")),
+        exact=tuple(sorted([*layout(text), *(t.text for t in tokens if t.kind == "exact")])),
         row=row,
         cast=tuple(_cast(tokens)),
         links=frozenset(_links(row)),

@@ -21,6 +21,8 @@ __all__ = ["Filled", "Template", "VariableType"]
 VariableType = Literal["id", "number", "date", "enum", "email", "code", "free_text"]
 _TYPES = ("id", "number", "date", "enum", "email", "code", "free_text")
 _VARIABLE = re.compile(r"\{([a-z_][a-z0-9_]*)(?::([a-z_]+))?\}")
+# An amount by itself; what else is written with it is no grouping, and counts.
+_NUMBER = re.compile(r"-?[^\w\s-]?\s?\d[\d.,]*\s?(?:%|[^\W\d_]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +91,7 @@ def _exact(value: str, kind: str) -> str:
     if kind in {"email", "enum"}:
         return stripped.casefold()
     if kind == "number":
-        return " ".join(sign(stripped).quantities) or stripped
+        signed = sign(stripped) if _NUMBER.fullmatch(stripped) else None
+        is_one = signed is not None and len(signed.row) == 1 == len(signed.quantities)
+        return signed.quantities[0] if signed is not None and is_one else stripped
     return stripped

@@ -7,7 +7,6 @@ Words lose contractions and inflection; phrases and synonyms become one word eac
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -21,35 +20,35 @@ from farthing.levers.cache.semantic.quantity import (
     unit_of,
 )
 from farthing.levers.cache.semantic.rewording import reworded
+from farthing.levers.cache.semantic.symbols import ACCENTS, alone, other, written
 from farthing.levers.cache.semantic.token import Kind, Token
 from farthing.levers.cache.semantic.typos import mended
 
 __all__ = ["plain_text", "read_tokens"]
 
-_QUOTES = str.maketrans(
-    {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: " - "}
-)
-_SPACE = re.compile(r"\s+")
 _OTHER_CURRENCIES = "₽₩₺₿₪฿₫₦₱₴₸¢"
 _DOLLARS: Mapping[str, str] = MappingProxyType(
     {"us$": "usd", "a$": "aud", "au$": "aud", "c$": "cad", "ca$": "cad"}
 )
 _NUMBER = r"\d+(?:[.,]\d+)*"
+_LETTERS = rf"[^\W\d_](?:[^\W\d_]|[{ACCENTS}])*"
 _SCAN = re.compile(
     rf"""
     (?P<exact>`[^`]+`|"[^"]+"|«[^»]+»|(?<!\w)'[^']+'(?!\w)|https?://\S+|www\.\S+
         |(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]{{1,63}}\.[\w.-]*\w|(?<!\S)--?[a-zA-Z][\w-]*(?:=\S+)?|(?<!\w)[#@][A-Za-z]\w*
-        |\w+(?:[_/\\]\w+)+|\w+\(\))
+        |\w+(?:[_/\\]\w+)+|\w+\(\)|(?<![\w%\\])[%\\][a-z]\w*(?:\\\w+)*)
     |(?P<date>\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}})
     |(?P<time>\d{{1,2}}(?::\d{{2}})?\s?(?:[ap]\.?m\b\.?|o'?clock\b)|\d{{1,2}}:\d{{2}}(?!\d))
     |(?P<currency>(?<!\w)[a-z]{{1,3}}\$(?!\s?\d))
-    |(?P<money>(?:(?<!\w)[a-z]{{1,3}}(?=\$))?[{CURRENCY}]\s?{_NUMBER}(?:\s?(?:k|m|mn|bn)\b)?)
+    |(?P<money>(?:(?<![\w.])-)?(?:(?<!\w)[a-z]{{1,3}}(?=\$))?[{CURRENCY}]\s?{_NUMBER}(?:\s?(?:k|m|mn|bn)\b)?)
     |(?P<ordinal>\d+(?:st|nd|rd|th)\b)
     |(?P<version>v?\d+(?:\.\d+){{2,}})
-    |(?P<code>(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_]+(?:-?\w+)*)
-    |(?P<number>(?<![\w.])-?{_NUMBER})
-    |(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)
-    |(?P<mark>->|=>|[%{CURRENCY}{_OTHER_CURRENCIES}+*/=<>&°→]|\#(?!\d)|\bvs\b)
+    |(?P<code>(?=[\w-]{{0,80}}\d)(?=[\w-]{{0,80}}[^\W\d_])[^\W_]+(?:-?\w+)*)
+    |(?P<number>(?<![\w.])-?(?:{_NUMBER}|\.\d+)|{_NUMBER})
+    |(?P<word>{_LETTERS}(?:'{_LETTERS})*)
+    |(?P<alone>(?<!\S)(?![?!.]+$)[^\w\s]+?(?=[?!.]*$|\s)|(?<!\S)[.!/~\\:;?]+(?=\w))
+    |(?P<mark>(?<=\d)!(?!\w)|->|=>|[%{CURRENCY}{_OTHER_CURRENCIES}+*/=<>&°→]|\#(?!\d)|\bvs\b)
+    |(?P<other>[^\w\s.,;:?!'"()-]|_)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -119,8 +118,8 @@ _IS = frozenset(
 
 
 def plain_text(text: str) -> str:
-    """The text in NFKC, with plain quotes and single spaces; case is kept."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).translate(_QUOTES)).strip()
+    """The text in one way of writing (`symbols.written`); case is kept."""
+    return written(text)
 
 
 def read_tokens(plain: str, lexicon: Lexicon) -> tuple[Token, ...]:
@@ -185,12 +184,13 @@ def _time(raw: str, lexicon: Lexicon) -> list[Token]:
 def _money(raw: str, lexicon: Lexicon) -> list[Token]:
     """An amount behind its symbol; US$5 is $5, and A$5 another."""
     del lexicon
+    sign, raw = raw[: raw.startswith("-")], raw.removeprefix("-")
     digits = _NUMBER_PART.search(raw)
     assert digits is not None  # noqa: S101 - the pattern has one
     magnitude = raw[digits.end() :].strip().lower() or None
     symbol = raw[: digits.start()].strip().lower()
     unit = _DOLLARS.get(symbol, symbol[-1])
-    text = quantity(digits.group(), unit, magnitude)
+    text = quantity(sign + digits.group(), unit, magnitude)
     is_known = len(symbol) == 1 or symbol in _DOLLARS
     return [Token(text if is_known else f"{text} {symbol}", raw, "quantity")]
 
@@ -272,7 +272,9 @@ _READERS: Mapping[str, Callable[[str, Lexicon], list[Token]]] = MappingProxyType
         "code": _code,
         "number": _number,
         "word": _word,
+        "alone": alone,
         "mark": _mark,
+        "other": other,
     }
 )
 
