@@ -26,7 +26,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
 # Words that only look inflected.
 _WHOLE_WORDS = (
-    "bleed heed reed greed creed shed sled shred embed hundred sacred naked wicked kindred "
+    "jane bleed heed reed greed creed shed sled shred embed hundred sacred naked wicked kindred "
     "thing nothing something anything everything during morning evening string spring king "
     "ring sing bring need feed seed speed weed wing sting ceiling news bus gas plus this his "
     "as is was has us yes always address access business process class pass loss less press "
