@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import perf_counter_ns, time_ns
 from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
@@ -25,8 +25,8 @@ class SystemClock:
 
     def now_us(self) -> int:
         """Microseconds since the Unix epoch, UTC."""
-        return time.time_ns() // 1000
+        return time_ns() // 1000
 
     def monotonic_us(self) -> int:
         """Microseconds of the monotonic clock."""
-        return time.perf_counter_ns() // 1000
+        return perf_counter_ns() // 1000

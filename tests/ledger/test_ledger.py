@@ -4,6 +4,7 @@ from ledger_samples import DAY_US, NOON_US, FixedClock, StoredCard, an_attempt, 
 from farthing.call import Attribution
 from farthing.errors import CallerError
 from farthing.ledger import (
+    CallStatus,
     Drainer,
     Journal,
     Ledger,
@@ -14,6 +15,7 @@ from farthing.ledger import (
     ReportQuery,
     instant_us,
 )
+from farthing.ledger.row import entry_of, rows_of
 
 
 @pytest.fixture
@@ -44,6 +46,23 @@ def test_opening_leaves_draining_to_whoever_does_it(tmp_path, ledger):
     with Drainer(tmp_path), Ledger.open(tmp_path) as second:
         assert second.drained is None
         assert second.report().calls == 4
+
+
+def test_a_call_is_found_as_soon_as_it_has_ended(tmp_path, ledger):
+    journal = Journal.open(tmp_path, "v", clock=FixedClock())
+    with Drainer(tmp_path) as drainer:
+        journal.settle(an_entry("posted"))
+        drainer.drain()
+        ended = an_entry("ended", charges=())
+        journal.intend(an_entry("ended", status=CallStatus.INTERRUPTED, duration_us=1))
+        journal.intend(an_entry("running", status=CallStatus.INTERRUPTED))
+        journal.settle(ended)
+        assert ledger.call("ended") == entry_of(rows_of(ended))
+        assert ledger.call("posted").call_id == "posted"
+        assert ledger.call("running") is None
+        assert ledger.call("nobody") is None
+        assert drainer.drain().posted == 1
+    journal.close()
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path):

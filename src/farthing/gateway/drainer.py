@@ -14,6 +14,7 @@ from farthing.budgets.alerts import AlertDesk, run_desk
 from farthing.clock import SystemClock
 from farthing.config import Config, load_config
 from farthing.gateway.drain import DrainLoop
+from farthing.gateway.garbage import collect_rarely
 from farthing.gateway.supervisor import stop_on_signals
 
 __all__ = ["main"]
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     stop_on_signals(stop)
     alerts = _alerts(config, stop)
     alerts.start()
+    collect_rarely()
     DrainLoop(config, SystemClock(), has_metrics=True, parent=parent).run(stop)
     alerts.join(_ALERTS_END_S)
     return 0

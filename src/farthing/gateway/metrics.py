@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from operator import add
 from pathlib import Path
@@ -26,7 +27,7 @@ from farthing.call import UNATTRIBUTED, Attempt
 from farthing.gateway.vitals import WorkerVitals
 from farthing.ledger import DrainReport, Entry, StoreState
 from farthing.money import NANODOLLARS_PER_USD
-from farthing.usage import NO_USAGE, TOKEN_UNITS
+from farthing.usage import TOKEN_UNITS
 
 __all__ = ["LedgerMetrics", "write_metrics"]
 
@@ -36,6 +37,9 @@ _SECONDS_US: Final = tuple(int(bound * 1_000_000) for bound in _SECONDS)
 _VALUES_MAX = 500  # distinct features or models that become labels; the rest count as `other`
 
 
+_bucket: Final = partial(bisect_left, _SECONDS_US)
+
+
 class _Where(msgspec.Struct):
     """What one feature used of one model: sums over its attempts."""
 
@@ -43,14 +47,13 @@ class _Where(msgspec.Struct):
     unpriced: int = 0
     tokens: list[int] = msgspec.field(default_factory=lambda: [0] * len(TOKEN_UNITS))
 
-    def add(self, attempt: Attempt) -> None:
-        """Count one attempt."""
-        if attempt.cost is None:
-            self.unpriced += 1
-        else:
-            self.spent_nanodollars += attempt.cost.nanodollars
-        if attempt.usage is not NO_USAGE:
-            self.tokens = list(map(add, self.tokens, astuple(attempt.usage)))
+    def add(self, attempts: Sequence[Attempt]) -> None:
+        """Count attempts, at least one."""
+        costs = [attempt.cost.nanodollars for attempt in attempts if attempt.cost is not None]
+        self.spent_nanodollars += sum(costs)
+        self.unpriced += len(attempts) - len(costs)
+        by_unit = zip(*[astuple(attempt.usage) for attempt in attempts], strict=True)
+        self.tokens = list(map(add, self.tokens, map(sum, by_unit)))
 
 
 class _Durations(msgspec.Struct):
@@ -59,10 +62,11 @@ class _Durations(msgspec.Struct):
     within: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
     sum_us: int = 0
 
-    def add(self, duration_us: int) -> None:
-        """Count one call."""
-        self.within[bisect_left(_SECONDS_US, duration_us)] += 1
-        self.sum_us += duration_us
+    def add(self, durations_us: Sequence[int]) -> None:
+        """Count calls."""
+        for bucket, count in Tally(map(_bucket, durations_us)).items():
+            self.within[bucket] += count
+        self.sum_us += sum(durations_us)
 
     def buckets(self) -> list[tuple[str, float]]:
         """The cumulative counts as Prometheus wants them."""
@@ -84,15 +88,23 @@ class LedgerMetrics(Collector):
         self._known: dict[str, set[str]] = {"feature": set(), "model": set()}
 
     def count(self, entries: Sequence[Entry]) -> None:
-        """Count entries that were just posted."""
+        """Count entries that were just posted: sorted first, for many are alike."""
+        durations: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        tries: defaultdict[tuple[str, str, str, str], list[Attempt]] = defaultdict(list)
         for entry in entries:
-            feature = self._bounded("feature", entry.attribution.feature or UNATTRIBUTED)
-            self._calls[feature, entry.status] += 1
-            self._durations[feature].add(entry.duration_us)
+            name = entry.attribution.feature
+            durations[name, entry.status].append(entry.duration_us)
             for attempt in entry.attempts:
-                model = self._bounded("model", attempt.model)
-                self._attempts[attempt.provider, model, attempt.status] += 1
-                self._where[feature, attempt.provider, model].add(attempt)
+                tries[name, attempt.provider, attempt.model, attempt.status].append(attempt)
+        for (name, status), spans in durations.items():
+            feature = self._bounded("feature", name or UNATTRIBUTED)
+            self._calls[feature, status] += len(spans)
+            self._durations[feature].add(spans)
+        for (name, provider, sent, status), attempts in tries.items():
+            feature = self._bounded("feature", name or UNATTRIBUTED)
+            model = self._bounded("model", sent)
+            self._attempts[provider, model, status] += len(attempts)
+            self._where[feature, provider, model].add(attempts)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they stand."""

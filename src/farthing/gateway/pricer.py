@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from farthing.call import Call, Endpoint, Pricing
@@ -16,6 +18,7 @@ from farthing.usage import STANDARD, Terms, Usage
 __all__ = ["FREE", "Price", "Pricer", "UnknownPrice"]
 
 
+_CARD: Final = Pricing.CARD  # to find a member of an enum takes time
 _PLAIN_TIERS = frozenset({"", "auto", "default", "standard_only"})
 _WITHOUT_OUTPUT = frozenset({Endpoint.OPENAI_EMBEDDINGS, Endpoint.ANTHROPIC_COUNT_TOKENS})
 
@@ -128,7 +131,7 @@ class Pricer:
         if isinstance(card, RateCard):
             total = card.total(usage, terms)
             if isinstance(total, Money):
-                return Price(pricing=Pricing.CARD, cost=total, card_cost=total, card=card)
+                return Price(pricing=_CARD, cost=total, card_cost=total, card=card)
             unpriced = total
         else:
             unpriced = card

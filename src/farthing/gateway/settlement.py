@@ -8,7 +8,7 @@ intent stands in the journal and is posted as interrupted with its reserved cost
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Branch", "Settlement"]
 
+_INTERRUPTED: Final = CallStatus.INTERRUPTED  # to find a member of an enum takes time
+
 
 class Settlement:
     """The account of one call; not shared between tasks."""
@@ -38,9 +40,9 @@ class Settlement:
         "_is_baseline_known",
         "_moves",
         "_noted",
-        "_numbers",
         "_reserved",
         "_told",
+        "attempts",
         "branches",
         "closing",
         "entry",
@@ -66,7 +68,7 @@ class Settlement:
         self.closing: tuple[Callable[[], None], ...] = ()  # asked before the entry is made, once
         self.lever = ""  # where set: the call was made for this lever, which spent all it costs
         self.listeners: list[Callable[[Entry, int], None]] = []  # told once, and when (monotonic)
-        self._numbers = 0  # given to attempts of branches
+        self.attempts = 0  # numbered so far; without branches, those that have ended
         self.upstream_us = 0
         self.entry: Entry | None = None
 
@@ -75,11 +77,6 @@ class Settlement:
         made = Branch(self._desk, self._call, self._arrived_us, self)
         self.branches += (made,)
         return made
-
-    @property
-    def attempts(self) -> int:
-        """How many attempts have been numbered so far; without branches, those that have ended."""
-        return max(len(self._attempts), self._numbers)
 
     @property
     def cost(self) -> Money:
@@ -114,7 +111,7 @@ class Settlement:
         self._note(price.card)
         self._reserved = reserved
         attempts = (*self._attempts, reserved)
-        entry = self._made(CallStatus.INTERRUPTED, attempts, self._with(reserved), "", begun_us)
+        entry = self._made(_INTERRUPTED, attempts, self._with(reserved), "", begun_us)
         self._desk.journal.intend(entry)
 
     def intend_all(self, running: Sequence[Attempt], now_us: int) -> None:
@@ -123,12 +120,12 @@ class Settlement:
         for one in running:
             cost = None if cost is None or one.cost is None else cost + one.cost
         attempts = (*self._attempts, *running)
-        self._desk.journal.intend(self._made(CallStatus.INTERRUPTED, attempts, cost, "", now_us))
+        self._desk.journal.intend(self._made(_INTERRUPTED, attempts, cost, "", now_us))
 
     def claim_number(self) -> int:
         """The number of an attempt that runs beside others; none is given twice."""
-        self._numbers = max(self._numbers, len(self._attempts)) + 1
-        return self._numbers
+        self.attempts += 1
+        return self.attempts
 
     def reserved_more(self, usage: Usage, price: Price) -> None:
         """The running attempt may use, and cost, more than its intent says: journal another."""
@@ -145,6 +142,7 @@ class Settlement:
             self._note(price.card)
         self._reserved = None
         self._attempts = (*self._attempts, attempt)
+        self.attempts = max(self.attempts, len(self._attempts))
         self._cost = self._with(attempt)
         self.upstream_us += attempt.duration_us
 

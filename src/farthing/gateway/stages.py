@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Final
 
 from farthing.errors import CallerError, FarthingError
 from farthing.gateway.identify import check_model
@@ -12,6 +13,8 @@ from farthing.gateway.refusal import refusal
 from farthing.ledger import CallStatus
 
 __all__ = ["admit", "settle", "stages"]
+
+_OK: Final = CallStatus.OK  # to find a member of an enum takes time
 
 
 async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
@@ -32,7 +35,7 @@ async def settle(inbound: Inbound, proceed: Proceed) -> Outcome:
         settlement.close(CallStatus.ERROR, f"{type(error).__name__} in Farthing")
         raise
     if isinstance(outcome.body, bytes):
-        settlement.close(CallStatus.OK if outcome.is_good else CallStatus.ERROR)
+        settlement.close(_OK if outcome.is_good else CallStatus.ERROR)
     return outcome
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from farthing.call import Attempt, AttemptStatus, Pricing
@@ -16,6 +18,7 @@ from farthing.usage import NO_USAGE, Usage
 
 __all__ = ["Trial"]
 
+_INTERRUPTED: Final = AttemptStatus.INTERRUPTED  # to find a member of an enum takes time
 _REQUEST_IDS = (b"x-request-id", b"request-id")
 
 
@@ -57,7 +60,7 @@ class Trial:
             number=inbound.settlement.attempts + 1,
             provider=target.provider,
             model=target.model,
-            status=AttemptStatus.INTERRUPTED,
+            status=_INTERRUPTED,
             usage=usage,
             pricing=price.pricing,
             cost=price.cost,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from farthing.clock import Clock, SystemClock
 from farthing.config import Config, load_config
 from farthing.errors import ConfigError
+from farthing.gateway.garbage import collect_rarely
 from farthing.gateway.keyring import KeyRing
 from farthing.gateway.vitals import WorkerVitals, write_vitals
 from farthing.gateway.wiring import wire_engine
@@ -137,9 +137,7 @@ def main(arguments: Sequence[str]) -> int:
     config = load_config(arguments[3] if len(arguments) > 3 else None, os.environ)
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's
-    gc.collect()
-    gc.freeze()  # what start-up made lives on; no collection need look at it again
-    gc.set_threshold(50_000, 20, 50)
+    collect_rarely()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config, slot, listener, parent))

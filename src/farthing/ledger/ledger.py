@@ -22,10 +22,11 @@ from farthing.ledger.entry import Entry
 from farthing.ledger.layout import Layout
 from farthing.ledger.query import ReportQuery
 from farthing.ledger.report import Report, build_report
-from farthing.ledger.row import COLUMNS, Row, entry_of
+from farthing.ledger.row import COLUMNS, Row, entry_of, rows_of
 from farthing.ledger.settings import LedgerSettings
 from farthing.ledger.sqlite import SqliteStore
-from farthing.ledger.store import Source, Store, StoreState
+from farthing.ledger.store import Checkpoint, Source, Store, StoreState
+from farthing.ledger.tail import Tail
 
 __all__ = ["Ledger", "LedgerMissing", "Order", "Sealed"]
 
@@ -163,9 +164,24 @@ class Ledger:
             return self._entries([str(row[1]) for row in best[:top]])
 
     def call(self, call_id: str) -> Entry | None:
-        """One call, down to its attempts; None where the ledger does not have it."""
+        """One call, down to its attempts; None where it has not ended, or never was.
+
+        One that ended just now may still be on its way to the store, in a journal.
+        """
         with self._store.snapshot():
-            return next(iter(self._entries([call_id])), None)
+            found = next(iter(self._entries([call_id])), None)
+            checkpoints = self._store.checkpoints()
+        return found or self._undrained(call_id, checkpoints)
+
+    def _undrained(self, call_id: str, checkpoints: Mapping[str, Checkpoint]) -> Entry | None:
+        """A call that ended and was not posted when the `checkpoints` were read."""
+        layout = Layout(self._directory)
+        for run, segments in layout.segments().items():
+            with contextlib.suppress(FileNotFoundError):  # drained to its end meanwhile
+                found = Tail(layout.journal, run, checkpoints.get(run)).find(segments, call_id)
+                if found is not None:
+                    return entry_of(rows_of(found))  # as the store will give it
+        return None
 
     def entries(self, query: ReportQuery = _EVERYTHING) -> Iterator[Entry]:
         """All entries that match, oldest first, as they come from disk; `query.by` is not used."""

@@ -28,6 +28,7 @@ __all__ = [
     "RecordedOutcome",
     "card_line",
     "intent_line",
+    "is_about",
     "read_begun",
     "read_card",
     "read_entry",
@@ -185,9 +186,17 @@ def read_line(line: bytes) -> tuple[Kind, bytes] | None:
         return None
     kind, seed = known
     content = line[_PREFIX_BYTES:]
-    if b"%08x" % zlib.crc32(content, seed) != line[1:_PREFIX_BYTES]:
-        return None
-    return kind, content
+    if line.startswith(b"%08x" % zlib.crc32(content, seed), 1):
+        return kind, content
+    return None
+
+
+def is_about(line: bytes, call_id: bytes) -> bool:
+    """Whether a line is a record of the call whose id, as JSON, is given.
+
+    Cheap enough to ask of each line of a file; not for records as the first versions wrote them.
+    """
+    return line.startswith(call_id, _PREFIX_BYTES + 1)
 
 
 def read_entry(kind: Kind, content: bytes) -> Entry:
@@ -212,8 +221,8 @@ def read_begun(kind: Kind, content: bytes) -> Entry:
 def _continues(entry: Entry, intent: Entry) -> bool:
     """Whether the intent says what an outcome leaves out, and an outcome alone would say when."""
     return (
-        entry.attribution == intent.attribution
-        and entry.conversation == intent.conversation
+        (entry.attribution is intent.attribution or entry.attribution == intent.attribution)
+        and (entry.conversation is intent.conversation or entry.conversation == intent.conversation)
         and entry.model == intent.model
         and entry.started_us == intent.started_us
         and entry.endpoint is intent.endpoint

@@ -131,20 +131,18 @@ _DECODE_MOVES = msgspec.json.Decoder(tuple[LeverMove, ...]).decode
 
 def rows_of(entry: Entry) -> list[Row]:
     """The rows of an entry, in the order of its attempts."""
-    shared = _shared(entry)
+    call = _shared(entry)
     final = _final(entry)
-    if not entry.attempts:
-        return [(entry.call_id, 0, 1, *shared, *final, *_attempt(_NO_ATTEMPT))]
-    if len(entry.attempts) == 1:
-        return [(entry.call_id, 1, 1, *shared, *final, *_attempt(entry.attempts[0]))]
+    attempts = entry.attempts
+    key: Row = (entry.call_id, len(attempts), 1)
+    last = key + call + final + _attempt(attempts[-1] if attempts else _NO_ATTEMPT)
+    if len(attempts) <= 1:
+        return [last]
     rows: list[Row] = [
-        (entry.call_id, place, 0, *shared, *_NO_FINAL, *_attempt(attempt))
-        for place, attempt in enumerate(entry.attempts[:-1], 1)
+        (entry.call_id, place, 0, *call, *_NO_FINAL, *_attempt(attempt))
+        for place, attempt in enumerate(attempts[:-1], 1)
     ]
-    rows.append(
-        (entry.call_id, len(entry.attempts), 1, *shared, *final, *_attempt(entry.attempts[-1]))
-    )
-    return rows
+    return [*rows, last]
 
 
 # `_value_` is a member's value without the descriptor behind `value`, which takes six times as long.

@@ -30,7 +30,7 @@ class LedgerSettings(
     ] = 500
     batch_kb: Annotated[
         int, Meta(ge=64, le=65_536, description="Journal bytes the drainer posts at once, in kB.")
-    ] = 1000
+    ] = 250
     busy_timeout_ms: Annotated[
         int, Meta(ge=0, description="How long to wait for a store that is locked.")
     ] = 2000

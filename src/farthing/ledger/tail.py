@@ -15,6 +15,7 @@ from farthing.ledger.layout import SegmentName
 from farthing.ledger.record import (
     CardNote,
     Kind,
+    is_about,
     read_begun,
     read_card,
     read_entry,
@@ -26,19 +27,28 @@ from farthing.ledger.store import Batch, Checkpoint, Damage, Position
 __all__ = ["Tail"]
 
 _CHUNK_BYTES = 1_000_000
+_GLANCE_BYTES = 16_384  # enough for the next record, whatever it is
 _DAMAGE_BYTES_KEPT = 65_536
 
 
-class _Intent(msgspec.Struct, frozen=True):
+class _Intent(msgspec.Struct, frozen=True, gc=False):
     """An open intent, and where it stands; `entry` lacks the attempts, `content` has them."""
 
-    at: Position
+    sequence: int
+    offset: int
     kind: Kind
     content: bytes
     entry: Entry
 
+    @property
+    def at(self) -> Position:
+        """Where it stands."""
+        return Position(self.sequence, self.offset)
+
 
 _START = Position()
+# Looked up once: a member of an enum takes as long to find as a record takes to check.
+_INTENT, _OLD_INTENT, _OUTCOME, _CARD = Kind.INTENT, Kind.OLD_INTENT, Kind.OUTCOME, Kind.CARD
 
 
 class Tail:
@@ -104,9 +114,11 @@ class Tail:
             if segment.sequence > self.read.sequence:
                 self.read = Position(segment.sequence, 0)
             is_complete = is_dead or segment is not segments[-1]
-            chunk = self._chunk(segment, self.read.offset, is_complete=is_complete)
-            if chunk:
-                return self._digest(segment, chunk)
+            lines = self._lines(
+                segment, self.read.offset, self._chunk_bytes, is_complete=is_complete
+            )
+            if lines:
+                return self._digest(segment, lines)
         return None
 
     def abandon(self, segments: Sequence[SegmentName]) -> Batch:
@@ -135,19 +147,43 @@ class Tail:
         for segment in segments:
             if segment.sequence >= self.read.sequence:
                 offset = self.read.offset if segment.sequence == self.read.sequence else 0
-                for line in self._chunk(segment, offset, is_complete=True).split(b"\n"):
-                    started_us = _started_us(line)
-                    if started_us is not None:
-                        return started_us
+                while lines := self._lines(segment, offset, _GLANCE_BYTES, is_complete=True):
+                    for line in lines:
+                        started_us = _started_us(line)
+                        if started_us is not None:
+                            return started_us
+                        offset += len(line) + 1
         return None
 
-    def _digest(self, segment: SegmentName, chunk: bytes) -> Batch:
+    def find(self, segments: Sequence[SegmentName], call_id: str) -> Entry | None:
+        """A call that was settled in what is not read yet; nothing counts as read by it.
+
+        Raises:
+            OSError: a segment can't be read.
+        """
+        wanted = msgspec.json.encode(call_id)
+        apart = Tail(self._folder, self._run, None)
+        for segment in segments:
+            if segment.sequence < self.read.sequence:
+                continue
+            offset = self.read.offset if segment.sequence == self.read.sequence else 0
+            is_complete = segment is not segments[-1]
+            while lines := self._lines(segment, offset, self._chunk_bytes, is_complete=is_complete):
+                offset += sum(map(len, lines)) + len(lines)
+                batch = apart._digest(segment, [line for line in lines if is_about(line, wanted)])
+                if batch.entries:
+                    return batch.entries[-1]
+        return None
+
+    def _digest(self, segment: SegmentName, lines: list[bytes]) -> Batch:
         entries: list[Entry] = []
         cards: list[CardNote] = []
         damages: list[Damage] = []
+        opened = self._open
+        sequence = segment.sequence
         offset = self.read.offset
         posted_offset = self._posted_in(segment)
-        for line in chunk[:-1].split(b"\n"):
+        for line in lines:
             at = offset
             offset += len(line) + 1
             written, record = line, read_line(line)
@@ -161,9 +197,11 @@ class Tail:
                 if record is None:
                     raise msgspec.DecodeError  # noqa: TRY301 - damaged either way
                 kind, content = record
-                if kind is Kind.INTENT or kind is Kind.OLD_INTENT:
-                    self._intended(kind, content, Position(segment.sequence, at))
-                elif kind is Kind.CARD:
+                if kind is _INTENT or kind is _OLD_INTENT:
+                    entry = read_begun(kind, content)
+                    opened.pop(entry.call_id, None)
+                    opened[entry.call_id] = _Intent(sequence, at, kind, content, entry)
+                elif kind is _CARD:
                     cards.append(read_card(content))
                 else:
                     entry = self._settled(kind, content)
@@ -172,7 +210,7 @@ class Tail:
             except msgspec.DecodeError:
                 if at >= posted_offset:
                     damages.append(Damage(segment.file, at, written[:_DAMAGE_BYTES_KEPT]))
-        self.read = Position(segment.sequence, offset)
+        self.read = Position(sequence, offset)
         return Batch(entries=entries, cards=cards, damages=damages, checkpoint=self.checkpoint)
 
     def _posted_in(self, segment: SegmentName) -> int:
@@ -181,14 +219,9 @@ class Tail:
             return self._posted.offset
         return 0 if segment.sequence > self._posted.sequence else sys.maxsize
 
-    def _intended(self, kind: Kind, content: bytes, at: Position) -> None:
-        entry = read_begun(kind, content)
-        self._open.pop(entry.call_id, None)
-        self._open[entry.call_id] = _Intent(at, kind, content, entry)
-
     def _settled(self, kind: Kind, content: bytes) -> Entry:
         """The entry of a settlement, which closes the intent of its call."""
-        if kind is not Kind.OUTCOME:
+        if kind is not _OUTCOME:
             entry = read_entry(kind, content)
             self._open.pop(entry.call_id, None)
             return entry
@@ -211,21 +244,23 @@ class Tail:
                     low = middle + 1
         return low
 
-    def _chunk(self, segment: SegmentName, offset: int, *, is_complete: bool) -> bytes:
-        """Whole lines from `offset` on, about a chunk of them; empty where there is none.
+    def _lines(
+        self, segment: SegmentName, offset: int, wanted: int, *, is_complete: bool
+    ) -> list[bytes]:
+        """Whole lines from `offset` on, about `wanted` bytes of them; none where there is none.
 
         While a segment may still grow, a zero, or a last line that does not read yet, is its end.
         """
-        wanted = self._chunk_bytes
         descriptor = os.open(self._folder / segment.file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             while True:
                 data = os.pread(descriptor, wanted, offset)
                 whole = data if is_complete else _settled_part(data)
-                end = whole.rfind(b"\n") + 1
-                if end or len(whole) < wanted:
-                    return whole[:end]
-                wanted *= 2  # one line longer than a chunk
+                lines = whole.split(b"\n")
+                del lines[-1]  # it has no end yet, or nothing in it
+                if lines or len(whole) < wanted:
+                    return lines
+                wanted *= 2  # one line longer than that
         finally:
             os.close(descriptor)
 

@@ -39,7 +39,7 @@ class _State(enum.IntEnum):
     CLOSING = 4  # the peer to take what was written
 
 
-_BUSY = _State.BUSY
+_IDLE, _BUSY = _State.IDLE, _State.BUSY  # to find a member of an enum takes time
 
 
 class Inbound(asyncio.Protocol):
@@ -238,7 +238,7 @@ class Inbound(asyncio.Protocol):
             self._server.finished()
         if self._is_lost:
             return
-        self._state = _State.IDLE
+        self._state = _IDLE
         if not is_kept:
             self._close()
         elif (

@@ -20,7 +20,8 @@ _HEADS_MOST = 1024
 _HEAD_BYTES_MOST = 8192
 _DIGITS_MOST = 12
 _END = b"\r\n\r\n"
-_SPELLINGS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_LENGTH, _LENGTH_LOWER = b"\r\nContent-Length: ", b"\r\ncontent-length: "
+_LENGTH_BYTES = len(_LENGTH)
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -51,12 +52,12 @@ class KnownHeads:
         end = data.find(_END, 0, _HEAD_BYTES_MOST)
         if end < 0:
             return None
-        start = data.find(_SPELLINGS[0], 0, end)
+        start = data.find(_LENGTH, 0, end)
         if start < 0:
-            start = data.find(_SPELLINGS[1], 0, end)
+            start = data.find(_LENGTH_LOWER, 0, end)
             if start < 0:
                 return None
-        start += len(_SPELLINGS[0])
+        start += _LENGTH_BYTES
         stop = data.find(b"\r\n", start, end + 2)
         digits = data[start:stop]
         if not digits.isdigit() or len(digits) > _DIGITS_MOST:

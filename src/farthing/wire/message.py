@@ -119,20 +119,21 @@ def encode_lines(
     if has_owned:
         headers = [header for header in headers if header[0] not in owned]
     lines = list(map(_LINE, headers))
-    flat = b"".join(lines)
-    shown = b"".join(names)
-    if 10 in flat or 13 in flat or 0 in flat:
+    lines.append(b"")
+    block = b"\r\n".join(lines)
+    ends = len(lines) - 1
+    if block.count(b"\n") != ends or block.count(b"\r") != ends or 0 in block:
         raise BadHeader(
             "A header name or value holds CR, LF or NUL, which would forge a second header. "
             "Nothing was sent. Please report this with the header's name."
         )
-    if shown != shown.lower():
+    shown = b"".join(names)
+    if not shown.islower() and shown != shown.lower():  # the second for a name without letters
         raise BadHeader(
             f"Header names are written in lower case here, unlike some of {shown!r}. "
             "Nothing was sent. Please report this with the header's name."
         )
-    lines.append(b"")
-    return b"\r\n".join(lines), has_owned
+    return block, has_owned
 
 
 def status_line(status: int) -> bytes:
