@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from farthing.levers.cache.semantic import compare, sign
 from farthing.levers.cache.semantic.slips import is_slip
+from farthing.levers.cache.semantic.typos import mended
 
 ROWS = [
     line.split("\t")
@@ -101,6 +102,70 @@ def test_two_amounts_of_one_unit_are_the_same_only_if_equal(one, other, unit):
 )  # fmt: skip
 def test_equal_amounts_in_other_units_are_equal(a, b):
     assert sign(f"Is it {a}?").quantities == sign(f"Is it {b}?").quantities
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("half an hour", "30 minutes"), ("a year and a half", "18 months"), ("two and a half hours", "150 minutes"),
+     ("two hours and a half", "150 minutes"), ("three quarters of an hour", "45 minutes"),
+     ("a kilo and a half", "1500 g"), ("a quarter of a litre", "250 ml"), ("one and a half cups", "1.5 cups")],
+)  # fmt: skip
+def test_parts_of_a_unit_said_in_words_are_amounts(a, b):
+    assert sign(f"Is it {a}?").quantities == sign(f"Is it {b}?").quantities
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("half a pound", "a pound and a half"), ("a third of it", "two thirds of it"), ("a tablet", "half a tablet"),
+     ("the fifteenth", "the fiftieth"), ("two and a half", "two and a quarter")],
+)  # fmt: skip
+def test_parts_of_a_whole_are_not_the_whole(a, b):
+    assert compare(sign(f"Is it {a}?"), sign(f"Is it {b}?")).is_vetoed
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("Which countries sell oil to Japan?", "Which countries does Japan sell oil to?"),
+     ("Who pays the agency?", "Who does the agency pay?"),
+     ("What eats sharks?", "What do sharks eat?"),
+     ("Which users can see me?", "Which users can I see?")],
+)  # fmt: skip
+def test_who_acts_is_not_who_is_acted_upon(a, b):
+    assert compare(sign(a), sign(b)).is_vetoed
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("Which files were sent to me?", "Which files were sent by me?"),
+     ("What is the charge?", "What is the charge for?"),
+     ("How do I top up my card?", "How do I top up by card?"),
+     ("Do I get paid?", "Do I pay?"), ("What should I eat?", "What can I eat?"),
+     ("How do I order a transfer?", "How do I transfer an order?")],
+)  # fmt: skip
+def test_the_same_words_in_another_build_are_doubted(a, b):
+    assert not compare(sign(a), sign(b)).is_clear
+
+
+def test_quotes_around_a_name_do_not_change_it_and_quotes_around_code_stay_exact():
+    assert compare(sign("Who wrote Jane Eyre?"), sign('Who wrote "Jane Eyre"?')).is_clear
+    assert compare(sign("What does `ls -a` do?"), sign("What does `ls -l` do?")).is_vetoed
+
+
+def test_a_street_is_no_synonym_within_a_name():
+    assert not compare(sign("Is it in Baker Street?"), sign("Is it in Baker Road?")).is_clear
+    assert compare(sign("Is it on my street?"), sign("Is it on my road?")).is_clear
+
+
+@pytest.mark.parametrize("word", ["refund", "prednisolone", "kubectl", "usual", "grapes"])
+def test_what_is_a_word_of_its_own_is_not_mended(word):
+    assert mended(word) == word
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("teh", "the"), ("usualy", "usually"), ("recieving", "receiving"), ("cancle", "cancel")]
+)  # fmt: skip
+def test_a_slip_in_a_word_of_the_lexicon_is_mended(slip, meant):
+    assert mended(slip) == meant
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from farthing.levers.cache.semantic.fractions import with_fractions
 from farthing.levers.cache.semantic.lexicon import Lexicon
 from farthing.levers.cache.semantic.quantity import clock_time, quantity, unit_of
 from farthing.levers.cache.semantic.token import Token
@@ -19,9 +20,15 @@ _HALF_OF_DAY: Mapping[str, str] = MappingProxyType(
 
 def amounts(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     """The tokens with number words as numbers, and numbers with the unit behind them as one."""
+    tokens = with_fractions(tokens, lexicon)
     found: list[Token] = []
     index = 0
     while index < len(tokens):
+        token = tokens[index]
+        if token.kind != "quantity" and token.raw not in lexicon.counting:
+            found.append(token)
+            index += 1
+            continue
         value, taken = _number_words(tokens, index, lexicon)
         if value is None and tokens[index].kind == "quantity" and tokens[index].text[0] == "#":
             value, taken = _bare_number(tokens[index]), 1
@@ -42,7 +49,7 @@ def amounts(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
 
 
 def _bare_number(token: Token) -> str | None:
-    return token.text[1:] if " " not in token.text else None
+    return token.text[1:] if " " not in token.text and "/" not in token.text else None
 
 
 def _number_words(tokens: Sequence[Token], index: int, lexicon: Lexicon) -> tuple[str | None, int]:

@@ -128,7 +128,7 @@ class Rules:
     scorer: Scorer | None = None
     threshold: float | None = None
     is_uncertified_allowed: bool = False
-    cosine_min: float = 0.70
+    cosine_min: float = 0.55
     margin_min: float = 0.01
     grey_cosine_min: float = 0.80
     is_veto_learnt: bool = False

@@ -17,20 +17,29 @@ from typing import Literal
 
 from farthing.levers.cache.semantic.lexicon import LEXICON_VERSION, lexicon_for
 from farthing.levers.cache.semantic.order import SYMMETRIC, reordered
+from farthing.levers.cache.semantic.quoting import unquoted
+from farthing.levers.cache.semantic.roles import roles
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.slips import is_slip
 
 __all__ = ["GUARDS_VERSION", "Comparison", "Finding", "compare"]
 
-GUARDS_VERSION = f"4/{LEXICON_VERSION}"
+GUARDS_VERSION = f"5/{LEXICON_VERSION}"
 _FLIPS = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis", "anti", "a", "counter")
 _LIKE_ASKS = (
-    frozenset({"what", "statement", "which"}),
+    frozenset({"what", "statement"}),
+    frozenset({"what", "which"}),
+    frozenset({"what", "how long"}),  # the length is a word that both have to say
+    frozenset({"what now", "statement"}),
+    frozenset({"which", "who"}),
     frozenset({"may I", "whether"}),
     frozenset({"what", "how"}),
-    frozenset({"what", "when"}),
+    frozenset({"what", "when is"}),
+    frozenset({"when", "when is"}),
     frozenset({"what", "who"}),
 )
+_HOW_TO = frozenset({"how to"})
+_WHERE_OR_HOW = frozenset({"where", "how to"})
 _VETO_OPERATORS = frozenset(
     [
         "!not",
@@ -112,6 +121,8 @@ class Comparison:
 
 def compare(one: Signature, other: Signature) -> Comparison:
     """Every reason why `one` and `other` may not share an answer; symmetric."""
+    if one.exact != other.exact:
+        one, other = unquoted(one, other), unquoted(other, one)
     unmatched = _unmatched(one, other)
     found: list[Finding] = []
     for guard in _GUARDS:
@@ -268,6 +279,12 @@ def _order(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[
         yield Finding("order", found.detail, "veto" if found.is_certain else "doubt")
 
 
+def _roles(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
+    if one.language == "en" and one.build != other.build and unmatched == ((), ()):
+        for detail, is_certain in roles(one, other):
+            yield Finding("role", detail, "veto" if is_certain else "doubt")
+
+
 def _coverage(one: Signature, other: Signature, unmatched: _Unmatched) -> Iterable[Finding]:
     for side, signature in ((unmatched[0], one), (unmatched[1], other)):
         for word in side:
@@ -289,13 +306,24 @@ def _repeats(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
 
 def _asks(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
     asked = frozenset((one.asks, other.asks))
-    if len(asked) == 2 and not any(asked <= like for like in _LIKE_ASKS):
+    is_like = any(asked <= like for like in _LIKE_ASKS) or _is_place(asked, one, other)
+    if len(asked) == 2 and not is_like:
         kind: Literal["veto", "doubt"] = "veto" if asked == frozenset({"who", "whom"}) else "doubt"
         yield Finding("question", f"{one.asks} / {other.asks}", kind)
+    elif asked == _HOW_TO and one.build.looks_up != other.build.looks_up:
+        yield Finding("question", "how to look it up / how to get it", "doubt")
+
+
+def _is_place(asked: frozenset[str], one: Signature, other: Signature) -> bool:
+    """Where one finds a setting or a fact is how one finds it."""
+    if asked != _WHERE_OR_HOW or one.language != "en":
+        return False
+    on_screen = lexicon_for("en").on_screen & one.content.keys() & other.content.keys()
+    return bool(on_screen) or (one.build.looks_up and other.build.looks_up)
 
 
 def _grammar(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
-    if one.tense != other.tense and "past" in {one.tense, other.tense}:
+    if one.tense != other.tense and {"past", "future of whom"} & {one.tense, other.tense}:
         yield Finding("tense", f"{one.tense or 'present'} / {other.tense or 'present'}", "doubt")
     for word in one.owned.keys() & other.owned.keys():
         if one.owned[word] != other.owned[word]:
@@ -317,6 +345,8 @@ def _persons(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Findin
     for general, particular in ((one, other), (other, one)):
         if general.is_definition and not particular.is_definition and "1's" in particular.persons:
             yield Finding("person", "a thing as such / one's own", "doubt")
+        elif general.is_definition and particular.build.needs:
+            yield Finding("question", "what it is / what it needs", "doubt")
 
 
 def _length(one: Signature, other: Signature, _: _Unmatched) -> Iterable[Finding]:
@@ -335,6 +365,7 @@ _GUARDS: tuple[Callable[[Signature, Signature, _Unmatched], Iterable[Finding]], 
     _opposites,
     _names,
     _order,
+    _roles,
     _coverage,
     _repeats,
     _asks,

@@ -25,93 +25,106 @@ _LANGUAGES = ("en", "es", "fr", "de")
 _VOWEL = re.compile(r"[aeiouy]")
 _WORD = re.compile(r"[^\W\d_]+")
 # Words that only look inflected.
-_WHOLE = frozenset(
+_WHOLE_WORDS = (
+    "jane bleed heed reed greed creed shed sled shred embed hundred sacred naked wicked kindred "
+    "thing nothing something anything everything during morning evening string spring king "
+    "ring sing bring need feed seed speed weed wing sting ceiling news bus gas plus this his "
+    "as is was has us yes always address access business process class pass loss less press "
+    "express series species status bonus campus virus corpus analysis basis diabetes paris "
+    "texas wales perhaps parking red bed used based wednesday united breed indeed exceed "
+    "succeed proceed sibling darling lens sms dns aws ios gps https tls ssl os js css"
+)
+_WHOLE = frozenset(_WHOLE_WORDS.split())
+
+_DERIVED_MIN = 7
+_BASE_MIN = 4
+_DERIVED = (
+    ("ily", "y"),
+    ("ically", "ic"),
+    ("ly", ""),
+    ("ly", "le"),
+    ("ment", ""),
+    ("ance", ""),
+    ("ance", "e"),
+    ("ness", ""),
+)
+# Words that have left behind what they were made from.
+_NOT_DERIVED = frozenset(
     [
-        "thing",
-        "nothing",
-        "something",
-        "anything",
-        "everything",
-        "during",
-        "morning",
-        "evening",
-        "string",
-        "spring",
-        "king",
-        "ring",
-        "sing",
-        "bring",
-        "need",
-        "feed",
-        "seed",
-        "speed",
-        "weed",
-        "wing",
-        "sting",
-        "ceiling",
-        "news",
-        "bus",
-        "gas",
-        "plus",
-        "this",
-        "his",
-        "as",
-        "is",
-        "was",
-        "has",
-        "us",
-        "yes",
-        "always",
-        "address",
-        "access",
+        "hardly",
+        "lately",
+        "nearly",
+        "barely",
+        "scarcely",
+        "likely",
+        "unlikely",
+        "shortly",
+        "friendly",
+        "costly",
+        "directly",
+        "deadly",
+        "presently",
+        "namely",
+        "roughly",
+        "mostly",
+        "partly",
+        "homely",
+        "lonely",
+        "lively",
+        "elderly",
+        "family",
+        "assembly",
+        "monthly",
+        "weekly",
+        "yearly",
+        "hourly",
+        "quarterly",
+        "nightly",
+        "fortnightly",
+        "butterfly",
+        "apartment",
+        "department",
+        "compartment",
+        "statement",
+        "document",
+        "moment",
+        "element",
+        "comment",
+        "cement",
+        "segment",
+        "environment",
+        "government",
+        "basement",
+        "parliament",
+        "experiment",
+        "supplement",
+        "implement",
+        "requirement",
+        "instrument",
+        "fragment",
+        "pavement",
+        "tournament",
+        "ornament",
+        "monument",
+        "allowance",
+        "finance",
+        "advance",
+        "romance",
+        "balance",
+        "distance",
+        "instance",
+        "substance",
+        "circumstance",
+        "appliance",
+        "entrance",
+        "witness",
         "business",
-        "process",
-        "class",
-        "pass",
-        "loss",
-        "less",
-        "press",
-        "express",
-        "series",
-        "species",
-        "status",
-        "bonus",
-        "campus",
-        "virus",
-        "corpus",
-        "analysis",
-        "basis",
-        "diabetes",
-        "paris",
-        "texas",
-        "wales",
-        "perhaps",
-        "parking",
-        "red",
-        "bed",
-        "used",
-        "based",
-        "wednesday",
-        "united",
-        "breed",
-        "indeed",
-        "exceed",
-        "succeed",
-        "proceed",
-        "sibling",
-        "darling",
-        "lens",
-        "sms",
-        "dns",
-        "aws",
-        "ios",
-        "gps",
-        "https",
-        "tls",
-        "ssl",
-        "os",
-        "js",
-        "css",
+        "harness",
+        "wilderness",
+        "fitness",
+        "assistance",
+        "importance",
+        "apartment",
     ]
 )
 
@@ -120,7 +133,9 @@ _WHOLE = frozenset(
 class Lexicon:
     """One language. Phrases are tuples of words as `stem` leaves them.
 
-    `frames` names the phrases that stand around a question and say nothing of it.
+    `frames` names the phrases that stand around a question and say nothing of it. `facts` are
+    things that one looks up; `openers` are phrases at the beginning of a text; `on_screen` names what is done where it is found. `spoken` has every
+    word of the phrases and of the function words as written.
     """
 
     language: str
@@ -135,6 +150,12 @@ class Lexicon:
     scales: Mapping[str, str]
     ordinals: Mapping[str, str]
     fractions: Mapping[str, str]
+    counting: frozenset[str]  # all words of the four above
+    openers: Mapping[tuple[str, ...], str]
+    opener_lengths: Mapping[str, tuple[int, ...]]
+    facts: frozenset[str]
+    on_screen: frozenset[str]
+    spoken: frozenset[str]
     phrase_lengths: Mapping[str, tuple[int, ...]]  # by first word; the longest first
 
     def root(self, word: str) -> str:
@@ -159,7 +180,8 @@ def stem(word: str) -> str:
 def _bare(rest: str) -> str:
     if rest.endswith("e") and len(rest) > 3:
         rest = rest[:-1]
-    if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in "aeiouszf":
+    steady = "aeiouszf" if len(rest) > 4 else "aeiouszfl"  # fill is not file
+    if len(rest) > 3 and rest[-1] == rest[-2] and rest[-1] not in steady:
         rest = rest[:-1]
     return rest
 
@@ -171,7 +193,20 @@ def _root(word: str, language: str, irregular: Mapping[str, str]) -> str:
 
 @functools.lru_cache(maxsize=16_384)  # most words of a question are common ones
 def _bare_form(word: str) -> str:
-    return stem(one_spelling(word))
+    return stem(_underived(one_spelling(word)))
+
+
+def _underived(word: str) -> str:
+    """The word that `word` is made from, for endings that keep its meaning: safely, investment."""
+    if len(word) < _DERIVED_MIN or word in _NOT_DERIVED:
+        return word
+    bare = word.removesuffix("s") if word.endswith(("ments", "ances")) else word
+    for ending, instead in _DERIVED:
+        if bare.endswith(ending) and bare not in _NOT_DERIVED:
+            base = bare[: -len(ending)] + instead
+            if len(base) >= _BASE_MIN and is_known_word(base):
+                return base
+    return word
 
 
 @functools.cache
@@ -192,7 +227,20 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
             for wording in wordings:
                 words = tuple(map(root, str(wording).split()))
                 phrases.setdefault(words, f"{prefix}{name}")
+    for name, wordings in said.get("several", {}).items():
+        named_words = " ".join(
+            word if word[0] == "=" else phrases.get((root(word),), root(word))
+            for word in name.split()
+        )
+        for wording in wordings:
+            phrases.setdefault(tuple(map(root, str(wording).split())), named_words)
+    openers = {
+        tuple(map(root, str(wording).split())): f"={name}"
+        for name, wordings in said.get("openers", {}).items()
+        for wording in wordings
+    }
     numbers = said.get("numbers", {})
+    counting = {word for pairs in numbers.values() for word, _ in _pairs(pairs)}
 
     def named(word: str) -> str:
         bare = root(word)
@@ -204,7 +252,7 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         | frozenset(said.get("stop", "").split()),
         filler=frozenset(said.get("filler", "").split()),
         operators=frozenset(f"!{name}" for name in said.get("operators", {})),
-        frames=frozenset(f"={name}" for name in said.get("frames", {})),
+        frames=frozenset(f"={name}" for name in (*said.get("frames", {}), "opener")),
         phrases=phrases,
         opposites=frozenset(
             frozenset(map(named, pair))
@@ -215,8 +263,24 @@ def _built(language: str, said: Mapping[str, Any]) -> Lexicon:
         scales=dict(_pairs(numbers.get("scales", ""))),
         ordinals=dict(_pairs(numbers.get("ordinals", ""))),
         fractions=dict(_pairs(numbers.get("fractions", ""))),
+        openers=openers,
+        opener_lengths=_lengths(openers),
+        facts=frozenset(map(named, said.get("facts", "").split())),
+        on_screen=frozenset(map(named, said.get("on_screen", "").split())),
+        spoken=frozenset(_spoken(said)),
+        counting=frozenset(counting),
         phrase_lengths=_lengths(phrases),
     )
+
+
+def _spoken(said: Mapping[str, Any]) -> Iterable[str]:
+    yield from f"{said.get('stop', '')} {said.get('filler', '')}".split()
+    for section in ("operators", "frames", "same", "several", "openers"):
+        for wordings in said.get(section, {}).values():
+            for wording in wordings:
+                yield from str(wording).split()
+    for form, word in _pairs(said.get("irregular", {}).get("pairs", "")):
+        yield from (form, word)
 
 
 def _lengths(phrases: Iterable[tuple[str, ...]]) -> Mapping[str, tuple[int, ...]]:
@@ -234,14 +298,15 @@ def _pairs(text: str) -> Iterable[tuple[str, str]]:
 
 
 @functools.cache
-def _detectors() -> Mapping[str, frozenset[str]]:
+def _detectors() -> Mapping[str, tuple[str, ...]]:
+    """The languages that each function word tells of."""
     folder = resources.files("farthing.levers.cache.semantic").joinpath("lexicon")
-    return {
-        language: frozenset(
-            tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))["detect"].split()
-        )
-        for language in _LANGUAGES
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for language in _LANGUAGES:
+        said = tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))
+        for word in dict.fromkeys(said["detect"].split()):
+            found[word] = (*found.get(word, ()), language)
+    return found
 
 
 def language_of(text: str) -> str:
@@ -250,8 +315,12 @@ def language_of(text: str) -> str:
     Without function words, text whose words the English vocabulary mostly knows is English.
     """
     words = _WORD.findall(text.lower())
-    counts = {name: sum(word in known for word in words) for name, known in _detectors().items()}
-    best = max(counts, key=lambda name: counts[name])
+    telling = _detectors()
+    counts: dict[str, int] = dict.fromkeys(_LANGUAGES, 0)
+    for word in words:
+        for name in telling.get(word, ()):
+            counts[name] += 1
+    best = max(counts, key=counts.__getitem__)
     rivals = sorted(counts.values())
     if counts[best] > 0 and counts[best] > rivals[-2]:
         return best

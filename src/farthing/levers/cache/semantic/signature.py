@@ -7,23 +7,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from farthing.levers.cache.semantic.lexicon import Lexicon, language_of, lexicon_for
+from farthing.levers.cache.semantic.asking import asks_of
+from farthing.levers.cache.semantic.lexicon import language_of, lexicon_for
 from farthing.levers.cache.semantic.symbols import layout
+from farthing.levers.cache.semantic.syntax import Build, build_of
 from farthing.levers.cache.semantic.token import Token
 from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
 __all__ = ["Signature", "sign"]
 
-# What a text asks for. The first that is found counts; a text without any is a statement.
-_ASKS: Mapping[str, str] = MappingProxyType(
-    {
-        "=howto": "how to", "=cani": "may I", "=where": "where", "=when": "when", "=why": "why",
-        "=how_long": "how long", "=price": "what", "=whatis": "what", "=author": "who",
-        "=inventor": "who", "=must_do": "must I", "=population": "what", "=height": "what",
-        "=age": "what", "=depth": "what", "=frequently": "how often", "where": "where", "when": "when", "why": "why", "who": "who",
-        "whom": "whom", "whose": "whose", "how": "how", "what": "what", "which": "what",
-    }
-)  # fmt: skip
 _SILENT = frozenset(
     {
         "=howto",
@@ -36,50 +28,16 @@ _SILENT = frozenset(
         "=why",
         "=must_do",
         "=compute",
+        "=todo",
+        "=cani_that",
+        "=look_up",
     }
 )
 _ASKERS = frozenset({"=cani", "=must_do"})  # who asks would do it
 _BETWEEN_PEOPLE = frozenset(["give", "tell", "need", "want", "like", "let"])  # verbs among `stop`
-_AUXILIARIES = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "has",
-        "have",
-        "may",
-        "am",
-        "if",
-        "whether",
-    ]
-)
 _PAST = frozenset({"did", "was", "were", "had"})
+_SUBJECTS = frozenset({"i", "we", "you", "they", "he", "she"})
 _FUTURE = frozenset({"will", "shall"})
-_MUST = frozenset(
-    {
-        "should",
-        "must",
-        "need",
-        "needs",
-        "needed",
-        "necessary",
-        "ought",
-        "require",
-        "requires",
-        "required",
-        "have to",
-        "supposed",
-    }
-)
 _PERSONS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(["i", "me", "we", "us", "myself", "ourselves"], "1"),
@@ -92,8 +50,6 @@ _PERSONS: Mapping[str, str] = MappingProxyType(
                 "her",
                 "they",
                 "them",
-                "someone",
-                "somebody",
                 "himself",
                 "herself",
             ],
@@ -103,6 +59,9 @@ _PERSONS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(["your", "yours"], "2's"),
         **dict.fromkeys(["his", "hers", "their", "theirs"], "3's"),
     }
+)
+_OWNERS: Mapping[str, str] = MappingProxyType(
+    {**{raw: who for raw, who in _PERSONS.items() if who.endswith("'s")}, "her": "3's"}
 )
 _OWNING = frozenset(
     ["my", "our", "your", "his", "her", "their", "this", "that", "these", "those", "one", "single"]
@@ -178,6 +137,7 @@ class Signature:
     owned: Mapping[str, bool]
     owners: Mapping[str, str]
     is_definition: bool
+    build: Build
 
     @property
     def is_empty(self) -> bool:
@@ -189,14 +149,15 @@ def sign(text: str) -> Signature:
     """The signature of a text, in the language its function words tell."""
     language = language_of(text)
     lexicon = lexicon_for(language)
-    tokens = [token for token in read_tokens(text, lexicon) if token.kind != "filler"]
+    plain = plain_text(text)
+    tokens = [token for token in read_tokens(plain, lexicon) if token.kind != "filler"]
     kept = [
         token for token in tokens if token.kind in {"word", "name"} and token.text not in _SILENT
     ]
     row = tuple(_row(tokens))
     return Signature(
         language=language,
-        plain=plain_text(text),
+        plain=plain,
         length=sum(len(token.raw) + 1 for token in tokens),
         content={token.text: token.raw for token in kept},
         compounds=frozenset(_compounds(tokens)),
@@ -207,12 +168,13 @@ def sign(text: str) -> Signature:
         row=row,
         cast=tuple(_cast(tokens)),
         links=frozenset(_links(row)),
-        asks=_asks(tokens, lexicon),
+        asks=asks_of(tokens) if language == "en" else "",
         tense=_tense(tokens),
         persons=frozenset(_PERSONS[token.raw] for token in tokens if token.raw in _PERSONS),
         owned=_owned(tokens),
         owners=_owners(tokens),
         is_definition=_is_definition(tokens),
+        build=build_of(tokens, _SILENT),
     )
 
 
@@ -234,7 +196,9 @@ def _cast(tokens: Sequence[Token]) -> Iterable[str]:
             yield f"~{person}"
         elif token.raw in _BETWEEN_PEOPLE:
             yield f"~{token.raw}"
-        elif token.kind not in {"stop", "mark"} and token.text not in _SILENT:
+        elif token.kind not in {"stop", "mark"} and (
+            token.text not in _SILENT or token.text == "=get"
+        ):
             yield token.text
 
 
@@ -257,39 +221,31 @@ def _compounds(tokens: Sequence[Token]) -> Iterable[str]:
             yield first.raw + second.raw
 
 
-def _asks(tokens: Sequence[Token], lexicon: Lexicon) -> str:
-    if lexicon.language != "en":
-        return ""
-    raws = [token.raw for token in tokens]
-    for index, token in enumerate(tokens):
-        found = _ASKS.get(token.text) or _ASKS.get(token.raw)
-        if found == "who" and _is_object(raws[index + 1 : index + 3]):
-            return "whom"
-        if found == "whom" and raws[index - 1 : index] == ["by"]:
-            return "who"
-        if found is not None:
-            return found
-    if _MUST & set(raws):
-        return "must I"
-    first = raws[0].split()[0] if raws else ""
-    is_question = first in _AUXILIARIES or any(token.text == "=doyou" for token in tokens)
-    return "whether" if is_question else "statement"
-
-
-def _is_object(following: Sequence[str]) -> bool:
-    """Whether `who` is whom: who did Anna call, who should I call; not who called Anna."""
-    if not following:
-        return False
-    is_modal = following[0] in {"should", "can", "could", "would", "will", "must"}
-    pronoun = len(following) > 1 and following[1] in {"i", "we", "you", "they", "he", "she"}
-    return following[0] in {"did", "do", "does"} or (is_modal and pronoun)
-
-
 def _tense(tokens: Sequence[Token]) -> str:
     words = {token.raw for token in tokens}
     if words & _PAST:
         return "past"
-    return "future" if words & _FUTURE else ""
+    if words & _FUTURE:
+        return "future of whom" if tokens[0].raw == "who" else "future"
+    if _has_bare_past(tokens):
+        return "past"
+    if any(
+        first.raw in {"have", "has"} and second.raw in _SUBJECTS
+        for first, second in pairwise(tokens)
+    ):
+        return "past"
+    is_perfect = tokens and tokens[0].raw in {"has", "have"}
+    return "past" if is_perfect and tokens[1:] and tokens[1].raw != "to" else ""
+
+
+def _has_bare_past(tokens: Sequence[Token]) -> bool:
+    """Who discovered it, what caused it: a past that no auxiliary tells."""
+    if not tokens:
+        return False
+    if tokens[0].text in {"=why", "=inventor", "=author"}:
+        return tokens[0].raw.endswith("caused") or tokens[0].text != "=why"
+    is_who = tokens[0].raw == "who" and len(tokens) > 1
+    return is_who and tokens[1].kind == "word" and tokens[1].raw.endswith("ed")
 
 
 def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
@@ -303,10 +259,9 @@ def _owned(tokens: Sequence[Token]) -> Mapping[str, bool]:
 
 def _owners(tokens: Sequence[Token]) -> Mapping[str, str]:
     return {
-        second.text: first.text if first.is_owner else _PERSONS[first.raw]
+        second.text: first.text if first.is_owner else _OWNERS[first.raw]
         for first, second in pairwise(tokens)
-        if (first.is_owner or _PERSONS.get(first.raw, "").endswith("'s"))
-        and second.kind in {"word", "name"}
+        if (first.is_owner or first.raw in _OWNERS) and second.kind in {"word", "name"}
     }
 
 

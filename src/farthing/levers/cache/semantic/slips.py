@@ -5,7 +5,7 @@ from __future__ import annotations
 from farthing.levers.cache.semantic.lexicon import stem
 from farthing.levers.cache.semantic.wordpiece import is_known_word
 
-__all__ = ["is_slip"]
+__all__ = ["is_english", "is_slip"]
 
 
 def is_slip(one: str, other: str) -> bool:
@@ -13,7 +13,7 @@ def is_slip(one: str, other: str) -> bool:
 
     Two common words that look alike are two words; of two rare ones nobody can tell.
     """
-    if _is_word(one) == _is_word(other):
+    if is_english(one) == is_english(other):
         return False
     short, long = sorted((one, other), key=len)
     if len(short) < 4 or short[0] != long[0] or any(map(str.isdigit, one + other)):
@@ -23,7 +23,8 @@ def is_slip(one: str, other: str) -> bool:
     return _edits(one, other) <= (2 if len(short) >= 8 else 1)
 
 
-def _is_word(word: str) -> bool:
+def is_english(word: str) -> bool:
+    """Whether a lower-case word, or its stem, is a common English one."""
     return is_known_word(word) or is_known_word(stem(word)) or is_known_word(stem(word) + "e")
 
 

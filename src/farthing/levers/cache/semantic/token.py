@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["Kind", "Token"]
 
 Kind = Literal["word", "name", "stop", "filler", "operator", "quantity", "exact", "mark"]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token; `text` is the form that is compared, `raw` the word as written in lower case.
 
     `is_owner`: it stood in the genitive.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from farthing.levers.cache.semantic.amounts import amounts
@@ -20,8 +19,10 @@ from farthing.levers.cache.semantic.quantity import (
     quantity,
     unit_of,
 )
+from farthing.levers.cache.semantic.rewording import reworded
 from farthing.levers.cache.semantic.symbols import ACCENTS, alone, other, written
 from farthing.levers.cache.semantic.token import Kind, Token
+from farthing.levers.cache.semantic.typos import mended
 
 __all__ = ["plain_text", "read_tokens"]
 
@@ -51,6 +52,7 @@ _SCAN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_DOTTED = re.compile(r"\b(?:U\.S\.A?\.?|U\.K\.?|E\.U\.?|U\.N\.)")
 _NUMBER_UNIT = re.compile(rf"({_NUMBER})-?([^\W\d_]+)", re.IGNORECASE)
 _NUMBER_PART = re.compile(_NUMBER)
 _HALF = re.compile(r"([ap])\.?m", re.IGNORECASE)
@@ -92,6 +94,9 @@ _BEHIND_PARTICLES = frozenset(
         "again",
     ]
 )
+_OPENER_LATEST = 3  # words before it
+_GREETING_TIMES = frozenset(["morning", "afternoon", "evening"])
+_AFTER_TIMES = frozenset(["after", "or", "and", "is", "was", "of", "to", "for"])
 _SOMEONE = frozenset(["someone", "somebody", "anyone", "anybody"])
 _IS = frozenset(
     [
@@ -117,18 +122,21 @@ def plain_text(text: str) -> str:
     return written(text)
 
 
-def read_tokens(text: str, lexicon: Lexicon) -> tuple[Token, ...]:
-    """The tokens of `text` in order; greetings and punctuation are gone."""
-    plain = plain_text(text)
-    letters = [character for character in plain if character.isalpha()]
-    has_case = any(map(str.islower, letters))
+def read_tokens(plain: str, lexicon: Lexicon) -> tuple[Token, ...]:
+    """The tokens of a plain text in order; punctuation is gone."""
+    if "." in plain:
+        plain = _DOTTED.sub(lambda match: match.group().replace(".", ""), plain)
+    has_case = any(map(str.islower, plain))
     found: list[Token] = []
     for match in _SCAN.finditer(plain):
         kind = match.lastgroup or "word"
-        found += _READERS[kind](match.group(), lexicon)
-        if kind == "word" and has_case and _is_capital(plain, match):
-            found[-1] = replace(found[-1], is_capital=True)
-    return _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
+        raw = match.group()
+        if kind == "word" and has_case and not raw.islower() and _is_capital(plain, match):
+            found += _capital(raw, lexicon)
+        else:
+            found += _READERS[kind](raw, lexicon)
+    classified = _classified(_phrased(amounts(found, lexicon), lexicon), lexicon)
+    return reworded(classified, lexicon) if lexicon.language == "en" else tuple(classified)
 
 
 def _is_capital(plain: str, match: re.Match[str]) -> bool:
@@ -139,6 +147,19 @@ def _is_capital(plain: str, match: re.Match[str]) -> bool:
     before = plain[: match.start()].rstrip(" '\"(")
     starts = not before or before[-1] in ".!?:;\n-,"
     return not starts or sum(map(str.isupper, word)) >= 2
+
+
+def _capital(raw: str, lexicon: Lexicon) -> list[Token]:
+    """A word written as a name; `US` is the country."""
+    lower = "usa" if raw == "US" else raw.lower()
+    if (
+        lexicon.language == "en"
+        and lexicon.phrases.get((lexicon.root(mended(lower)),), "=")[0] == "!"
+    ):
+        lower = mended(lower)  # Mondy
+    found = _word_without_case(lower, lexicon)
+    found[-1] = found[-1]._replace(is_capital=True)
+    return found
 
 
 def _exact(raw: str, lexicon: Lexicon) -> list[Token]:
@@ -208,6 +229,10 @@ def _mark(raw: str, lexicon: Lexicon) -> list[Token]:
 def _word(raw: str, lexicon: Lexicon) -> list[Token]:
     """A word without its contraction: `don't` is two words, `Anna's` one and a mark of owning."""
     lower = raw.lower()
+    return _word_without_case(mended(lower) if lexicon.language == "en" else lower, lexicon)
+
+
+def _word_without_case(lower: str, lexicon: Lexicon) -> list[Token]:
     if lexicon.language != "en":
         return [_word_token(part) for part in lower.split("'") if part]
     if lower in _CONTRACTIONS:
@@ -228,7 +253,7 @@ def _contracted(lower: str) -> list[Token]:
         return [_word_token("their")]
     if owner in _IS:
         return [_word_token(owner), _word_token("is")]
-    return [replace(_word_token(owner), is_owner=True)]
+    return [Token(owner, owner, "word", is_owner=True)]
 
 
 def _word_token(lower: str) -> Token:
@@ -285,29 +310,69 @@ def _phrased(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     found: list[Token] = []
     index = 0
     while index < len(tokens):
-        for length in lexicon.phrase_lengths.get(roots[index], ()):
-            name = lexicon.phrases.get(tuple(roots[index : index + length]))
-            if name is not None:
-                raw = " ".join(token.raw for token in tokens[index : index + length])
-                kind: Kind = "operator" if name in lexicon.operators else "word"
-                index = min(index + length, len(tokens))
-                found.append(Token(name, raw, kind, is_owner=tokens[index - 1].is_owner))
-                break
-        else:
+        name, length = None, 0
+        if roots[index] in lexicon.phrase_lengths:
+            name, length = _phrase_at(tokens, roots, index, lexicon)
+        if name is None and index < _OPENER_LATEST and roots[index] in lexicon.opener_lengths:
+            name, length = _opener_at(found, roots, index, lexicon)
+        if name is None:
             token = tokens[index]
             is_other = token.kind == "word" and token.text != roots[index]
-            found.append(replace(token, text=roots[index]) if is_other else token)
+            found.append(token._replace(text=roots[index]) if is_other else token)
             index += 1
+            continue
+        raw = " ".join(token.raw for token in tokens[index : index + length])
+        index = min(index + length, len(tokens))
+        is_owner = tokens[index - 1].is_owner
+        for part in name.split():
+            said = raw if part[0] in "=!" else part
+            found.append(Token(part, said, _kind_of(part), is_owner=is_owner))
     return found
 
 
-def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
+def _kind_of(name: str) -> Kind:
+    return "operator" if name[0] == "!" else "word"
+
+
+def _phrase_at(
+    tokens: Sequence[Token], roots: Sequence[str], index: int, lexicon: Lexicon
+) -> tuple[str | None, int]:
+    for length in lexicon.phrase_lengths[roots[index]]:
+        name = lexicon.phrases.get(tuple(roots[index : index + length]))
+        if name is not None:
+            is_in_name = length == 1 and name[0] == "=" and _is_in_name(tokens, index)
+            return (None, 0) if is_in_name else (name, length)
+    return None, 0
+
+
+def _is_in_name(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a word is part of a longer name: Baker Street is not Baker Road."""
+    if not tokens[index].is_capital:
+        return False
+    is_last = index + 1 == len(tokens)
+    return (index > 0 and tokens[index - 1].is_capital) or (
+        not is_last and tokens[index + 1].is_capital
+    )
+
+
+def _opener_at(
+    found: Sequence[Token], roots: Sequence[str], index: int, lexicon: Lexicon
+) -> tuple[str | None, int]:
+    """A phrase that a text begins with, behind greetings at most."""
+    if all(token.raw in lexicon.filler or token.text in lexicon.frames for token in found):
+        for length in lexicon.opener_lengths[roots[index]]:
+            name = lexicon.openers.get(tuple(roots[index : index + length]))
+            if name is not None:
+                return name, length
+    return None, 0
+
+
+def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
     """Words told apart as names, function words and fillers."""
     found: list[Token] = []
     for index, token in enumerate(tokens):
         kind = token.kind
-        is_bound = index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
-        if token.raw == "over" and is_bound and "!above" in lexicon.operators:
+        if token.raw == "over" and "!above" in lexicon.operators and _is_bound(tokens, index):
             found.append(Token("!above", token.raw, "operator"))
             continue
         if kind == "word":
@@ -317,5 +382,11 @@ def _classified(tokens: Sequence[Token], lexicon: Lexicon) -> tuple[Token, ...]:
                 kind = "name"
             elif token.raw in lexicon.filler or token.text in lexicon.frames:
                 kind = "filler"
-        found.append(token if kind == token.kind else replace(token, kind=kind))
-    return tuple(found)
+            elif index == 0 and token.raw in _GREETING_TIMES and len(tokens) > 1:
+                kind = "filler" if tokens[1].raw not in _AFTER_TIMES else kind
+        found.append(token if kind == token.kind else token._replace(kind=kind))
+    return found
+
+
+def _is_bound(tokens: Sequence[Token], index: int) -> bool:
+    return index + 1 < len(tokens) and tokens[index + 1].kind == "quantity"
