@@ -166,8 +166,7 @@ class SemanticReader:
             scorer=standing.scorer,
             threshold=standing.threshold,
             is_uncertified_allowed=plan.rules.is_uncertified_allowed and not standing.breaches,
-            cosine_min=self._settings.near_min,
-            grey_cosine_min=self._settings.near_min,
+            near_min=self._settings.near_min,
             is_veto_learnt=plan.terms.is_veto_learnt and not standing.is_fitted,
         )
         lookup = Lookup(signature=sign(plan.text), writer=plan.writer)

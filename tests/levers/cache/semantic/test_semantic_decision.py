@@ -95,7 +95,7 @@ def test_the_next_nearest_is_taken_where_a_guard_vetoes_the_nearest():
 
 
 def test_far_questions_are_plain_misses():
-    assert decide(candidates=[candidate(cosine=0.5)]).action == "miss"
+    assert decide(candidates=[candidate(cosine=0.7)]).action == "miss"
     assert decide(candidates=[]).action == "miss"
 
 

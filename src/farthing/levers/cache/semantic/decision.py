@@ -117,10 +117,10 @@ class Near(Protocol):
 class Rules:
     """What a namespace may do.
 
-    `threshold` is the certified score, None while nothing is certified. `cosine_min` and
-    `margin_min` bound what may be served without a certificate, which happens only where
-    `is_uncertified_allowed`: then no doubt at all may stand. Cosines hold for the packaged
-    embedder; another one needs its own. `is_veto_learnt`: while there is no scorer, vetoed entries
+    `threshold` is the certified score, None while nothing is certified. From the cosine `near_min`
+    on a stored question is near. That and `margin_min` bound what may be served without a
+    certificate, which happens only where `is_uncertified_allowed`: then no doubt at all may stand.
+    Cosines hold for the packaged embedder; another one needs its own. `is_veto_learnt`: while there is no scorer, vetoed entries
     are looked at too (and never served), so that labels may show which vetoes do not matter here.
     """
 
@@ -128,9 +128,8 @@ class Rules:
     scorer: Scorer | None = None
     threshold: float | None = None
     is_uncertified_allowed: bool = False
-    cosine_min: float = 0.55
+    near_min: float = 0.80
     margin_min: float = 0.01
-    grey_cosine_min: float = 0.80
     is_veto_learnt: bool = False
 
 
@@ -195,7 +194,7 @@ def _barred(lookup: Lookup, candidate: Near) -> Bar:
 def _proposed(lookup: Lookup, usable: Sequence[Near], rules: Rules) -> Decision:
     if not usable:
         return Decision(action="miss", reason="nothing is stored near this question", told=_NOTHING)
-    is_near = usable[0].neighbour.cosine >= rules.grey_cosine_min
+    is_near = usable[0].neighbour.cosine >= rules.near_min
     chosen, comparison = _nearest_unvetoed(lookup.signature, usable, rules)
     if chosen is None:
         return Decision(
@@ -246,7 +245,7 @@ def _decided(
     action: Action = "miss"
     if may_serve and rules.mode == "serve":
         action = "serve"
-    elif may_serve or not told or evidence.cosine >= rules.grey_cosine_min:
+    elif may_serve or not told or evidence.cosine >= rules.near_min:
         action = "judge"
     if may_serve and rules.mode != "serve":
         reason = f"{rules.mode}: would serve, {reason}"
@@ -275,8 +274,8 @@ def _verdict(
     if not comparison.is_clear:
         verb = "vetoed" if comparison.is_vetoed else "doubted"
         return _told(verb, comparison), f"guard:{_guard(comparison)}"
-    if evidence.cosine < rules.cosine_min:
-        return f"cosine {evidence.cosine:.3f} is below {rules.cosine_min:.2f}", _NOTHING
+    if evidence.cosine < rules.near_min:
+        return f"cosine {evidence.cosine:.3f} is below {rules.near_min:.2f}", _NOTHING
     if 0 <= evidence.margin < rules.margin_min and evidence.features[2] < 1:
         return f"another answer is as near: margin {evidence.margin:.3f}", "two-answers"
     if not rules.is_uncertified_allowed:

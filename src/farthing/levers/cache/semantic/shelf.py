@@ -213,7 +213,7 @@ class Shelf:
         ]
         decision = propose(lookup, View(candidates=candidates, rules=rules))
         entry = bytes.fromhex(decision.entry) if decision.entry else b""
-        alike_min = (1 + rules.grey_cosine_min) / 2
+        alike_min = (1 + rules.near_min) / 2
         return Looked(
             decision=decision,
             cosines=tuple(round(cosine, 4) for _, cosine in near[:3]),
