@@ -48,10 +48,12 @@ def _exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] 
     """
     mine, yours = _differing(one, other)
     size = len(mine)
-    for left in (one for one in range(1, size) if yours[size - one] == mine[0]):
-        for right in (one for one in range(1, size - left) if mine[size - one] == yours[0]):
+    lefts = [end for end in range(1, size) if yours[size - end :] == mine[:end]]
+    rights = [end for end in range(1, size) if yours[:end] == mine[size - end :]]
+    for left in lefts:
+        for right in (end for end in rights if left + end < size):
             between = mine[left : size - right]
-            if yours == mine[size - right :] + between + mine[:left]:
+            if yours[right : size - left] == between:
                 return None if set(between) <= SYMMETRIC else mine
     return None
 
