@@ -104,3 +104,39 @@ def test_no_letter_number_or_sign_can_be_put_in_unnoticed(sign_):
     if plain.isascii() or plain == "\u2192":  # another way to write a letter, a dash, an arrow
         return
     assert findings(ASK, f"How do I reset {sign_} my password?")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 5-(3-2)?", "What is 5-3-2?"),
+        ("What is 5 - (3 - 2)?", "What is 5 - 3 - 2?"),
+        ("What is (-2)^2?", "What is -2^2?"),
+        ("What is a \u2212 (b \u2212 c)?", "What is a \u2212 b \u2212 c?"),
+        ("What is 10 % (4 % 3)?", "What is 10 % 4 % 3?"),
+        ("What is log(x) y?", "What is log(x y)?"),
+        ("Simplify 2(x)y", "Simplify 2(xy)"),
+        ("What is f(g(x))?", "What is f(x) g?"),
+        ("What is f(a g(x) b)?", "What is f(a g(x)) b?"),
+        ("Evaluate [8 / 4] / 2", "Evaluate 8 / [4 / 2]"),
+        ("Compute (2)(3)-4", "Compute 2(3)(-4)"),
+        ("Is !(a) b true?", "Is !(a b) true?"),
+    ],
+)
+def test_what_a_bracket_of_a_formula_groups_counts(one, other):
+    assert compare(sign(one), sign(other)).is_vetoed
+    assert compare(sign(other), sign(one)).is_vetoed
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How do I return an order (by post)?", "How do I return an order, by post?"),
+        ("What is a PIN (personal number)?", "What is a PIN, personal number?"),
+        ("How do I return my order(s)?", "How do I return my order (s)?"),
+        ("What is 5-(3-2)?", "What's 5-(3-2)?"),
+        ("What is log( x )?", "What is log(x)?"),
+    ],
+)
+def test_a_bracket_of_prose_is_an_aside_and_spaces_within_one_do_not_count(one, other):
+    assert compare(sign(one), sign(other)).is_clear

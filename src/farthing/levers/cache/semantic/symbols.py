@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from farthing.levers.cache.semantic.formulas import grouped
 from farthing.levers.cache.semantic.lexicon import Lexicon
 from farthing.levers.cache.semantic.token import Token
 
@@ -47,9 +48,7 @@ _PROSE = frozenset("\"'(),-\u2026")
 _FRENCH = frozenset("?!:;")
 _BRACKETS = frozenset("[]{}\\_")
 _INDENTED = re.compile(r"\n[ \t]+\S")
-_BRACKETED = re.compile(
-    r"\([^()]*(?:[+*=<>^\u00d7\u00f7\u2264\u2265|&]|\b(?:and|or|not)\b)[^()]*\)", re.IGNORECASE
-)
+_LOGIC = re.compile(r"\([^()]*\b(?:and|or|not)\b[^()]*\)", re.IGNORECASE)
 _FORMULA = re.compile(
     r"[+*/=<>^\u00d7\u00f7\u2264\u2265|&()]|(?<=[\d)\s])-(?=[\d(\s])|\b(?:and|or|not)\b"
 )
@@ -87,8 +86,10 @@ def layout(text: str) -> list[str]:
         lines = [line.expandtabs() for line in text.splitlines() if line.strip()]
         depths = " ".join(str(len(line) - len(line.lstrip())) for line in lines)
         found.append(f"“indent {depths}")
-    if _BRACKETED.search(text):
+    groups = grouped(text.translate(_SIGNS))
+    if groups or _LOGIC.search(text):
         found.append(f"“{''.join(_FORMULA.findall(text.lower()))}")
+        found += [f"“{group}" for group in groups]
     return found
 
 
