@@ -204,3 +204,33 @@ def test_a_price_given_in_both_of_its_places_is_refused():
 def test_prices_that_follow_or_complete_each_other_are_kept(first, second):
     config = load_config({"price": [first, second]}, {})
     assert len(config.pricing_settings().overrides) == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["foo", "", "app.example", "https://", "https:///", "https://app.example/chat", "*.example",
+     "https://*.example", "https://App.example", "HTTPS://app.example", "https://app.example:443",
+     "http://app.example:80", "https://me@app.example", "https://app.example?x", "**",
+     "https://app.example:port", "https://a.example https://b.example", "//app.example"],
+)  # fmt: skip
+def test_a_page_that_no_browser_would_name_like_that_is_refused(written):
+    with pytest.raises(ConfigError) as raised:
+        load_config({"gateway": {"browser_origins": ["https://good.example", written]}}, {})
+    assert f"gateway: browser_origins: {written!r} is no origin; write it" in str(raised.value)
+
+
+def test_a_wrong_page_in_the_environment_is_refused_too():
+    with pytest.raises(ConfigError, match="browser_origins: 'foo' is no origin"):
+        load_config({}, {"FARTHING_GATEWAY_BROWSER_ORIGINS": "https://app.example,foo"})
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["*", "null", "https://app.example", "https://app.example/", "http://localhost:3000",
+     "http://127.0.0.1:8043", "http://[::1]:8080", "http://app.example:443", "https://a_b.example:80",
+     "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "tauri://localhost",
+     "safari-web-extension://4C1B2A66-0D3F-4E5A-9A51-6A2B0F1D7C11"],
+)  # fmt: skip
+def test_pages_as_browsers_name_them_may_be_listed(written):
+    config = load_config({"gateway": {"browser_origins": [written]}}, {})
+    assert config.gateway.browser_origins == [written]
