@@ -82,6 +82,65 @@ def test_a_cache_whose_extra_is_missing_is_told_before_anything_starts(tmp_path)
     assert "Traceback" not in found.stderr
 
 
+SEMANTIC = '[cache]\nmode = "on"\n[cache.semantic]\nmode = "shadow"\nembedder = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    ("embedder", "told"),
+    [
+        ("mine:gone", "module 'mine' has no attribute 'gone'"),
+        ("not_there:made", "No module named 'not_there'"),
+        ("minilmm", "No module named 'minilmm'"),
+        ("mine:half", "has no identity and no dimensions"),
+        ("mine:nameless", "its identity is '' and no text"),
+        ("mine:text", "what it gives, a str, has no identity and no dimensions and no embed"),
+        ("needy:made", "Install that with pip install 'farthing[wordllama]'"),
+        ("broken:made", "RuntimeError: no such GPU"),
+        ("ends:made", "ended the process with code 7"),
+    ],
+)
+def test_an_embedder_that_can_be_none_is_told_before_it_listens(embedder, told, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "class Half:\n    def embed(self, texts): ...\n"
+        "class Nameless(Half):\n    identity, dimensions = '', 3\n"
+        "half, nameless, text = Half(), Nameless(), 'minilm'\nprint('is imported')\n"
+    )
+    (tmp_path / "needy.py").write_text("raise ModuleNotFoundError('none', name='wordllama')")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no such GPU')")
+    (tmp_path / "ends.py").write_text("import os; os._exit(7)")
+    config(tmp_path, extra=SEMANTIC.format(embedder))
+    found = finished("up", "--port", "0", folder=tmp_path)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert f"cache.semantic.embedder is '{embedder}': " in found.stderr
+    assert told in found.stderr
+    assert "Nothing was started." in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_an_embedder_in_the_folder_that_it_is_started_in_is_found(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from farthing.levers.cache.semantic import SuppliedEmbedder\n"
+        "def made(): return SuppliedEmbedder(lambda t: [[1.0]] * len(t), identity='m', dimensions=1)\n"
+    )
+    config(tmp_path, extra=SEMANTIC.format("mine:made"))
+    with started("up", "--port", "0", folder=tmp_path) as process:
+        status, _ = asked(address(process), "GET", "/healthz")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert (status, process.returncode, errors) == (200, 0, "")
+
+
+def test_what_makes_no_embedder_ends_the_first_worker_and_all_with_it(tmp_path):
+    (tmp_path / "mine.py").write_text("def made(): return object()\n")
+    config(tmp_path, extra=SEMANTIC.format("mine:made"))
+    found = finished("up", "--port", "0", "--workers", "1", folder=tmp_path)
+    assert found.returncode == 2
+    assert found.stderr.count("a object, has no identity and no dimensions and no embed") == 1
+    assert "can't start by these settings" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert running_in(tmp_path) == []
+
+
 def test_a_port_in_use_is_told(tmp_path):
     config(tmp_path)
     with started("up", "--port", "0", folder=tmp_path) as first:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
+import threading
 
 import pytest
 from fakes import CHAT_ANSWER
@@ -496,5 +499,61 @@ def test_a_sampled_call_is_told_by_its_own_temperature(through, members, expecte
         asked = {n: v for n, v in ASK.items() if n != "temperature"} | members
         _, headers, _ = await gateway.post(CHAT, asked)
         assert headers["x-farthing-cache"] == expected
+
+    through(scenario, **ON)
+
+
+async def says_bad(gateway, call):
+    status, _, body = await gateway.post("/feedback", {"call": call, "score": "down"})
+    return status, json.loads(body)
+
+
+def test_a_thumbs_down_holds_though_more_waits_to_be_written_than_is_kept(through):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        _, paid, _ = await gateway.post(CHAT, ASK)
+        answers, disk_is_slow = gateway.wired.caches.answers, threading.Event()
+        answers.flush()
+        answers.write(lambda _: disk_is_slow.wait(30))
+        for _ in range(3_000):
+            answers.write(lambda _: None)
+
+        async def soon(_):
+            asyncio.get_running_loop().call_soon(disk_is_slow.set)
+
+        gateway.wired.feedback.acts.insert(0, soon)
+        status, _ = await says_bad(gateway, paid["x-farthing-call"])
+        assert status == 200
+        answers.flush()
+        _, headers, _ = await gateway.post(CHAT, ASK)
+        assert headers["x-farthing-cache"] == "miss"
+
+    through(scenario, **ON)
+
+
+def set_version(path, version):
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        (before,) = other.execute("PRAGMA user_version").fetchone()
+        other.execute(f"PRAGMA user_version = {version:d}")
+    return before
+
+
+def test_a_thumbs_down_that_cannot_be_written_is_refused_and_may_be_sent_again(through, tmp_path):
+    async def scenario(gateway, provider):
+        provider.answers_json(CHAT_ANSWER)
+        _, paid, _ = await gateway.post(CHAT, ASK)
+        gateway.wired.caches.answers.flush()
+        ours = set_version(tmp_path / "cache.sqlite", 99)
+        status, body = await says_bad(gateway, paid["x-farthing-call"])
+        assert (status, body["error"]["code"]) == (503, "not_taken_out")
+        assert "may be served again" in body["error"]["message"]
+        assert "Nothing was kept of the feedback" in body["error"]["message"]
+        assert gateway.wired.evidence.store.feedback() == []
+        set_version(tmp_path / "cache.sqlite", ours)
+        status, _ = await says_bad(gateway, paid["x-farthing-call"])
+        assert status == 200
+        assert len(gateway.wired.evidence.store.feedback()) == 1
+        _, headers, _ = await gateway.post(CHAT, ASK)
+        assert headers["x-farthing-cache"] == "miss"
 
     through(scenario, **ON)

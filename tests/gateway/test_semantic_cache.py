@@ -399,9 +399,9 @@ def test_thumbs_down_takes_the_answer_and_its_wordings_out(through, tmp_path):
         assert await told(gateway, LIKE) == "hit-alias"
         hit = (await gateway.settled(3))[-1]
         down = Quarantine(gateway.wired.caches.answers, gateway.clock)
-        down(SimpleNamespace(tenant="", score=1.0, entry=hit))
+        await down(SimpleNamespace(tenant="", score=1.0, entry=hit))
         assert await told(gateway, LIKE) == "hit-alias"
-        down(SimpleNamespace(tenant="", score=0.0, entry=hit))
+        await down(SimpleNamespace(tenant="", score=0.0, entry=hit))
         await settled(gateway)
         assert rows(tmp_path, "SELECT COUNT(*) FROM wordings") == [(0,)]
         assert await told(gateway, LIKE) == "miss"

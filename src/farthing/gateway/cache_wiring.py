@@ -45,7 +45,7 @@ class CachesWired(msgspec.Struct, frozen=True, kw_only=True):
     def listen(self, feedback: FeedbackDesk, clock: Clock) -> None:
         """Take answers that people call bad out of the caches."""
         if self.answers is not None:
-            feedback.listeners.append(Quarantine(self.answers, clock))
+            feedback.acts.append(Quarantine(self.answers, clock))
 
     def start(self) -> None:
         """Begin to read what is stored."""

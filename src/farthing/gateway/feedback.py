@@ -47,7 +47,10 @@ class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedbackDesk:
-    """Takes feedback; `listeners` hear of each, at the worker that took it."""
+    """Takes feedback: each of `acts` is done before it is kept, then `listeners` hear of it.
+
+    Both at the worker that took it. Feedback whose act fails is refused, to be sent again.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class FeedbackDesk:
         self._store = store
         self._find = find
         self._clock = clock
+        self.acts: list[Callable[[Given], Awaitable[None]]] = []
         self.listeners: list[Callable[[Given], None]] = []
 
     async def take(self, request: Request, tenant: str | None) -> Reply:
@@ -67,6 +71,7 @@ class FeedbackDesk:
         Raises:
             BadRequest: the body is no feedback.
             UnknownCall: there is no such call, or it is another tenant's.
+            FarthingError: what must follow from it could not be done, or it could not be kept.
         """
         said = _read(request.body)
         score = _score(said.score)
@@ -77,6 +82,15 @@ class FeedbackDesk:
                 "was kept. Send the id of the header x-farthing-call, once the call has ended."
             )
         whom = entry.attribution
+        given = Given(
+            call_id=entry.call_id,
+            tenant=whom.tenant,
+            feature=whom.feature,
+            score=score,
+            entry=entry,
+        )
+        for act in self.acts:
+            await act(given)
         feedback = Feedback(
             call_id=entry.call_id,
             tenant=whom.tenant,
@@ -86,13 +100,6 @@ class FeedbackDesk:
             at_us=self._clock.now_us(),
         )
         await asyncio.to_thread(self._store.note_feedback, feedback)
-        given = Given(
-            call_id=entry.call_id,
-            tenant=whom.tenant,
-            feature=whom.feature,
-            score=score,
-            entry=entry,
-        )
         for hear in self.listeners:
             hear(given)
         told = {

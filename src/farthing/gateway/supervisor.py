@@ -24,14 +24,16 @@ from farthing.gateway.keyring import KeyRing
 from farthing.gateway.targets import Targets
 from farthing.ledger.layout import Layout
 from farthing.levers.cache import check_extra
-from farthing.levers.cache.semantic_extra import check_semantic
+from farthing.levers.cache.semantic_extra import check_semantic, is_supplied
 
 __all__ = ["Supervisor", "listen", "prepare", "stop_on_signals"]
 
 _BACKLOG = 4096
 _QUICK_DEATH_US = 2_000_000
 _QUICK_DEATHS_MAX = 5
+_REFUSED = 2  # the code of a process that can't start by its settings
 _KILL_GRACE_S = 5.0
+_IMPORT_S = 60.0  # for a module of the user's; what takes longer is left to the workers
 
 
 def prepare(config: Config) -> None:
@@ -39,11 +41,14 @@ def prepare(config: Config) -> None:
 
     Raises:
         ConfigError: a target names a provider that is not there, an extra is not installed, the
-            folder can't be made or written to, or the keys in it can't be read.
+            folder can't be made or written to, the keys in it can't be read, or an embedder that
+            the user supplies can't be one.
     """
     Targets(config)
     check_extra(config.cache)
     check_semantic(config.cache)
+    if config.cache.semantic.is_used:
+        _check_supplied(config.cache.semantic.embedder, "cache.semantic.embedder")
     journal = Layout(Path(config.ledger.data_dir)).journal
     try:
         journal.mkdir(parents=True, exist_ok=True)
@@ -59,6 +64,26 @@ def prepare(config: Config) -> None:
                 "its permissions, or name another with ledger.data_dir or FARTHING_DATA_DIR."
             )
     KeyRing(journal.parent)
+
+
+def _check_supplied(name: str, setting: str) -> None:
+    """Raises ConfigError: the embedder that `setting` names is the user's, and can't be one."""
+    if not is_supplied(name):
+        return
+    command = [sys.executable, "-m", "farthing.gateway.embedder_check", name, setting]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module, no shell
+            command, stdout=subprocess.PIPE, text=True, timeout=_IMPORT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return
+    if done.returncode == 0:
+        return
+    raise ConfigError(
+        done.stdout.strip()
+        or f"{setting} is {name!r}: to import it ended the process with code {done.returncode}. "
+        "Nothing was started. Name another embedder, or mend its module."
+    )
 
 
 def listen(config: Config) -> socket.socket:
@@ -131,6 +156,7 @@ class _Child:
         self._descriptors = descriptors
         self._clock = clock
         self._quick_deaths = 0
+        self._is_first = True
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -145,7 +171,14 @@ class _Child:
         if code is None:
             return ""
         lived_us = self._clock.monotonic_us() - self._started_us
-        is_quick = lived_us < _QUICK_DEATH_US and code > 0  # a negative code: killed by a signal
+        if code == _REFUSED and self._is_first:
+            raise ConfigError(
+                f"{self._command[2]} can't start by these settings; see its message above. "
+                "Calls already taken are in the ledger."
+            )
+        self._is_first = False
+        # What is imported may take long before it is refused. A negative code: killed by a signal.
+        is_quick = code > 0 and (code == _REFUSED or lived_us < _QUICK_DEATH_US)
         self._quick_deaths = self._quick_deaths + 1 if is_quick else 0
         if self._quick_deaths >= _QUICK_DEATHS_MAX:
             raise ConfigError(

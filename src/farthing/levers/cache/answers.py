@@ -6,6 +6,7 @@ Whatever fails here is a miss. Purges and forgotten tenants take effect within a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ _TIDY_EVERY: Final = 256  # answers; and
 _TIDY_US: Final = 3_600_000_000
 _TIDY_SHARE: Final = 20  # a twentieth of what the disk may hold
 _JITTER: Final = 10  # per cent of a time to live, so that not all expire at once
+_PURGE_MS: Final = 10_000  # how long a purge waits for others that write
 _VAULT: Final = "cache-keys"
 
 
@@ -45,6 +47,7 @@ class Found(msgspec.Struct, frozen=True):
 class _Disk(msgspec.Struct):
     """The file and what goes with it."""
 
+    path: Path
     answers: SqliteAnswers
     writer: Writer
     sealer: Sealer
@@ -102,11 +105,21 @@ class Answers:
         answer = self._memory.find(key, now_us)
         return answer or self._load(key, keys, now_us)
 
-    def quarantine(self, call_id: str, keys: TenantKeys, now_us: int) -> None:
-        """Never again serve what a call answered, however it is asked for."""
+    async def quarantine(self, call_id: str, keys: TenantKeys, now_us: int) -> None:
+        """Never again serve what a call answered, however it is asked for; it is written by then.
+
+        It doesn't wait behind other writes, which are dropped where too many wait: an answer that
+        is still to be stored finds the purge in the file.
+
+        Raises:
+            CacheStoreError: the file can't be written; others may still serve the answer.
+        """
         self._let_go(now_us)
+        if self._disk is None:
+            return
         purge = Purge(at_us=now_us, tenant=keys.tenant_mark, mark=keys.mark("call", call_id))
-        self.write(lambda answers: answers.purge(purge))
+        await asyncio.to_thread(_purge, self._disk.path, purge)
+        self._let_go(now_us)  # what was read from the file meanwhile
 
     def write(self, write: Write) -> None:
         """Have something written beside the answers, behind the calls; not where all is memory."""
@@ -262,10 +275,16 @@ class Answers:
 
 def _opened(path: Path, sealer: Sealer) -> _Disk | None:
     try:
-        return _Disk(SqliteAnswers(path, busy_ms=0), Writer(path), sealer)
+        return _Disk(path, SqliteAnswers(path, busy_ms=0), Writer(path), sealer)
     except CacheStoreError as error:
         _LOG.error("%s", error)
         return None
+
+
+def _purge(path: Path, purge: Purge) -> None:
+    opened = contextlib.closing(SqliteAnswers(path, busy_ms=_PURGE_MS))
+    with opened as answers, answers.transaction():
+        answers.purge(purge)
 
 
 def open_vault(settings: CacheSettings, directory: Path) -> Vault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from farthing.errors import ConfigError
 from farthing.levers.cache.settings import CacheSettings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from farthing.levers.cache.semantic import Embedder
 
-__all__ = ["check_semantic", "embedder_of", "need_embedder"]
+__all__ = ["check_embedder", "check_semantic", "embedder_of", "is_supplied", "need_embedder"]
 
 
 class _Own(NamedTuple):
@@ -82,18 +82,76 @@ def embedder_of(
     """The identity of the embedder that a setting names, and what makes it (slow: it loads).
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it lacks what an embedder has.
     """
     if own := _OWN.get(name):
         made: Any = getattr(importlib.import_module(own.module), own.name)
         return made.identity, made
-    module, _, attribute = name.partition(":")
     try:
-        found: Any = getattr(importlib.import_module(module), attribute)
-        embedder = cast("Embedder", found if hasattr(found, "embed") else found())
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{setting} is {name!r}: {error}. Nothing was started. Give {', '.join(_OWN)}, or "
-            "`module:name` of an embedder (docs/semantic-cache.md, Other embedders)."
-        ) from error
-    return embedder.identity, lambda: embedder
+        found = _supplied(name)
+        embedder = found if _is_made(found) else found()
+        fault = _fault_of(embedder)
+        identity = "" if fault else embedder.identity
+    except Exception as error:  # edge: what the user's own module raises
+        raise _unusable(name, setting, error) from error
+    if fault:
+        raise _unusable(name, setting, TypeError(fault))
+    return identity, lambda: embedder
+
+
+def is_supplied(name: str) -> bool:
+    """Whether it names an embedder of the user's, and none of ours."""
+    return name not in _OWN
+
+
+def check_embedder(name: str, setting: str) -> None:
+    """Whether an embedder of the user's is there and looks like one; what makes one isn't called.
+
+    Raises:
+        ConfigError: it can't be imported, or is no embedder.
+    """
+    try:
+        found = _supplied(name)
+        fault = _fault_of(found) if _is_made(found) else ""
+    except Exception as error:  # edge: what the user's own module raises
+        raise _unusable(name, setting, error) from error
+    if fault:
+        raise _unusable(name, setting, TypeError(fault))
+
+
+def _supplied(name: str) -> Any:
+    """What stands in the user's module under that name."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _is_made(found: Any) -> bool:
+    """Whether it is to be an embedder itself, not what makes one."""
+    return not isinstance(found, type) and (hasattr(found, "embed") or not callable(found))
+
+
+def _fault_of(embedder: Any) -> str:
+    """What keeps it from being an embedder, or an empty text."""
+    lacking = [name for name in ("identity", "dimensions", "embed") if not hasattr(embedder, name)]
+    if lacking:
+        return f"what it gives, a {type(embedder).__name__}, has no {' and no '.join(lacking)}"
+    identity, dimensions = embedder.identity, embedder.dimensions
+    if not isinstance(identity, str) or not identity:
+        return f"its identity is {identity!r} and no text"
+    if not isinstance(dimensions, int) or dimensions < 1:
+        return f"its dimensions are {dimensions!r} and no number above 0"
+    return "" if callable(embedder.embed) else "its embed can't be called"
+
+
+def _unusable(name: str, setting: str, error: Exception) -> ConfigError:
+    known = isinstance(error, ImportError | AttributeError | ValueError | TypeError)
+    told = str(error) if known else f"{type(error).__name__}: {error}"
+    extra = ""
+    if isinstance(error, ModuleNotFoundError):
+        extras = (own.extra for own in _OWN.values() if error.name in own.needed)
+        extra = next(extras, "")
+    install = f"Install that with pip install 'farthing[{extra}]', or give" if extra else "Give"
+    return ConfigError(
+        f"{setting} is {name!r}: {told}. Nothing was started. {install} {', '.join(_OWN)}, or "
+        "`module:name` of an embedder (docs/semantic-cache.md, Other embedders)."
+    )

@@ -17,10 +17,12 @@ from farthing.levers.cache.semantic import (
     SuppliedEmbedder,
     Template,
     account_of,
+    compare,
     fit_scorer,
     load_embedder,
     price_factor_limit,
     serve_limit,
+    sign,
     volatility_of,
 )
 from farthing.money import ZERO, Money
@@ -128,6 +130,55 @@ def test_a_number_in_a_template_is_compared_with_all_that_is_written_there(one, 
     template = Template.of("refund", "Refund {amount:number}, {why:free_text}")
     read = [template.read(f"Refund {amount}, it is late").exact for amount in (one, other)]
     assert (read[0] == read[1]) is is_same
+
+
+LETTER = Template.of("letter", "Topic: {topic:free_text}\nReader: {reader:free_text}\n")
+
+
+def of_letters(one, other):
+    slots = [LETTER.read(f"Topic: {topic}\nReader: {to}\n").slot for topic, to in (one, other)]
+    return compare(*map(sign, slots))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("garden tools", "gift"), ("garden", "tools gift")),
+        (("fire insurance", "claims staff"), ("fire", "insurance claims staff")),
+        (("the cat and", "dogs"), ("the cat", "and dogs")),
+        (("parents", "teachers"), ("teachers", "parents")),
+        (("500 euros", "2 people"), ("2 euros", "500 people")),
+        (("yes", "or no"), ("yes or", "no")),
+        (("cats\n", "\ndogs"), ("cats dogs", "dogs")),
+    ],
+)
+def test_words_in_one_variable_of_a_template_are_not_those_of_another(one, other):
+    assert of_letters(one, other).is_vetoed
+    assert of_letters(other, one).is_vetoed
+
+
+WORDS = ["the", "garden", "tools", "gift", "of", "5", "and", "Oslo", "not", "we"]
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=3), st.data())
+def test_wherever_two_variables_meet_another_place_is_another_prompt(words, data):
+    places = st.integers(1, len(words) - 1)
+    here, there = data.draw(places), data.draw(places)
+    found = of_letters(
+        (" ".join(words[:here]), " ".join(words[here:])),
+        (" ".join(words[:there]), " ".join(words[there:])),
+    )
+    assert ("variable" in found.vetoes) is (here != there)
+
+
+def test_variables_that_say_the_same_in_other_words_are_alike():
+    one = ("How do I return an order?", "a customer")
+    other = ("How can I return an order?", "a customer")
+    assert of_letters(one, other).is_clear
+
+
+def test_a_value_that_holds_what_parts_variables_is_not_read():
+    assert LETTER.read("Topic: a\n\x1f\nb\nReader: c\n") is None
 
 
 @pytest.mark.parametrize("text", ["{a:colour}", "{a}{b}", "{a} and {a}"])

@@ -45,11 +45,12 @@ from farthing.levers.cache.semantic.embedder import (
     SuppliedEmbedder,
     load_embedder,
 )
-from farthing.levers.cache.semantic.guards import GUARDS_VERSION, Comparison, Finding, compare
+from farthing.levers.cache.semantic.guards import GUARDS_VERSION, Comparison, Finding
 from farthing.levers.cache.semantic.index import Partition
 from farthing.levers.cache.semantic.scorer import Evidence, Neighbour, Scorer, fit_scorer
 from farthing.levers.cache.semantic.signature import Signature, sign
 from farthing.levers.cache.semantic.template import Filled, Template
+from farthing.levers.cache.semantic.variables import compare
 from farthing.levers.cache.semantic.volatility import Volatility, volatility_of
 
 __all__ = [

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from farthing.levers.cache.semantic.guards import Comparison, Finding, compare
+from farthing.levers.cache.semantic.guards import Comparison, Finding
 from farthing.levers.cache.semantic.scorer import (
     Evidence,
     Neighbour,
@@ -21,6 +21,7 @@ from farthing.levers.cache.semantic.scorer import (
 )
 from farthing.levers.cache.semantic.signature import Signature
 from farthing.levers.cache.semantic.strangers import are_alike
+from farthing.levers.cache.semantic.variables import compare
 from farthing.levers.cache.semantic.volatility import volatility_of
 
 __all__ = [

@@ -14,7 +14,7 @@ from farthing.levers.cache.semantic.corpus import Labelled, Pair
 from farthing.levers.cache.semantic.decision import Candidate, Lookup, Rules, View, propose
 from farthing.levers.cache.semantic.embedder import Embedder, need_numpy
 from farthing.levers.cache.semantic.eprocess import exact_bounds
-from farthing.levers.cache.semantic.guards import Comparison, compare
+from farthing.levers.cache.semantic.guards import Comparison
 from farthing.levers.cache.semantic.neighbours import Neighbourhood
 from farthing.levers.cache.semantic.scorer import Neighbour
 from farthing.levers.cache.semantic.signature import sign
@@ -25,6 +25,7 @@ from farthing.levers.cache.semantic.stream import (
     replay_certified,
     replay_threshold,
 )
+from farthing.levers.cache.semantic.variables import compare
 from farthing.levers.cache.wording import plainly
 
 __all__ = ["Compared", "evaluate_pairs", "evaluate_stream", "score_pairs"]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from farthing.levers.cache.semantic.embedder import need_numpy
-from farthing.levers.cache.semantic.guards import Comparison, compare
+from farthing.levers.cache.semantic.guards import Comparison
 from farthing.levers.cache.semantic.signature import Signature
+from farthing.levers.cache.semantic.variables import compare
 from farthing.levers.cache.semantic.volatility import volatility_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,10 @@ from farthing.levers.cache.semantic.syntax import Build, build_of
 from farthing.levers.cache.semantic.token import Token
 from farthing.levers.cache.semantic.wording import plain_text, read_tokens
 
-__all__ = ["Signature", "sign"]
+__all__ = ["BETWEEN_VARIABLES", "PARTING", "Signature", "sign"]
+
+PARTING = "\x1f"  # the unit separator: white space to whoever reads words
+BETWEEN_VARIABLES = f"\n{PARTING}\n"
 
 _SILENT = frozenset(
     {
@@ -116,7 +119,7 @@ class Signature:
     `cast` is the row with the persons in it and without the links: who does what to whom.
     `owners` says whose a word is; `is_definition` that what is asked for is nobody's: what is a PIN.
     `links` are the pairs (link or operator, what follows it). `length` counts the characters of the
-    words, without those of greetings and thanks.
+    words, without those of greetings and thanks. `parts` are the variables, where there are several.
     """
 
     language: str
@@ -138,6 +141,7 @@ class Signature:
     owners: Mapping[str, str]
     is_definition: bool
     build: Build
+    parts: tuple[Signature, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -175,7 +179,14 @@ def sign(text: str) -> Signature:
         owners=_owners(tokens),
         is_definition=_is_definition(tokens),
         build=build_of(tokens, _SILENT),
+        parts=_parts(text),
     )
+
+
+def _parts(text: str) -> tuple[Signature, ...]:
+    if BETWEEN_VARIABLES not in text:
+        return ()
+    return tuple(sign(part) for part in text.split(BETWEEN_VARIABLES))
 
 
 def _row(tokens: Sequence[Token]) -> Iterable[str]:

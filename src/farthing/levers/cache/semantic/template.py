@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from farthing.errors import ConfigError
-from farthing.levers.cache.semantic.signature import sign
+from farthing.levers.cache.semantic.signature import BETWEEN_VARIABLES, PARTING, sign
 
 __all__ = ["Filled", "Template", "VariableType"]
 
@@ -27,7 +27,10 @@ _NUMBER = re.compile(r"-?[^\w\s-]?\s?\d[\d.,]*\s?(?:%|[^\W\d_]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A prompt read by its template. `exact` goes into the fingerprint, `slot` is compared."""
+    """A prompt read by its template. `exact` goes into the fingerprint, `slot` is compared.
+
+    Several free texts in a slot are parted, so that each is compared with its own counterpart.
+    """
 
     template: str
     exact: Mapping[str, str]
@@ -71,8 +74,11 @@ class Template:
         )
 
     def read(self, prompt: str) -> Filled | None:
-        """The prompt's variables; None where it was not made from this template."""
-        match = self._pattern.fullmatch(prompt)
+        """The prompt's variables; None where it was not made from this template.
+
+        Nor is one that holds what parts the variables in the slot.
+        """
+        match = None if PARTING in prompt else self._pattern.fullmatch(prompt)
         if match is None:
             return None
         values = match.groupdict()
@@ -82,7 +88,7 @@ class Template:
             if kind != "free_text"
         }
         free = [values[name] for name, kind in self.types.items() if kind == "free_text"]
-        return Filled(self.name, MappingProxyType(exact), "\n".join(free))
+        return Filled(self.name, MappingProxyType(exact), BETWEEN_VARIABLES.join(free))
 
 
 def _exact(value: str, kind: str) -> str:
