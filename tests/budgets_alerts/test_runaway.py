@@ -44,8 +44,16 @@ def test_the_same_call_again_and_again_is_told_once_and_then_stopped_for_good():
     ]  # fmt: skip
     assert found.look("s", 99, NOON_US).action == "stop"
     assert found.look("other", 1, NOON_US) is None
-    assert found.forgive("s")
-    assert found.look("s", 1, NOON_US) is None
+
+
+def test_a_stopped_session_is_free_again_once_enough_others_were_seen_since_its_last_call():
+    found = detector(steps_stop=2, sessions_most=2)
+    assert said(found, [1, 2]) == [(2, "stop", "steps")]
+    found.look("other", 1, NOON_US)
+    assert found.look("s", 3, NOON_US).action == "stop"  # its refused calls keep it in mind
+    found.look("other", 2, NOON_US)
+    found.look("third", 1, NOON_US)
+    assert found.look("s", 4, NOON_US) is None
 
 
 def test_a_cycle_of_several_calls_is_a_loop_too():
@@ -89,10 +97,6 @@ def test_one_dear_call_is_not_a_rate():
 
 def test_the_evidence_can_be_checked():
     found = detector(loop_notify=3)
-    for number in range(3):
-        found.look("trace-7", 5, NOON_US + number * SECOND_US)
-        found.book("trace-7", usd("0.25"), NOON_US + number * SECOND_US)
-    found.forgive("trace-7")
     evidence = None
     for number in range(3):
         evidence = found.look("trace-7", 5, NOON_US + number * SECOND_US) or evidence

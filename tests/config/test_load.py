@@ -155,3 +155,82 @@ def test_an_amount_may_be_a_whole_number_and_a_fraction_stands_in_quotes():
     assert found.amount_usd == "500"
     with pytest.raises(ConfigError, match=r'write it in quotes, "0\.5", so that it stays exact'):
         load_config({"budget": [budget | {"amount_usd": 0.5}]}, {})
+
+
+def _mine(**fields: object) -> dict[str, object]:
+    return {"model": "gpt-4o", "provider": "openai", **fields}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (_mine(input="1"), _mine(input="2")),
+        (_mine(input="1"), _mine(input="1")),
+        (_mine(input="1", output="3"), _mine(output="4", model="GPT-4o")),
+        (_mine(input="1", provider="azure"), _mine(input="2", provider="azure_openai")),
+        (_mine(input="1", valid_from="2026-10-01"), _mine(input="2", valid_from="2026-10-01")),
+        (_mine(input="1", batch=True), _mine(input="2", batch=True)),
+    ],
+)
+def test_two_prices_for_the_same_are_refused_and_both_named(first, second):
+    with pytest.raises(ConfigError, match=r"price\.1 and price\.3 both give (input|output) of "):
+        load_config({"price": [first, {"model": "other", "input": "1"}, second]}, {})
+
+
+def test_a_price_given_in_both_of_its_places_is_refused():
+    tables = {"pricing": {"overrides": [_mine(input="1")]}, "price": [_mine(input="2")]}
+    with pytest.raises(
+        ConfigError,
+        match=r"pricing\.overrides\.1 and price\.1 both give input of 'gpt-4o' at openai, for the "
+        r"same terms and days; keep one, or give the later price its valid_from\n",
+    ):
+        load_config(tables, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (_mine(input="1"), _mine(input="2", valid_from="2026-10-01")),
+        (_mine(input="1"), _mine(input="2", valid_to="2026-10-01")),
+        (_mine(input="1"), _mine(output="2")),
+        (_mine(input="1"), _mine(input="2", provider="")),
+        (_mine(input="1"), _mine(input="2", service_tier="flex")),
+        (_mine(input="1"), _mine(input="2", batch=True)),
+        (_mine(input="1"), _mine(input="2", context_above=200_000)),
+        (_mine(input="1"), _mine(discount_percent="5")),
+        (_mine(discount_percent="5"), _mine(discount_percent="5")),
+    ],
+)
+def test_prices_that_follow_or_complete_each_other_are_kept(first, second):
+    config = load_config({"price": [first, second]}, {})
+    assert len(config.pricing_settings().overrides) == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["foo", "", "app.example", "https://", "https:///", "https://app.example/chat", "*.example",
+     "https://*.example", "https://App.example", "HTTPS://app.example", "https://app.example:443",
+     "http://app.example:80", "https://me@app.example", "https://app.example?x", "**",
+     "https://app.example:port", "https://a.example https://b.example", "//app.example"],
+)  # fmt: skip
+def test_a_page_that_no_browser_would_name_like_that_is_refused(written):
+    with pytest.raises(ConfigError) as raised:
+        load_config({"gateway": {"browser_origins": ["https://good.example", written]}}, {})
+    assert f"gateway: browser_origins: {written!r} is no origin; write it" in str(raised.value)
+
+
+def test_a_wrong_page_in_the_environment_is_refused_too():
+    with pytest.raises(ConfigError, match="browser_origins: 'foo' is no origin"):
+        load_config({}, {"FARTHING_GATEWAY_BROWSER_ORIGINS": "https://app.example,foo"})
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["*", "null", "https://app.example", "https://app.example/", "http://localhost:3000",
+     "http://127.0.0.1:8043", "http://[::1]:8080", "http://app.example:443", "https://a_b.example:80",
+     "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "tauri://localhost",
+     "safari-web-extension://4C1B2A66-0D3F-4E5A-9A51-6A2B0F1D7C11"],
+)  # fmt: skip
+def test_pages_as_browsers_name_them_may_be_listed(written):
+    config = load_config({"gateway": {"browser_origins": [written]}}, {})
+    assert config.gateway.browser_origins == [written]

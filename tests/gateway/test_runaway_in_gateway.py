@@ -34,6 +34,7 @@ def test_a_session_in_a_loop_is_stopped_with_the_evidence(through, header):
         assert (status, headers["x-should-retry"]) == (429, "false")
         assert (error["code"], error["reason"]) == ("session_stopped", "loop")
         assert (error["equal_calls"], error["spent_usd"]) == (4, "0.0105")
+        assert "free again once the gateway has restarted" in error["message"]
         assert len(provider.requests) == 3
         assert (await gateway.post(CHAT, asked("else"), {header: "s1"}))[0] == 429
         assert (await gateway.post(CHAT, asked("error in line 9"), {header: "s2"}))[0] == 200

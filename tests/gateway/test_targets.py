@@ -42,6 +42,12 @@ def test_a_name_of_ones_own_has_targets_in_order():
     assert table.aliases == ["fast"]
 
 
+@pytest.mark.parametrize("written", ["openai/", "openai/ "])
+def test_a_target_without_a_model_refuses_to_start(written):
+    with pytest.raises(ConfigError, match=r"models\.fast: the target 'openai/ ?' names no model"):
+        targets(models={"fast": {"targets": [written]}})
+
+
 def test_a_target_of_an_unknown_provider_refuses_to_start():
     with pytest.raises(ConfigError, match="provider/model"):
         targets(models={"fast": {"targets": ["nowhere/gpt-4o"]}})

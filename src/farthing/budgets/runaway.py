@@ -107,7 +107,11 @@ class _Session:
 
 
 class RunawayDetector:
-    """All sessions of one worker. A rule notifies once a session; a stopped one stays stopped."""
+    """All sessions of one worker. A rule notifies once a session; a stopped one stays stopped.
+
+    It is free again when it is forgotten: when the worker ends, or `sessions_most` others were seen
+    since its last call.
+    """
 
     def __init__(self, settings: RunawaySettings) -> None:
         self._settings = settings
@@ -164,10 +168,6 @@ class RunawayDetector:
         held.spent += nanodollars
         self._fade(held, now_us)
         held.burn += nanodollars
-
-    def forgive(self, session: str) -> bool:
-        """Forget what is held against a session; whether there was anything."""
-        return self._sessions.pop(session, None) is not None
 
     def __len__(self) -> int:
         return len(self._sessions)

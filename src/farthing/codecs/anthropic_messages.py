@@ -16,6 +16,7 @@ from farthing.codecs.anthropic_answer import Message, answer_of, block_lengths
 from farthing.codecs.anthropic_stream import MessageStream
 from farthing.codecs.codec import Answer, Problem, RequestView
 from farthing.codecs.counts.anthropic import MessageCounts
+from farthing.codecs.counts.decoder import CountsDecoder
 from farthing.codecs.counts.overlap import Count
 from farthing.codecs.once import Flag, OnceDecoder, Text, Whole
 from farthing.codecs.problems import anthropic_error, anthropic_error_event
@@ -118,7 +119,7 @@ class AnthropicMessages(_AnthropicRequests):
     def __init__(self) -> None:
         super().__init__()
         self._answers = msgspec.json.Decoder(Message)
-        self._counts = msgspec.json.Decoder(MessageCounts)
+        self._counts = CountsDecoder(MessageCounts)
 
     def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:
         """See `Codec.read_answer`."""
@@ -166,7 +167,7 @@ class AnthropicCountTokens(_AnthropicRequests):
 
     def __init__(self) -> None:
         super().__init__()
-        self._answers = msgspec.json.Decoder(_Counted)
+        self._answers = CountsDecoder(_Counted)
 
     def read_answer(self, body: bytes, view: RequestView | None = None, /) -> Answer:
         """See `Codec.read_answer`."""

@@ -25,13 +25,14 @@ from farthing.codecs import tally
 from farthing.codecs.anthropic_answer import EMPTY, Event, answer_of
 from farthing.codecs.codec import Answer, RequestView
 from farthing.codecs.counts.anthropic import MessageCounts, merge, read_terms
+from farthing.codecs.counts.decoder import CountsDecoder
 from farthing.codecs.sse import Splitter, data_of, first_end, read_event
 
 __all__ = ["MessageStream"]
 
 _ERRORS_MAX = 5
 _events = msgspec.json.Decoder(Event)
-_counts = msgspec.json.Decoder(MessageCounts)
+_counts = CountsDecoder(MessageCounts)
 _encode = msgspec.json.Encoder().encode
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from farthing.codecs.counts.decoder import CountsDecoder
 from farthing.codecs.counts.openai import ChatCounts, read_chat
 from farthing.codecs.counts.overlap import UsageError
 from farthing.codecs.provider_cost import StatedCost, read_cost
@@ -149,7 +150,7 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str = ""
 
 
-_counts = msgspec.json.Decoder(ChatCounts)
+_counts = CountsDecoder(ChatCounts)
 _stated = msgspec.json.Decoder(StatedCost)
 
 

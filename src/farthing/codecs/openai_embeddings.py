@@ -13,6 +13,7 @@ import msgspec
 from farthing.call import Endpoint
 from farthing.codecs import json_edit
 from farthing.codecs.codec import Answer, Problem, RequestView
+from farthing.codecs.counts.decoder import CountsDecoder
 from farthing.codecs.counts.openai import EmbeddingCounts, read_embeddings
 from farthing.codecs.counts.overlap import UsageError
 from farthing.codecs.once import OnceDecoder, Text
@@ -47,7 +48,7 @@ class OpenAIEmbeddings:
     def __init__(self) -> None:
         self._requests = OnceDecoder(_Request)
         self._answers = msgspec.json.Decoder(_Answer)
-        self._counts = msgspec.json.Decoder(EmbeddingCounts)
+        self._counts = CountsDecoder(EmbeddingCounts)
         self._stated = msgspec.json.Decoder(StatedCost)
 
     def read_request(self, body: bytes, /) -> RequestView:

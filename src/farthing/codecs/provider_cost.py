@@ -11,9 +11,11 @@ Perplexity: usage.cost.total_cost in USD. https://docs.perplexity.ai/api-referen
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from typing import cast
 
 import msgspec
 
+from farthing.codecs.counts.decoder import CountsDecoder
 from farthing.codecs.counts.overlap import Count, UsageError
 from farthing.money import NANODOLLARS_PER_USD, Money, round_half_even
 
@@ -35,10 +37,13 @@ class StatedCost(msgspec.Struct, frozen=True):
     """The members of a `usage` object that state a cost; numbers as they are written."""
 
     cost: msgspec.Raw = _EMPTY
-    cost_in_usd_ticks: Count | None = None
+    cost_in_usd_ticks: msgspec.Raw = _EMPTY
     estimated_cost: msgspec.Raw = _EMPTY
     is_byok: bool | None = None
     cost_details: _CostDetails | None = None
+
+
+_ticks = CountsDecoder(cast("type[int]", Count))
 
 
 def _usd(number: bytes) -> Money | None:
@@ -64,9 +69,11 @@ def read_cost(stated: StatedCost) -> Money | None:
 
     Raises:
         UsageError: the stated cost is no amount.
+        DecodeError: the ticks are no count.
     """
-    if stated.cost_in_usd_ticks is not None:
-        return Money(round_half_even(stated.cost_in_usd_ticks, _TICKS_PER_NANODOLLAR))
+    ticks = bytes(stated.cost_in_usd_ticks)
+    if ticks not in (b"", b"null"):
+        return Money(round_half_even(_ticks.decode(ticks), _TICKS_PER_NANODOLLAR))
     cost = bytes(stated.cost)
     if cost.startswith(b"{"):
         return _usd(bytes(msgspec.json.decode(cost, type=_CostTotal).total_cost))

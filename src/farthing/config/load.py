@@ -35,7 +35,7 @@ from farthing.ledger.settings import LedgerSettings
 from farthing.levers import CacheSettings, CoalesceSettings
 from farthing.levers.routing.settings import RoutingSettings
 from farthing.limits import LimitSettings
-from farthing.pricing.settings import PriceOverride, PricingSettings
+from farthing.pricing.settings import PriceOverride, PricingSettings, doubled
 from farthing.wire import Origin
 
 __all__ = ["DEFAULT_PROVIDERS", "Config", "load_config"]
@@ -94,6 +94,7 @@ def load_config(source: str | Mapping[str, Any] | None, environ: Mapping[str, st
     values = reader.struct(Config, document, ())
     providers: dict[str, Any] = values.get("providers", {})
     reader.faults += _addresses(providers)
+    reader.faults += doubled(_own_prices(values))
     merged = {name: _over(name, providers.get(name), reader) for name in DEFAULT_PROVIDERS} | {
         name: p for name, p in providers.items() if name not in DEFAULT_PROVIDERS
     }
@@ -124,6 +125,22 @@ def _addresses(providers: Mapping[str, Any]) -> list[str]:
             except ConfigError as error:
                 faults.append(f"providers.{name}.base_url: {error}")
     return faults
+
+
+def _own_prices(values: Mapping[str, Any]) -> list[tuple[str, PriceOverride]]:
+    """The prices of one's own that have no faults themselves, as a fault calls them."""
+    pricing: Any = values.get("pricing", msgspec.UNSET)
+    overrides: Any = pricing.overrides if isinstance(pricing, PricingSettings) else ()
+    named: tuple[tuple[str, Any], ...] = (
+        ("pricing.overrides", overrides),
+        ("price", values.get("price", ())),
+    )
+    return [
+        (f"{section}.{index}", price)
+        for section, prices in named
+        for index, price in enumerate(prices, start=1)
+        if isinstance(price, PriceOverride)
+    ]
 
 
 def _over(name: str, given: Any, reader: _Reader) -> ProviderSettings:

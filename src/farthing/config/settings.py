@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -20,6 +21,13 @@ __all__ = [
     "Secret",
     "TimeoutSettings",
 ]
+
+# What a browser sends of a page: small letters, no path, no port that goes without saying; other
+# schemes are those of browser extensions and of apps that show pages.
+_ORIGIN = re.compile(
+    r"(?!https://.*:443$|http://.*:80$)https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?"
+    r"|(?!https?:)[a-z][a-z0-9+.-]*://[^\s/?#@*]+"
+)
 
 
 class GatewaySettings(
@@ -81,6 +89,16 @@ class GatewaySettings(
             "limit flows.",
         ),
     ] = 1024
+
+    def __post_init__(self) -> None:
+        for origin in self.browser_origins:
+            if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin.rstrip("/")):
+                raise ValueError(
+                    f"browser_origins: {origin!r} is no origin; write it as a browser sends it, in "
+                    'small letters and without a path, like "https://app.example" or '
+                    '"http://localhost:3000" (443 for https and 80 for http left out), or "*" for '
+                    "all pages"
+                )
 
     @property
     def is_local(self) -> bool:

@@ -43,7 +43,7 @@ class Targets:
     """The routing table, built once from the configuration."""
 
     def __init__(self, config: Config) -> None:
-        """Raises ConfigError: a target names a provider that is not there."""
+        """Raises ConfigError: a target names a provider that is not there, or no model."""
         self._providers: Mapping[str, ProviderSettings] = config.providers
         self._models = {
             name: self._parsed(name, settings) for name, settings in config.models.items()
@@ -137,6 +137,11 @@ class Targets:
                 raise ConfigError(
                     f"models.{name}: the target {written!r} must read provider/model with one of "
                     f"the providers {', '.join(self._providers)}. Nothing was started."
+                )
+            if not model.strip():
+                raise ConfigError(
+                    f"models.{name}: the target {written!r} names no model. Write one behind the "
+                    f"slash, like {provider}/MODEL. Nothing was started."
                 )
             parsed.append(Target(provider, model))
         return tuple(parsed)

@@ -102,7 +102,8 @@ class Runaway(HeldBack):
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(
             f"{evidence} It was stopped by this gateway's rules. Nothing was sent and nothing was "
-            "charged. Begin another session, or see [runaway] in farthing.toml."
+            "charged. Begin another session; this one is free again once the gateway has "
+            "restarted, by the rules that [runaway] in farthing.toml then sets."
         )
         self.evidence = evidence
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
 from typing import Annotated, Literal
@@ -9,7 +10,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["PriceOverride", "PricingSettings"]
+from farthing.pricing.names import canonical_provider
+
+__all__ = ["PriceOverride", "PricingSettings", "doubled"]
 
 _NUMBER = r"^(\d+(\.\d+)?|\d+/[1-9]\d*)?$"  # a decimal text, or n/d where no decimal is exact
 _DECIMAL = r"^\d+(\.\d+)?$"
@@ -62,8 +65,7 @@ class PriceOverride(
     )
 
     def __post_init__(self) -> None:
-        rated = any(getattr(self, name) for name in self.__struct_fields__[2:13])
-        if bool(self.discount_percent) == rated:
+        if bool(self.discount_percent) == bool(self.rated):
             raise ValueError("give either rates or discount_percent")
         if self.discount_percent and Fraction(self.discount_percent) > 100:
             raise ValueError("discount_percent must not exceed 100")
@@ -71,6 +73,11 @@ class PriceOverride(
             date.fromisoformat(day)  # 2026-13-01 looks like a day and is none
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError("valid_to must come after valid_from")
+
+    @property
+    def rated(self) -> tuple[str, ...]:
+        """The names of the rates it gives; none for a discount."""
+        return tuple(name for name in self.__struct_fields__[2:13] if getattr(self, name))
 
 
 class PricingSettings(
@@ -102,3 +109,37 @@ class PricingSettings(
     overrides: Annotated[
         tuple[PriceOverride, ...], Meta(description="Prices of your own; written as [[price]].")
     ] = ()
+
+
+def doubled(prices: Iterable[tuple[str, PriceOverride]]) -> list[str]:
+    """The faults of rows that give one rate twice: same model, provider, terms and validity.
+
+    Each comes with the name a fault calls it by. Rows that begin on other days follow each other,
+    rows of other rates complete each other, and discounts multiply: none of these is a fault.
+    """
+    seen: dict[tuple[object, ...], list[tuple[str, frozenset[str]]]] = {}
+    faults: list[str] = []
+    for named, price in prices:
+        rates = frozenset(price.rated)
+        key = (
+            price.model.lower(),
+            canonical_provider(price.provider),
+            (price.service_tier, price.batch, price.context_above),
+            (price.valid_from, price.valid_to),
+        )
+        alike = seen.setdefault(key, [])
+        for other, others in alike:
+            twice = [rate for rate in price.rated if rate in others]
+            if twice:
+                faults.append(
+                    f"{other} and {named} both give {', '.join(twice)} of "
+                    f"{_subject(price)}, for the same terms and days; keep one, or give the later "
+                    "price its valid_from"
+                )
+        alike.append((named, rates))
+    return faults
+
+
+def _subject(price: PriceOverride) -> str:
+    """Whose price it is, for a fault."""
+    return f"{price.model!r} at {price.provider or 'every provider'}"
