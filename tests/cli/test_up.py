@@ -93,7 +93,10 @@ SEMANTIC = '[cache]\nmode = "on"\n[cache.semantic]\nmode = "shadow"\nembedder = 
         ("minilmm", "No module named 'minilmm'"),
         ("mine:half", "has no identity and no dimensions"),
         ("mine:nameless", "its identity is '' and no text"),
-        ("mine:text", "what it gives, a str, has no identity and no dimensions and no embed"),
+        (
+            "mine:text",
+            "what it gives is of type str and has no identity and no dimensions and no embed",
+        ),
         ("needy:made", "Install that with pip install 'farthing[wordllama]'"),
         ("broken:made", "RuntimeError: no such GPU"),
         ("ends:made", "ended the process with code 7"),
@@ -135,7 +138,9 @@ def test_what_makes_no_embedder_ends_the_first_worker_and_all_with_it(tmp_path):
     config(tmp_path, extra=SEMANTIC.format("mine:made"))
     found = finished("up", "--port", "0", "--workers", "1", folder=tmp_path)
     assert found.returncode == 2
-    assert found.stderr.count("a object, has no identity and no dimensions and no embed") == 1
+    assert (
+        found.stderr.count("of type object and has no identity and no dimensions and no embed") == 1
+    )
     assert "can't start by these settings" in found.stderr
     assert "Traceback" not in found.stderr
     assert running_in(tmp_path) == []

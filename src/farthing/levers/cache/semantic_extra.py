@@ -134,7 +134,7 @@ def _fault_of(embedder: Any) -> str:
     """What keeps it from being an embedder, or an empty text."""
     lacking = [name for name in ("identity", "dimensions", "embed") if not hasattr(embedder, name)]
     if lacking:
-        return f"what it gives, a {type(embedder).__name__}, has no {' and no '.join(lacking)}"
+        return f"what it gives is of type {type(embedder).__name__} and has no {' and no '.join(lacking)}"
     identity, dimensions = embedder.identity, embedder.dimensions
     if not isinstance(identity, str) or not identity:
         return f"its identity is {identity!r} and no text"
