@@ -23,15 +23,16 @@ endif
 	touch $@
 
 # The developers' environment on top of it: the locked versions, since checkers and stubs of others
-# judge otherwise. Where there is no uv, pip brings it.
+# judge otherwise; wordllama comes with the group, where it has a wheel. Where there is no uv, pip
+# brings it.
 $(VENV)/.dev: pyproject.toml uv.lock
 ifdef UV
-	uv sync --quiet --frozen --all-extras --group dev --group catalogue
+	uv sync --quiet --frozen --all-extras --no-extra wordllama --group dev --group catalogue
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
-	$(BIN)/python -m uv sync --quiet --frozen --inexact --all-extras --group dev --group catalogue
+	$(BIN)/python -m uv sync --quiet --frozen --inexact --all-extras --no-extra wordllama --group dev --group catalogue
 endif
 	touch $@ $(VENV)/.user
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 
 import msgspec
@@ -27,6 +28,9 @@ from farthing.levers.routing.policy import read_policy, write_policy
 from farthing.levers.routing.scorer import score
 
 OWN = "topic_embedders:topics"
+NEEDS_WORDLLAMA = pytest.mark.skipif(
+    importlib.util.find_spec("wordllama") is None, reason="wordllama has no wheel for this machine"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def wordllama():
     return encoder_named("wordllama")
 
 
-@pytest.mark.parametrize("encoder", ["wordllama", OWN])
+@pytest.mark.parametrize("encoder", [pytest.param("wordllama", marks=NEEDS_WORDLLAMA), OWN])
 def test_scores_from_embeddings_are_certified_where_they_tell_calls_apart(tmp_path, encoder):
     _, policy, _ = certified(tmp_path, told_apart(2000), learns=encoder)
     step = policy.steps["maths"]
@@ -83,6 +87,7 @@ def test_the_last_bits_of_a_vector_may_differ_from_machine_to_machine():
     assert not is_alike(one, one + b"\0")
 
 
+@NEEDS_WORDLLAMA
 def test_the_static_embedder_gives_unit_vectors_and_the_same_ones_each_time(wordllama):
     embedder = WordLlama()
     one, other = embedder.embed(["Where is my order?", "How do I bake bread?"])
@@ -97,6 +102,7 @@ def test_the_static_embedder_gives_unit_vectors_and_the_same_ones_each_time(word
     assert float(one @ near) > float(one @ other)
 
 
+@NEEDS_WORDLLAMA
 def test_weights_that_were_not_measured_are_refused(tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "l2_supercat_256.safetensors").write_bytes(b"others")
@@ -111,11 +117,13 @@ def test_any_text_has_features_and_a_blank_one_has_none(text):
     assert all(map(math.isfinite, features.values()))
 
 
+@NEEDS_WORDLLAMA
 def test_no_more_than_the_beginning_of_a_text_is_read(wordllama):
     text = "word " * CHARACTERS
     assert wordllama.features(text) == wordllama.features(text[:CHARACTERS])
 
 
+@NEEDS_WORDLLAMA
 def test_half_a_surrogate_pair_is_a_text_as_well(wordllama):
     assert all(map(math.isfinite, wordllama.features("\ud800 what?").values()))
 
