@@ -85,13 +85,18 @@ class Repriced(msgspec.Struct, frozen=True, kw_only=True):
         """What attempts were booked at that have no price now."""
         return Money(sum(row.left_out.nanodollars for row in self.rows))
 
+    @property
+    def difference(self) -> Money:
+        """What the attempts that have a price now come to, less what they were booked at."""
+        return Money(sum(row.difference.nanodollars for row in self.rows))
+
     def document(self) -> dict[str, Any]:
         """The rows as one JSON document; money as decimal strings in USD."""
         return {
             "booked_usd": str(self.booked),
             "repriced_usd": str(self.repriced),
             "left_out_usd": str(self.left_out),
-            "difference_usd": str(self.repriced - (self.booked - self.left_out)),
+            "difference_usd": str(self.difference),
             "rows": [
                 {
                     "provider": row.provider,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from farthing.levers.cache.semantic.lexicon import Lexicon
+from farthing.levers.cache.semantic.syntax import ASKING_TO_DO
 from farthing.levers.cache.semantic.token import Token
 
 __all__ = ["reworded"]
@@ -20,7 +21,6 @@ _INVERTED: Final = frozenset(
 _NOT_BEHIND: Final = _INVERTED | {"a", "an", "the", "to", "and", "or", "but", "that", "which", "who",
                                   "if", "when", "be", "been", "am"}  # fmt: skip
 _LOOKING_UP: Final = frozenset(["=find", "=view", "check", "=find_out", "=get"])
-_ASKING_TO_DO: Final = frozenset(["=howto", "=cani"])
 _WITH_ME: Final = (("with", "me"), ("with", "us"))
 _AMBIGUOUS: Final = frozenset(["=get", "take", "=join", "=app", "order", "hav", "have"])
 _TIMES: Final = frozenset(["day", "week", "month", "hour", "minut", "year"])
@@ -135,7 +135,7 @@ def _is_with_me(before: str, token: Token, ahead: Sequence[Token]) -> bool:
 
 def _is_by(before: str, token: Token, ahead: Sequence[Token]) -> bool:
     del token
-    return before in _ASKING_TO_DO and "by" in _raws(ahead)
+    return before in ASKING_TO_DO and "by" in _raws(ahead)
 
 
 def _is_of_scheme(before: str, token: Token, ahead: Sequence[Token]) -> bool:
@@ -181,7 +181,7 @@ def _capital(tokens: list[Token], at: int) -> list[Token]:
 
 def _process(tokens: list[Token], at: int) -> list[Token]:
     """A verb, behind `how do I`; else nothing: the process of."""
-    if at and tokens[at - 1].text in _ASKING_TO_DO:
+    if at and tokens[at - 1].text in ASKING_TO_DO:
         tokens[at] = tokens[at]._replace(kind="word")
     return tokens
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from farthing.levers.cache.semantic.token import Token
 
-__all__ = ["Build", "Voice", "build_of"]
+__all__ = ["ASKING_TO_DO", "Build", "Voice", "build_of"]
 
 Voice = Literal["", "subject", "object"]
 
@@ -36,7 +36,7 @@ _FIRST_PERSON: Final = frozenset(["i", "we"])
 _UNDERGOING: Final = frozenset(["get", "getting", "be", "been", "am", "being", "got"])
 _PARTICIPLE: Final = ("ed", "paid", "sent", "sold", "told", "given", "taken", "chosen", "hurt", "bitten",
                       "stung", "caught", "left", "taught", "seen", "found", "met", "bought", "hit")  # fmt: skip
-_ASKING_TO_DO: Final = frozenset(["=howto", "=cani"])
+ASKING_TO_DO: Final = frozenset(["=howto", "=cani"])  # frames that ask how, or whether, to do it
 _NONE: Final = frozenset[str]()
 _NO_SIDES: Final[Mapping[str, frozenset[str]]] = {}
 _LOOK_UP: Final = frozenset(["=look_up", "=where"])
@@ -91,7 +91,7 @@ def build_of(tokens: Sequence[Token], silent: Collection[str]) -> Build:
     """How a text without its fillers is built; `silent` words carry no meaning of their own."""
     raws = {token.raw for token in tokens}
     texts = {token.text for token in tokens}
-    lead = _lead(tokens, silent) if not texts.isdisjoint(_ASKING_TO_DO) else ""
+    lead = _lead(tokens, silent) if not texts.isdisjoint(ASKING_TO_DO) else ""
     has_prepositions = not raws.isdisjoint(_SIDED)
     has_me = not raws.isdisjoint(_FIRST_PERSON) or bool(lead) or "=must_do" in texts
     has_choice = "and" in raws or "or" in raws
